@@ -1,0 +1,212 @@
+// The model: buckets, directories, files, versions, on a Store, behind the gate. Knows nothing of FUSE or sockets; runs
+// in tests without a kernel. Thread-safe.
+//
+// Every call takes who asks, passes the gate, changes the store in one transaction and says what POSIX says: Result
+// codes map to errno one to one in the door. Calls that name an inode that is gone answer kNotFound (ESTALE is not
+// ours).
+//
+// One file per operation family: lookup.cc, dir_ops.cc (create, unlink, rename, link), attr_ops.cc, xattr_ops.cc,
+// readdir.cc, bucket_ops.cc, handles.cc, read_write.cc, sealing.cc, versions_view.cc, prune.cc, check.cc.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/gate.h"
+#include "core/types.h"
+#include "store/store.h"
+
+namespace pailfs {
+
+// What to change; absent members stay.
+struct AttributeChange {
+  std::optional<uint32_t> mode;  // permission bits 07777
+  std::optional<uint32_t> uid;
+  std::optional<uint32_t> gid;
+  std::optional<uint64_t> size;
+  std::optional<Time> atime;
+  std::optional<Time> mtime;
+  std::optional<Time> ctime;  // only the kernel's write-back cache sets it
+  bool atime_now = false;
+  bool mtime_now = false;
+  uint64_t handle = 0;       // ftruncate: the right is the handle's; 0: none
+  bool from_kernel = false;  // times that the kernel's write-back cache pushes: no caller, no check
+};
+
+struct OpenFlags {
+  bool read = false;
+  bool write = false;
+  bool append = false;
+  bool truncate = false;
+  bool execute = false;  // execve
+};
+
+struct OpenResult {
+  uint64_t handle = 0;
+  bool keep_cache = true;  // what the kernel holds of the file's pages is still right
+};
+
+struct DirectoryEntry {
+  std::string name;
+  Ino ino = 0;
+  uint32_t type = 0;      // S_IFMT bits
+  uint64_t cookie = 0;    // pass to readdir to go on after this entry; 1 to 2^63 - 1
+  Attributes attributes;  // filled when asked for; ino 0 in it where it could not be
+};
+
+enum class RenameMode { kReplace, kNoReplace, kExchange };
+
+struct BucketInfo {
+  std::string name;
+  Scope number = 0;
+  Versioning versioning = Versioning::kEnabled;
+  uint32_t owner = 0;
+  Time created = 0;
+  // Filled by bucket_usage():
+  uint64_t objects = 0;  // files, symlinks and special files that have a name
+  uint64_t directories = 0;
+  uint64_t noncurrent = 0;  // versions that are not current
+  uint64_t current_bytes = 0;
+  uint64_t noncurrent_bytes = 0;  // logical size of noncurrent versions
+};
+
+// One line of a version listing, newest first.
+struct VersionEntry {
+  std::string name;  // as in .versions: 20261123T145600.123456789Z-ID[.deleted]
+  std::string id;    // 26 characters, or "null"
+  Time sealed = 0;
+  uint64_t size = 0;
+  uint32_t mode = 0;
+  uint32_t uid = 0;
+  bool marker = false;
+  bool current = false;
+};
+
+struct PruneOptions {
+  std::optional<Time> older_than;  // only versions that ceased to be current before this
+  std::optional<uint64_t> keep;    // keep this many newest noncurrent versions per object
+  bool dry_run = false;
+};
+struct PruneResult {
+  uint64_t versions = 0;
+  uint64_t markers = 0;
+  uint64_t bytes = 0;  // logical bytes of the versions removed
+};
+
+struct CheckProblem {
+  std::string what;  // one sentence
+  std::string path;  // of the file touched, where known
+};
+struct CheckResult {
+  uint64_t files = 0;
+  uint64_t directories = 0;
+  uint64_t versions = 0;
+  uint64_t bytes = 0;                  // of content that was verified (deep) or referenced
+  std::vector<CheckProblem> problems;  // the first 1,000
+  uint64_t problem_count = 0;
+};
+// done and total are of the same unit; total 0: unknown.
+using Progress = std::function<void(uint64_t done, uint64_t total)>;
+
+class Core {
+ public:
+  // Opens the model in an open store: makes the root directory in a new one, reaps what a crash left over. `account` is
+  // the uid that owns the store.
+  static Result<std::unique_ptr<Core>> open(Store& store, uint32_t account);
+  ~Core();
+
+  // --- Names (dir_ops.cc, lookup.cc). A successful lookup, create, mkdir, mknod, symlink, link counts one reference
+  // that forget() takes back.
+  Result<Attributes> lookup(const Caller& caller, Ino parent, std::string_view name);
+  void forget(Ino ino, uint64_t count);
+  Result<Attributes> mknod(const Caller& caller, Ino parent, std::string_view name, uint32_t mode, uint64_t rdev);
+  Result<Attributes> mkdir(const Caller& caller, Ino parent, std::string_view name, uint32_t mode);
+  Result<Attributes> symlink(const Caller& caller, Ino parent, std::string_view name, std::string_view target);
+  Result<Attributes> link(const Caller& caller, Ino ino, Ino parent, std::string_view name);
+  Status unlink(const Caller& caller, Ino parent, std::string_view name);
+  Status rmdir(const Caller& caller, Ino parent, std::string_view name);
+  Status rename(const Caller& caller, Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
+                RenameMode mode);
+  Result<std::string> readlink(const Caller& caller, Ino ino);
+
+  // --- Attributes (attr_ops.cc, xattr_ops.cc)
+  Result<Attributes> getattr(const Caller& caller, Ino ino);
+  Result<Attributes> setattr(const Caller& caller, Ino ino, const AttributeChange& change);
+  // mask: R_OK | W_OK | X_OK, or F_OK, as access(2).
+  Status access(const Caller& caller, Ino ino, int mask);
+  Result<std::string> getxattr(const Caller& caller, Ino ino, std::string_view name);
+  enum class XattrMode { kSet, kCreate, kReplace };
+  Status setxattr(const Caller& caller, Ino ino, std::string_view name, std::string_view value, XattrMode mode);
+  Result<std::vector<std::string>> listxattr(const Caller& caller, Ino ino);
+  Status removexattr(const Caller& caller, Ino ino, std::string_view name);
+
+  // --- Directories (readdir.cc)
+  Result<uint64_t> opendir(const Caller& caller, Ino ino);
+  // Calls `emit` for the entries after `cookie` (0: from the start) until it returns false (the entry it refused is the
+  // first of the next call) or the end. `.` and `..` come first with cookies 1 and 2 of their own. With `plus`,
+  // attributes are filled and every emitted entry except . and .. counts one reference (not the refused one).
+  Status readdir(const Caller& caller, Ino ino, uint64_t handle, uint64_t cookie, bool plus,
+                 const std::function<bool(const DirectoryEntry&)>& emit);
+  void releasedir(uint64_t handle);
+
+  // --- Content (handles.cc, read_write.cc, sealing.cc)
+  Result<OpenResult> open(const Caller& caller, Ino ino, OpenFlags flags);
+  struct Created {
+    Attributes attributes;
+    OpenResult open;
+  };
+  Result<Created> create(const Caller& caller, Ino parent, std::string_view name, uint32_t mode, OpenFlags flags);
+  // Appends up to `size` bytes to `out`; fewer only at the end of the file.
+  Result<size_t> read(Ino ino, uint64_t handle, uint64_t offset, std::span<char> out);
+  // `from_cache`: the kernel's write-back cache writes, on any handle: never stripped of set-user-id rights.
+  Status write(Ino ino, uint64_t handle, uint64_t offset, std::string_view data, bool from_cache);
+  // close(2) of one descriptor: seals a version if the content changed. More may follow on the same handle.
+  Status flush(Ino ino, uint64_t handle);
+  // The last descriptor is gone: seals, drops the handle, reaps the inode if nothing names it.
+  void release(Ino ino, uint64_t handle);
+  // Everything written before is durable, and so are the names that lead to it.
+  Status fsync(Ino ino);
+  // fallocate(2): kSupported modes are 0 and KEEP_SIZE (no preallocation is kept, the size grows),
+  // PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE with or without KEEP_SIZE.
+  Status fallocate(Ino ino, uint64_t handle, int mode, uint64_t offset, uint64_t length);
+  // lseek(2) SEEK_DATA / SEEK_HOLE. kNoDevice beyond the end.
+  Result<uint64_t> seek(Ino ino, uint64_t offset, bool data);
+  Result<Space> statfs() const;
+  // Files that are open for writing now: shutdown asks the kernel for their dirty pages.
+  std::vector<Ino> writable_inodes() const;
+
+  // --- Buckets (bucket_ops.cc). mkdir and rmdir at the root make and remove buckets too.
+  Result<std::vector<BucketInfo>> buckets(const Caller& caller);
+  Result<BucketInfo> bucket(const Caller& caller, std::string_view name);
+  Result<BucketInfo> bucket_usage(const Caller& caller, std::string_view name, const Progress& progress);
+  Result<Ino> bucket_directory(std::string_view name);
+  Status create_bucket(const Caller& caller, std::string_view name, Versioning versioning, uint32_t mode);
+  // Only the account. Deletes objects, versions and at last the bucket's keys. Resumable: a purge that was interrupted
+  // is finished when called again.
+  Status purge_bucket(const Caller& caller, std::string_view name, const Progress& progress);
+  Status set_versioning(const Caller& caller, std::string_view name, Versioning state);
+
+  // --- Versions (versions_view.cc, prune.cc). `path`: of a file inside the bucket, without leading slash.
+  Result<std::vector<VersionEntry>> versions(const Caller& caller, std::string_view bucket, std::string_view path);
+  Result<PruneResult> prune(const Caller& caller, std::string_view bucket, std::string_view path,
+                            const PruneOptions& options, const Progress& progress);
+
+  // --- Upkeep
+  Status sync();
+  Result<CheckResult> check(bool deep, const Progress& progress);
+  Store& store();
+  const Gate& gate() const;
+
+  struct Impl;
+
+ private:
+  explicit Core(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pailfs

@@ -1,0 +1,71 @@
+// The gate: the one function that decides every operation through every door. Today the ACL alone answers, that is the
+// check POSIX prescribes for the call; IAM policies join here, in the order of pailfs-policy(7): explicit deny, allow,
+// ACL.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "core/types.h"
+
+namespace pailfs {
+
+// S3 actions (Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3").
+enum class Action : uint8_t {
+  kListAllMyBuckets,
+  kCreateBucket,
+  kDeleteBucket,
+  kListBucket,    // lookup, stat, readdir
+  kGetObject,     // open for reading, readlink, getxattr
+  kPutObject,     // create, write, truncate, mkdir, symlink, mknod, rename target, setxattr
+  kDeleteObject,  // unlink, rmdir, rename source
+  kPutObjectAcl,  // chmod, chown, setfacl, times
+  kListBucketVersions,
+  kGetObjectVersion,
+  kDeleteObjectVersion,
+  kPutBucketVersioning,
+};
+std::string_view action_name(Action action);  // "s3:GetObject"
+
+// What POSIX wants for the call. A request names one of these and the facts it needs.
+enum class Need : uint8_t {
+  kNothing,          // the action alone decides (policies, later); the ACL allows
+  kSearch,           // x on the directory `object`
+  kRead,             // r on `object`
+  kWrite,            // w on `object`
+  kReadWrite,        //
+  kExecute,          // x on `object`: somebody's x bit at least, also for uid 0
+  kChangeDirectory,  // w and x on the directory `object`: create in it, or link, or rename into it
+  kRemove,           // w and x on the directory `object`, and its sticky rule for `victim`
+  kOwner,            // be the owner of `object`, or uid 0
+  kChown,            // change `object`'s owner to new_uid and group to new_gid (~0u: unchanged)
+  kOwnerOrWrite,     // owner, or w: utimes to now
+  kAccount,          // be the account (or uid 0): what belongs to the bucket owner alone
+};
+
+struct AccessRequest {
+  const Caller& caller;
+  Action action;
+  Need need;
+  const Attributes& object;
+  const Attributes* victim = nullptr;  // kRemove: what the name stands for
+  uint32_t new_uid = ~0u;
+  uint32_t new_gid = ~0u;
+};
+
+class Gate {
+ public:
+  explicit Gate(uint32_t account) : account_(account) {}
+  // Allowed, or kAccessDenied / kNotPermitted as POSIX has it for the call (EPERM: kOwner, kChown, sticky, kAccount is
+  // EACCES).
+  Status check(const AccessRequest& request) const;
+  // The same without a message: for access(2) and for chmod's set-group-id rule.
+  bool in_group(const Caller& caller, uint32_t gid) const;
+  uint32_t account() const { return account_; }
+
+ private:
+  const uint32_t account_;  // uid of the account root; uid 0 has its rights too
+};
+
+}  // namespace pailfs

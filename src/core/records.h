@@ -1,0 +1,144 @@
+// What the core keeps in the index: keys and value encodings, as pailfs-format(5), section "Index records", has them.
+// Keys hold numbers and tokens only; names and everything else are in values, which the store seals.
+//
+//   'b' bucket(be32)                            BucketRecord            scope 0
+//   'd' parent(be64) slot(be64)                 Dirent                  scope of the parent's bucket
+//   'h' parent(be64) slot(be64) end(be64)       EndedDirent             "
+//   'i' ino(be64)                               InodeRecord             scope of the inode's bucket
+//   'v' ino(be64) vseq(be32)                    InodeRecord as of the sealing of that version (noncurrent versions
+//   only) 'c' cid(be64) chunk(be64) vseq(be32)        extents of one chunk    " 'x' ino(be64) token(16) Xattr " 'o'
+//   ino(be64)                               empty: no name left, still in use; reaped at start 'n' bucket(be32) first
+//   inode number that was not handed out yet (ranges); scope 0 'm' 0                                       stamp that
+//   was not reached yet; scope 0
+//
+// slot: the readdir cookie of an entry, below 2^63: (first 60 bits of the name's token) << 3 | collision number 0..7.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "core/types.h"
+
+namespace pailfs {
+
+inline constexpr uint64_t kChunkSize = 512 * 1024;  // bytes of a file that one extent list covers
+inline constexpr size_t kInlineExtents = 6;         // a file of one chunk with at most so many keeps them in its inode
+inline constexpr size_t kCoalesceExtents = 144;     // a chunk with more is read and written anew as one run
+
+// Bytes [offset, offset + length) of a chunk are bytes [skip, skip + length) of the run. skip < kUnitSize and the run
+// has no unit that is not needed (see trimming in extents.h). What no extent covers is a hole: zeros.
+struct Extent {
+  uint32_t offset = 0;
+  uint32_t length = 0;
+  uint32_t skip = 0;
+  Run run;
+  bool operator==(const Extent&) const = default;
+};
+using ExtentList = std::vector<Extent>;  // sorted by offset, not overlapping
+
+std::string encode_extents(const ExtentList& extents);
+Result<ExtentList> decode_extents(std::string_view value);
+
+// A sealed version's name. null_id: made while versioning was off or suspended.
+struct VersionInfo {
+  VersionId id{};
+  Stamp sealed = 0;
+  bool null_id = false;
+};
+
+struct InodeRecord {
+  uint32_t mode = 0;
+  uint32_t nlink = 0;  // directories: 2 + subdirectories; 0: no name left
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint64_t rdev = 0;
+  uint64_t size = 0;
+  uint64_t stored = 0;  // plaintext bytes in extents of the current content, for st_blocks
+  Time atime = 0, mtime = 0, ctime = 0, btime = 0;
+  Ino parent = 0;  // directories: where .. leads
+  bool has_xattrs = false;
+  std::string target;  // symlinks
+
+  // Content of regular files. Chunk c of the content (cid, vseq) is the 'c' record with the greatest vseq' <= vseq,
+  // unless `chunked` is false: then `extents` is all of chunk 0 and there is no other. A truncation to zero starts a
+  // new cid.
+  Ino cid = 0;        // content id, from the inode numbers of the bucket; 0: never written
+  uint32_t vseq = 1;  // of the current content
+  uint32_t prev = 0;  // greatest vseq of an older surviving version with the same cid; 0: none
+  bool chunked = false;
+  ExtentList extents;
+
+  bool dirty = false;   // changed since it was sealed, or never sealed
+  bool sealed = false;  // `version` names the content as last sealed (also while dirty is false)
+  VersionInfo version;
+};
+
+std::string encode_inode(const InodeRecord& inode);
+Result<InodeRecord> decode_inode(std::string_view value);
+
+struct Dirent {
+  Ino ino = 0;
+  uint32_t type = 0;      // S_IFMT bits
+  Stamp since = 0;        // when the name came to stand for the inode
+  bool collided = false;  // slots above this one in its group of 8 are, or were, in use
+  std::string name;       // empty: a place holder that only carries `collided`
+};
+std::string encode_dirent(const Dirent& entry);
+Result<Dirent> decode_dirent(std::string_view value);
+
+enum class EndKind : uint8_t { kDeleted = 1, kRenamed = 2, kReplaced = 3 };
+// An entry that has ended: what a name stood for in [since, end).
+struct EndedDirent {
+  Ino ino = 0;
+  uint32_t type = 0;
+  Stamp since = 0;
+  Stamp end = 0;
+  EndKind kind = EndKind::kDeleted;
+  VersionId marker{};  // id of the delete marker (kinds deleted and renamed)
+  uint32_t uid = 0;    // who ended it
+  std::string name;
+};
+std::string encode_ended(const EndedDirent& entry);
+Result<EndedDirent> decode_ended(std::string_view value);
+
+struct BucketRecord {
+  std::string name;
+  Scope number = 0;
+  Versioning versioning = Versioning::kEnabled;
+  uint32_t owner = 0;  // uid of the owner of the history: the account
+  Time created = 0;
+  bool deleting = false;  // a purge has begun
+};
+std::string encode_bucket(const BucketRecord& bucket);
+Result<BucketRecord> decode_bucket(std::string_view value);
+
+struct Xattr {
+  std::string name;
+  std::string value;
+};
+std::string encode_xattr(const Xattr& xattr);
+Result<Xattr> decode_xattr(std::string_view value);
+
+namespace keys {
+std::string bucket(Scope number);
+std::string dirent(Ino parent, uint64_t slot);
+std::string ended(Ino parent, uint64_t slot, Stamp end);
+std::string inode(Ino ino);
+std::string version(Ino ino, uint32_t vseq);
+std::string chunk(Ino cid, uint64_t chunk, uint32_t vseq);
+std::string xattr(Ino ino, std::string_view token);
+std::string orphan(Ino ino);
+std::string numbers(Scope bucket);
+std::string stamps();
+// The least string greater than every key that begins with `prefix`.
+std::string after_prefix(std::string prefix);
+}  // namespace keys
+
+// S3 naming rules for general purpose buckets (Amazon S3 user guide, "Bucket naming rules"): 3 to 63 characters of a-z,
+// 0-9, '.' and '-', beginning and ending with a letter or digit, no "..", not an IPv4 address, no reserved prefix or
+// suffix. The error (kInvalid) says which rule is broken.
+Status check_bucket_name(std::string_view name);
+
+}  // namespace pailfs

@@ -1,0 +1,210 @@
+// The store: transactions over one log and one index, everything encrypted. Knows keys, values, runs of units and
+// opaque change records; knows nothing of files.
+//
+// A transaction is applied to the memtable at once, becomes part of the open commit frame, and is durable after sync()
+// or within about a second. After a crash the store equals a prefix of the transactions, in the order of their sequence
+// numbers, at least up to the last sync() that returned.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "index/index.h"
+#include "io/env.h"
+#include "log/log.h"
+#include "store/keyring.h"
+
+namespace pailfs {
+
+inline constexpr uint32_t kUnitSize = 4096;   // plaintext bytes of a full unit
+inline constexpr uint32_t kMaxRun = 1 << 20;  // plaintext bytes that one append() takes
+
+// Consecutive units in the log: every one but the last is full. Named by the birth of its first unit for ever, wherever
+// reclaiming moves the bytes.
+struct Run {
+  uint64_t segment = 0;
+  uint64_t offset = 0;  // of the first unit's ciphertext
+  uint32_t length = 0;  // plaintext bytes
+  bool head = false;    // the first unit is the first of its log record: releasing it releases the record's header too
+
+  uint32_t units() const { return (length + kUnitSize - 1) / kUnitSize; }
+  uint64_t stored_length() const { return uint64_t{length} + uint64_t{units()} * kTagSize; }
+  // The run without its first / with only its first `units` units. 0 < units < this->units().
+  Run drop_front(uint32_t units) const;
+  Run keep_front(uint32_t units) const;
+  bool operator==(const Run&) const = default;
+};
+
+class Transaction {
+ public:
+  // key: 1 to 500 bytes, first byte >= 0x20 (lower ones are the store's own). value: at most 1 MiB.
+  void put(Scope scope, std::string key, std::string value) {
+    puts_.push_back({scope, std::move(key), std::move(value)});
+  }
+  void erase(std::string key) { erased_.push_back(std::move(key)); }
+  // The run is referenced no longer: by nothing, not even an older version. Its space comes back after the quarantine.
+  void release(const Run& run) { released_.push_back(run); }
+  // An opaque change record; written into the commit frame with the transaction's sequence number and time.
+  void record(std::string encoded) { records_.push_back(std::move(encoded)); }
+  bool empty() const { return puts_.empty() && erased_.empty() && released_.empty() && records_.empty(); }
+
+ private:
+  friend class Store;
+  friend class Committer;
+  struct Put {
+    Scope scope;
+    std::string key;
+    std::string value;
+  };
+  // Within one transaction a key is put or erased at most once (the last put of a key wins over earlier ones; an erase
+  // wins over all puts).
+  std::vector<Put> puts_;
+  std::vector<std::string> erased_;
+  std::vector<Run> released_;
+  std::vector<std::string> records_;
+};
+
+// Merged, decrypted view of memtables and index. Used by one thread, for less than a second. Not a point in time: each
+// step is consistent, changes made while scanning may or may not be seen. Values are opened with the given scope; one
+// that does not verify is kCorrupt.
+class StoreView {
+ public:
+  ~StoreView();
+  StoreView(StoreView&&) noexcept;
+  Result<std::optional<std::string>> get(Scope scope, std::string_view key);
+  struct Entry {
+    std::string key;
+    std::string value;
+  };
+  // The first entry with from <= key < end; then the ones after it. Empty `end`: no bound.
+  Result<std::optional<Entry>> seek(Scope scope, std::string_view from, std::string_view end);
+  Result<std::optional<Entry>> next(Scope scope, std::string_view end);
+  // The last entry with floor <= key < before.
+  Result<std::optional<Entry>> last_before(Scope scope, std::string_view before, std::string_view floor);
+
+ private:
+  friend class Store;
+  struct Impl;
+  explicit StoreView(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+struct StoreOptions {
+  LogOptions log;
+  bool read_only = false;
+  uint64_t frame_bytes = uint64_t{4} << 20;      // pending bytes that close the open frame early
+  uint64_t memtable_bytes = uint64_t{16} << 20;  // heap bytes at which a memtable is handed to the checkpoint
+  uint64_t memtable_limit = uint64_t{80} << 20;  // heap bytes of all memtables at which commit() waits
+  int64_t commit_interval = 1'000'000'000;       // ns between commits of what nobody synced
+  int64_t checkpoint_interval = 10'000'000'000;  // ns after which a memtable is checkpointed however small
+  uint64_t reserve_bytes = uint64_t{64} << 20;   // preallocated, so that deleting works on a full disk
+  bool background = true;           // false: no threads; tests drive commit, checkpoint and reclaim by hand
+  double rewrite_threshold = 0.15;  // dead share of a segment's occupied room above which it is rewritten
+};
+
+struct StoreStatus {
+  std::string uuid;  // 8-4-4-4-12 hex digits
+  bool read_only = false;
+  std::string read_only_reason;
+  uint64_t sequence = 0;  // of the last transaction
+  uint64_t durable_sequence = 0;
+  uint64_t segments = 0;
+  uint64_t log_bytes = 0;    // room the segments occupy on the medium
+  uint64_t dead_bytes = 0;   // of these, known to be referenced no longer and not yet given back
+  uint64_t index_bytes = 0;  // size of the index
+  uint64_t memtable_bytes = 0;
+  uint64_t checkpoints = 0;  // since the start
+  RecoveryReport recovery;
+};
+
+class Store {
+ public:
+  // Makes a store in `directory`, which must be missing or empty. kExists if there is one, kNotEmpty if something else
+  // is there. After a failure nothing usable is left and the directory is as before where possible.
+  static Status create(Env& env, const std::string& directory, const UnlockSecret& secret, const std::string& label,
+                       const ScryptCost& cost = {});
+  // Opens with the lock held until the destructor: kInUse names the pid that has it; kWrongKey; kTooNew names both
+  // formats; kCorrupt; kNotFound when there is no store. Recovery has run when this returns.
+  static Result<std::unique_ptr<Store>> open(Env& env, const std::string& directory, const UnlockSecret& secret,
+                                             const StoreOptions& options = {});
+  // As open, on an index and a log storage that the caller provides (tests). Key material comes from `keyring`.
+  static Result<std::unique_ptr<Store>> open_with(Env& env, std::unique_ptr<Keyring> keyring,
+                                                  std::unique_ptr<Index> index, std::unique_ptr<LogStorage> storage,
+                                                  std::string uuid, const StoreOptions& options);
+  // Without close(): as a crash would, but for what the threads were doing. Tests use that.
+  ~Store();
+  // Commits, syncs, checkpoints everything, seals the log. Nothing may be called afterwards.
+  Status close();
+
+  // --- Reading
+  StoreView view() const;
+  Result<std::optional<std::string>> get(Scope scope, std::string_view key) const;
+
+  // --- Changing
+  // Applies the transaction; returns its sequence number. Readers see it at once. May wait for the checkpoint when
+  // memory is short; holds none of the caller's locks hostage to a sync. kReadOnly after a failure.
+  Result<uint64_t> commit(Transaction&& transaction);
+  // Makes every transaction that was committed before the call durable. Shared by all who wait.
+  Status sync();
+  uint64_t sequence() const;  // of the last transaction
+  // The sequence number at which the last commit frame ended: states between two frames were never durable.
+  uint64_t frame_sequence() const;
+
+  // --- Content
+  // Encrypts and appends 1 to kMaxRun bytes. The run is readable at once; it is durable with the next sync() that
+  // follows the commit that refers to it. A run that no transaction ever refers to is released with discard().
+  // kNoSpace, kQuota: the disk is full (the last reserve is kept for deletions).
+  Result<Run> append(Scope scope, std::string_view plaintext);
+  void discard(const Run& run);
+  // Reads plaintext bytes [skip, skip + out.size()) of the run. kCorrupt if a unit does not verify: never other data.
+  // The caller holds a ReadGuard taken before it looked the run up.
+  Status read(Scope scope, const Run& run, uint32_t skip, std::span<char> out) const;
+  // Space that is released while a guard is held is not reused or punched until the guard is gone.
+  class ReadGuard {
+   public:
+    explicit ReadGuard(const Store& store);
+    ~ReadGuard();
+    ReadGuard(const ReadGuard&) = delete;
+    ReadGuard& operator=(const ReadGuard&) = delete;
+
+   private:
+    const Store& store_;
+  };
+
+  // --- Keys
+  Status create_scope(Scope scope);   // durable at return
+  Status destroy_scope(Scope scope);  // durable at return; syncs the store first
+  bool has_scope(Scope scope) const;
+  // The token of a name: 16 bytes, keyed per scope. The caller knows that the scope exists.
+  std::array<char, 16> token(Scope scope, std::string_view name) const;
+  Keyring& keyring();
+
+  // --- Upkeep
+  Status checkpoint();  // moves everything durable into the index now
+  // One pass over released space: punches holes, rewrites and removes segments. Returns bytes given back.
+  Result<uint64_t> reclaim();
+  StoreStatus status() const;
+  Env& env() const;
+  // Free and total room for statfs: the file system below, less the reserve.
+  Result<Space> space() const;
+  // Verifies what needs no knowledge of files: every value in the index opens with its scope's key is the core's
+  // business; here: dead ranges, relocations and segments agree; with `deep`, frames and record digests. Reports each
+  // problem.
+  Status check(bool deep, const std::function<void(std::string problem)>& report) const;
+  // True when `run` lies wholly in room that the log still holds and no dead range touches it.
+  Result<bool> run_is_live(const Run& run) const;
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pailfs
