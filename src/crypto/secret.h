@@ -1,5 +1,6 @@
 // Memory for key bytes: locked against swapping where RLIMIT_MEMLOCK allows, excluded from core dumps and from children
-// (MADV_DONTDUMP, MADV_WIPEONFORK), wiped when released.
+// (MADV_DONTDUMP, MADV_WIPEONFORK), wiped when released. OpenSSL's own contexts (expanded keys) live in its heap,
+// outside this protection; they are wiped when freed, and disable_core_dumps() keeps them out of dumps.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +35,8 @@ class Secret {
 // Overwrites so that the compiler cannot leave it out.
 void wipe(std::span<char> bytes);
 
-// Process-wide hardening for programs that hold keys: PR_SET_DUMPABLE 0 and RLIMIT_CORE 0. Returns what could not be
-// done.
+// Process-wide hardening for programs that hold keys: PR_SET_DUMPABLE 0 and RLIMIT_CORE 0. False when either was
+// refused.
 bool disable_core_dumps();
 
 }  // namespace pailfs
