@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Runs one of the programs that check sources over the tree: clang-format, clang-tidy, shellcheck.
+
+Exit status 77 (ctest: skipped) where the program is not installed; packaging/setup --tests installs all of them.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from source_text import cxx_files, project_files
+
+SKIPPED = 77
+
+
+def shell_scripts(root: pathlib.Path):
+    for path in project_files(root):
+        if path.suffix in ("", ".sh", ".in"):
+            with path.open("rb") as file:
+                first = file.readline(64)
+            if first.startswith(b"#!") and first.split()[0].endswith((b"/bash", b"/sh")):
+                yield path
+
+
+def commands(tool: str, root: pathlib.Path, build: pathlib.Path):
+    """(program, its arguments) for each call of `tool`."""
+    if tool == "clang-format":
+        return "clang-format-19", ["--dry-run", "-Werror", *map(str, cxx_files(root, "src", "include", "tests"))]
+    if tool == "shellcheck":
+        return "shellcheck", list(map(str, shell_scripts(root)))
+    # The expression names directories of the tree, not of its parents, so that every source is checked wherever the tree lies.
+    jobs = str(len(os.sched_getaffinity(0)))
+    return "run-clang-tidy-19", ["-p", str(build), "-quiet", "-j", jobs, "^%s/(src|tests)/" % root.resolve()]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tool", choices=["clang-format", "clang-tidy", "shellcheck"])
+    parser.add_argument("--root", type=pathlib.Path, required=True)
+    parser.add_argument("--build", type=pathlib.Path, help="where compile_commands.json is, for clang-tidy")
+    arguments = parser.parse_args()
+    program, rest = commands(arguments.tool, arguments.root, arguments.build)
+    if shutil.which(program) is None:
+        print("%s is not installed: nothing was checked" % program)
+        return SKIPPED
+    return subprocess.run([program, *rest], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
