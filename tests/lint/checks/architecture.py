@@ -79,8 +79,8 @@ class Rules:
 
 
 def is_at(path: str, places) -> bool:
-    """Whether `path` ("module/file.cc") is one of `places`: modules, or single files."""
-    return any(path == place or path.startswith(place + "/") for place in places)
+    """Whether `path` ("module/file.cc") is one of `places`: modules, or patterns of files."""
+    return any(fnmatch.fnmatchcase(path, place) or path.startswith(place + "/") for place in places)
 
 
 def include_violations(rules: Rules, path: str, text: str):
