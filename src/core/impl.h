@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/mutex.h"
@@ -91,6 +92,36 @@ class HandleTable {
 
 class VersionsView;  // versions_view.h
 
+// For code that holds an inode's lock through LockedInodes: tells the analysis so.
+inline void assert_locked(Inode& inode) PAILFS_TSA(assert_capability(inode.lock)) { static_cast<void>(inode); }
+
+// Exclusive locks on several inodes, taken in the order of their numbers; null ones and repetitions are passed over.
+// Only for who holds the tree lock, or for a single inode.
+class LockedInodes {
+ public:
+  LockedInodes(std::initializer_list<InodePtr> inodes);
+  ~LockedInodes();
+  LockedInodes(const LockedInodes&) = delete;
+  LockedInodes& operator=(const LockedInodes&) = delete;
+  const std::vector<InodePtr>& all() const { return inodes_; }
+
+ private:
+  std::vector<InodePtr> inodes_;
+};
+
+// Permission bits after a write or truncation by somebody without privileges: no set-user-id, and no set-group-id where
+// the group may execute (where it may not, the bit does not mean a right).
+inline uint32_t mode_without_privileges(uint32_t mode) { return mode & ~((mode & 00010) != 0 ? 06000u : 04000u); }
+
+// A node to make.
+struct NewNode {
+  uint32_t mode = 0;  // type and permission bits
+  uint64_t rdev = 0;
+  std::string_view target = {};  // symlinks
+  bool open = false;             // counts a handle on the inode before anybody else can see it
+  bool write = false;            // and a writer
+};
+
 struct ChangeRecord {
   Action action;
   const Caller& caller;
@@ -112,8 +143,14 @@ struct Core::Impl {
   Mutex tree;
   std::unique_ptr<VersionsView> view;
 
+  // --- making (create_ops.cc)
+  // Makes a node of any type, and its name, in one transaction: passes the gate, takes tree, counts one reference (that
+  // forget() takes back) and the handle that `node.open` asks for. kExists if the name is taken.
+  Result<InodePtr> make_node(const Caller& caller, Ino parent, std::string_view name, const NewNode& node)
+      EXCLUDES(tree);
+
   // --- clock and numbers (numbers.cc)
-  // A time later than every stamp before it; adds the new bound to the transaction when one is needed.
+  // A time later than every stamp before it, also over restarts. Stamps order history; attributes show now().
   Stamp stamp(Transaction& tx);
   Time now() const { return store.env().now(); }
   VersionId make_version_id(Stamp at);
@@ -122,8 +159,13 @@ struct Core::Impl {
 
   // --- buckets (bucket_ops.cc); the table is in memory, there are few
   Result<BucketRecord> bucket_record(Scope number) const;
-  Versioning versioning(Scope number) const;
+  Versioning versioning(Scope number) const;  // kOff for the store's root
+  bool deleting(Scope number) const;          // a purge has begun: nothing new may come
   Status load_buckets();
+  Result<Scope> new_bucket_number();
+  mutable SharedMutex buckets_lock;
+  std::map<Scope, BucketRecord> bucket_table GUARDED_BY(buckets_lock);
+  Scope next_bucket GUARDED_BY(buckets_lock) = 1;
 
   // --- names (lookup.cc)
   struct Found {
@@ -141,27 +183,55 @@ struct Core::Impl {
   // --- attributes (attr_ops.cc)
   static Attributes attributes(Ino ino, const InodeRecord& record);
   void put_inode(Ino ino, const InodeRecord& record, Transaction& tx);
-  // Takes one name from an inode whose lock is held; when the last is gone: keeps it for its versions, or makes it an
-  // orphan while it is in use, or removes it with its content. Sets ctime.
-  Status drop_link(Inode& inode, Stamp at, Transaction& tx) REQUIRES(inode.lock);
-  // Removes an orphan for good when nothing uses it any more. Takes tree and inode.
-  void reap(Ino ino);
+  // Takes one name from an inode whose lock is held (a directory: all of them); when the last is gone: keeps it for its
+  // versions (a directory: for the history of its entries), or makes it an orphan while it is in use, or removes it
+  // with its content and marks it gone. Sets ctime. After the commit, call inodes.remove() for what is gone.
+  Status drop_link(Inode& inode, Transaction& tx) REQUIRES(inode.lock);
+  // Removes an orphan for good when nothing uses it any more; cheap for what is no orphan. Takes tree and inode.
+  void reap(Ino ino) EXCLUDES(tree);
+  // Removes what an earlier run left without a name.
+  Status reap_leftovers();
+  // Sets the record in memory to what the store has: after a commit that failed.
+  void reload(Inode& inode) REQUIRES(inode.lock);
+  Mutex orphans_lock;
+  std::unordered_set<Ino> orphans GUARDED_BY(orphans_lock);  // nlink 0, kept only because they are in use
 
   // --- content (read_write.cc, sealing.cc, content.cc); inode.lock is held
+  // These change inode.record in memory and add to the transaction everything but the inode's own record: the caller
+  // puts that (put_inode) once it has made its own changes, and when the commit fails sets record, gone and provisional
+  // back (RecordRollback in content.h). Within one transaction at most one of resize, remove_inode and remove_version
+  // is called: they read what is committed.
+
   // Begins a new version if the content is sealed and the bucket keeps versions, so that it may be changed. Marks
-  // dirty.
+  // dirty. Does nothing when the content is dirty already.
   Status begin_change(Inode& inode, Stamp at, Transaction& tx) REQUIRES(inode.lock);
-  // Names the content as a version if it is dirty. `provisional`: somebody may go on writing.
+  // Names the content as a version if it is dirty. `provisional`: somebody may go on writing. Does nothing to an inode
+  // without a name: what is written to it after its last unlink never becomes a version.
   Status seal(Inode& inode, bool provisional, Transaction& tx) REQUIRES(inode.lock);
-  // Changes the size of the content, releasing what is cut off and no older version needs.
+  // Changes the size of the content (begin_change included), releasing what is cut off and no older version needs. Sets
+  // mtime and ctime to now. A caller without a handle seals afterwards if no writer has the inode open.
   Status resize(Inode& inode, uint64_t size, Transaction& tx) REQUIRES(inode.lock);
-  // Removes the inode's current content, all its versions, its xattrs and its record.
+  // Removes the inode's current content, all its versions, its xattrs and its record, and sets `gone`.
   Status remove_inode(Inode& inode, Transaction& tx) REQUIRES(inode.lock);
-  // Removes one noncurrent version (its 'v' record and what only it needs).
+  // Removes one noncurrent version (its 'v' record and what only it needs); of an inode without a name also the last
+  // one: then an older one takes its place, or the inode goes. Puts what it changes, the inode record included.
   Status remove_version(Inode& inode, uint32_t vseq, Transaction& tx) REQUIRES(inode.lock);
   Status read_content(const InodeRecord& content, uint64_t offset, std::span<char> out) const;
 
   Status commit(Transaction&& tx);
+  // Commits the change of inodes whose locks are held; when that fails, reloads them.
+  Status commit(Transaction&& tx, const LockedInodes& changed);
+
+ private:
+  Mutex numbers_lock;
+  Stamp last_stamp GUARDED_BY(numbers_lock) = 0;
+  Stamp stamp_bound GUARDED_BY(numbers_lock) = 0;  // persisted: no stamp handed out reaches it
+  struct NumberRange {
+    Ino next = 0;
+    Ino end = 0;
+  };
+  std::map<Scope, NumberRange> number_ranges GUARDED_BY(numbers_lock);
+  friend class Core;
 };
 
 }  // namespace pailfs

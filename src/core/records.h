@@ -5,11 +5,13 @@
 //   'd' parent(be64) slot(be64)                 Dirent                  scope of the parent's bucket
 //   'h' parent(be64) slot(be64) end(be64)       EndedDirent             "
 //   'i' ino(be64)                               InodeRecord             scope of the inode's bucket
-//   'v' ino(be64) vseq(be32)                    InodeRecord as of the sealing of that version (noncurrent versions
-//   only) 'c' cid(be64) chunk(be64) vseq(be32)        extents of one chunk    " 'x' ino(be64) token(16) Xattr " 'o'
-//   ino(be64)                               empty: no name left, still in use; reaped at start 'n' bucket(be32) first
-//   inode number that was not handed out yet (ranges); scope 0 'm' 0                                       stamp that
-//   was not reached yet; scope 0
+//   'v' ino(be64) vseq(be32)                    InodeRecord as of the sealing of that noncurrent version   "
+//   'c' cid(be64) chunk(be64) vseq(be32)        extents of one chunk    "
+//   'x' ino(be64) token(16)                     Xattr                   "
+//   'o' ino(be64)                               empty: no name left, still in use; reaped at start         "
+//   'n' bucket(be32)                            first number of the bucket that was not handed out yet; scope 0.
+//                                               bucket 0: first bucket number that was not
+//   'm' 0                                       a stamp that was not reached yet; scope 0
 //
 // slot: the readdir cookie of an entry, below 2^63: (first 60 bits of the name's token) << 3 | collision number 0..7.
 #pragma once
@@ -120,6 +122,10 @@ struct Xattr {
 };
 std::string encode_xattr(const Xattr& xattr);
 Result<Xattr> decode_xattr(std::string_view value);
+
+// The values of 'n' and 'm'.
+std::string encode_counter(uint64_t value);
+Result<uint64_t> decode_counter(std::string_view value);
 
 namespace keys {
 std::string bucket(Scope number);
