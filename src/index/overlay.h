@@ -1,66 +1,20 @@
-// What is newer than the index: memtables, and the merged view of memtables over the index.
+// What is newer than the index, over the index: the merged view of memtables and an index snapshot.
 //
-// A Memtable holds the latest value (or tombstone) per key. Writers put whole transactions; readers pin the stack of
-// memtables first and the index snapshot second, so that nothing falls between them when a checkpoint moves a memtable
-// into the index and drops it.
+// Readers pin the stack of memtables first and the index snapshot second, so that nothing falls between them when a
+// checkpoint moves a memtable into the index and drops it.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "base/mutex.h"
 #include "index/index.h"
+#include "index/memtable.h"
 
 namespace pailfs {
-
-class Memtable {
- public:
-  using Value = std::shared_ptr<const std::string>;  // null: tombstone
-
-  // Applies the changes as one step: a reader sees all of them or none (within one lookup or one scan step).
-  // Returns the growth of memory_bytes().
-  void apply(std::vector<IndexChange>&& changes);
-  // What was changed since the last take_changes(), each key once with its latest value, in key order: the content of a
-  // commit frame. Values stay in the memtable.
-  std::vector<std::pair<std::string, Value>> take_changes();
-  size_t pending_changes() const;  // keys that take_changes() would return
-  size_t pending_bytes() const;    // their keys and values, bytes
-
-  // nullopt: unknown here; a null Value: deleted.
-  std::optional<Value> get(std::string_view key) const;
-  struct Entry {
-    std::string key;
-    Value value;  // null: tombstone
-  };
-  // The first entry with key >= from (or > from when `after`).
-  std::optional<Entry> seek(std::string_view from, bool after) const;
-  // The last entry with key < before.
-  std::optional<Entry> last_before(std::string_view before) const;
-  // Visits all entries in key order. Only on a memtable that nobody applies to any more.
-  void for_each(const std::function<void(const std::string& key, const Value& value)>& visit) const;
-
-  size_t memory_bytes() const { return memory_.load(std::memory_order_relaxed); }  // an estimate of heap use
-  size_t entries() const;
-
- private:
-  struct Node {
-    Value value;
-    bool pending = false;
-  };
-  mutable SharedMutex mutex_;
-  std::map<std::string, Node, std::less<>> map_ GUARDED_BY(mutex_);
-  // Keys to report at the next take_changes(); pointers into map_, whose nodes never move or go.
-  std::vector<std::map<std::string, Node, std::less<>>::iterator> pending_ GUARDED_BY(mutex_);
-  size_t pending_bytes_ GUARDED_BY(mutex_) = 0;
-  std::atomic<size_t> memory_ = 0;
-};
 
 // The merged view: newest memtable first, index last. Used by one thread at a time. Not a point-in-time snapshot of the
 // active memtable: a scan sees changes that are made behind its position; each step is consistent.
@@ -77,16 +31,33 @@ class OverlayView {
   };
   // The first live entry with key >= from and key < end (empty `end`: no bound).
   Result<std::optional<Entry>> seek(std::string_view from, std::string_view end);
-  // The live entry after `entry`, again below `end`. Call in sequence after seek().
+  // The live entry after the one that seek() or next() returned last, again below `end`. Other calls may come between.
   Result<std::optional<Entry>> next(std::string_view end);
   // The last live entry with key < before and key >= floor.
   Result<std::optional<Entry>> last_before(std::string_view before, std::string_view floor);
 
  private:
-  Result<std::optional<Entry>> advance(std::string_view from, bool after, std::string_view end);
+  struct Candidate {
+    std::string key;
+    Memtable::Value value;  // null: tombstone
+  };
+  // The index's next entry that the scan has not passed. A copy: the snapshot's views end with its next call.
+  struct IndexPosition {
+    bool started = false;  // false: index_ has no position for this scan yet
+    std::optional<Entry> entry;
+  };
+
+  Result<std::optional<Entry>> advance(std::string_view end);
+  Status advance_index(std::string_view from, bool after);
+  std::optional<Candidate> first_in_tables(std::string_view from, bool after) const;
+  std::optional<Candidate> last_in_tables(std::string_view before) const;
+
   std::vector<std::shared_ptr<const Memtable>> tables_;
   std::unique_ptr<IndexSnapshot> index_;
+  // Where the scan stands: on `position_` (then `after_` is false) or behind it.
   std::string position_;
+  bool after_ = false;
+  IndexPosition index_position_;
 };
 
 }  // namespace pailfs
