@@ -1,0 +1,75 @@
+// What names stood for, and when: the history side of the namespace, read from dirents, ended dirents and the versions
+// of inodes. The .versions view, `pail versions` and pruning are built on it.
+#pragma once
+
+#include <functional>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/impl.h"
+
+namespace pailfs {
+
+inline constexpr Stamp kForever = std::numeric_limits<Stamp>::max();
+
+// A directory for as long as it bore a path: [since, end).
+struct DirectorySpan {
+  Ino ino = 0;
+  Stamp since = 0;
+  Stamp end = kForever;
+  // How the span ended, for the delete markers that follow for everything below it.
+  EndKind kind = EndKind::kDeleted;
+  VersionId marker{};
+  uint32_t uid = 0;
+};
+
+// An inode for as long as it bore a name.
+struct NameSpan {
+  Ino parent = 0;
+  uint64_t slot = 0;
+  Ino ino = 0;
+  uint32_t type = 0;  // S_IFMT bits
+  Stamp since = 0;
+  Stamp end = kForever;  // kForever: it still does
+  EndKind kind = EndKind::kDeleted;
+  VersionId marker{};    // zero: none
+  uint32_t uid = 0;      // who ended it
+  bool derived = false;  // ended with a directory above it: no record of its own
+  bool live() const { return end == kForever; }
+  bool has_marker() const { return !live() && marker != VersionId{}; }
+  // Whether versions of the inode belong to this name. Those of an inode that went on under another name belong there.
+  bool owns(const InodeRecord& record) const {
+    return live() || (!derived && record.nlink == 0 && kind != EndKind::kRenamed);
+  }
+};
+
+// One version of an inode's content.
+struct ObjectVersion {
+  uint32_t vseq = 0;
+  Stamp ceased = kForever;  // sealing time of the next version; kForever: none was sealed since
+  bool current = false;     // the inode record's own content
+  InodeRecord record;
+};
+
+// Every span of `name` in the directories, by the time it began. Reads without locks.
+Result<std::vector<NameSpan>> name_spans(Core::Impl& core, const std::vector<DirectorySpan>& directories,
+                                         std::string_view name);
+// Those of them that are directories, as spans to descend into.
+std::vector<DirectorySpan> directories_of(const std::vector<NameSpan>& spans);
+// Calls `visit` with every name that is or was in a directory. A name may come more than once.
+Status each_name(Core::Impl& core, Ino directory, const std::function<Status(const std::string& name)>& visit);
+// The sealed versions of an inode, oldest first; seals what nobody has open for writing first. Takes the inode's lock.
+// Empty for an inode that is gone.
+Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino);
+// Of these, the ones that a name showed in [since, end): the one that was current at `since` and those sealed within.
+std::vector<const ObjectVersion*> versions_within(const std::vector<ObjectVersion>& versions, const NameSpan& span);
+
+// "20261123T145600.123456789Z-ID": UTC; `id` as in format_version_id(), or "null".
+std::string version_file_name(Stamp at, std::string_view id, bool marker);
+std::string version_id_text(const VersionInfo& version);
+// Whether a real name would be taken for a version's, or begins with '@': it is shown with '@' before it.
+bool name_needs_escape(std::string_view name);
+
+}  // namespace pailfs
