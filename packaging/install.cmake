@@ -19,10 +19,8 @@ foreach(program pailfs pail)
   endif()
 endforeach()
 
-# mount(8) looks for helpers in /sbin only: packaging/run and the Debian package link this one there.
-set(PAILFS_PROGRAM ${CMAKE_INSTALL_PREFIX}/bin/pailfs)
-configure_file(${CMAKE_SOURCE_DIR}/packaging/mount.fuse.pailfs.in ${CMAKE_BINARY_DIR}/mount.fuse.pailfs @ONLY)
-install(PROGRAMS ${CMAKE_BINARY_DIR}/mount.fuse.pailfs DESTINATION sbin)
+# mount(8) looks for helpers in /sbin only: packaging/run puts a link there.
+install(PROGRAMS ${CMAKE_SOURCE_DIR}/packaging/mount.fuse.pailfs DESTINATION sbin)
 
 foreach(section 1 5 7 8)
   file(GLOB pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/man/*.${section})
