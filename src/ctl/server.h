@@ -1,10 +1,11 @@
-// The control socket's server: JSON lines over a Unix stream socket (protocol.h), one thread per connection. Who asks is
-// what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS); the operations are those of commands.h.
+// The control socket's server: JSON lines over a Unix stream socket (protocol.h), one thread per connection. Who asks
+// is what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS); the operations are those of commands.h.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,9 +16,10 @@ namespace pailfs {
 
 // What `pail status` says of the daemon beyond the store's own status.
 struct DaemonStatus {
-  std::string mountpoint;
-  std::string bucket;   // of -o bucket=NAME: the root of the mount is that bucket; empty: the whole store
-  std::string options;  // of the mount, as given
+  std::string store;       // its directory, absolute: clients check that they reached the store that they meant
+  std::string mountpoint;  // absolute
+  std::string bucket;      // of -o bucket=NAME: the root of the mount is that bucket; empty: the whole store
+  std::string options;     // of the mount, as given
   bool io_uring = false;
   std::string transport;  // one line: "io_uring, 4 queues of depth 8", or "/dev/fuse: " and why not io_uring
   std::string libfuse;    // version, "3.18.3"
@@ -30,6 +32,9 @@ class StatusSource {
  public:
   virtual ~StatusSource() = default;
   virtual DaemonStatus daemon_status() = 0;
+  // A bucket was made or removed through the control door: what the kernel has cached of that name in the root (also
+  // that there is no such name) is out of date. Must not block: queue it for the notifier.
+  virtual void bucket_changed(std::string_view name) { static_cast<void>(name); }
 };
 
 class ControlServer {

@@ -1,0 +1,131 @@
+#include "ctl/client.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "crypto/secret.h"
+#include "ctl/location.h"
+#include "store/superblock.h"
+
+namespace pailfs {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+// An operation may be silent for long (a purge, a deep check): the end of the connection is what ends the wait.
+constexpr std::chrono::milliseconds kReplyLimit = std::chrono::hours(24 * 365);
+constexpr auto kSendLimit = 30s;
+
+// Every control socket that a daemon of these uids may have, for when the store's UUID cannot be read.
+std::vector<std::string> all_sockets(const std::set<uint32_t>& uids) {
+  std::vector<std::string> out;
+  for (const uint32_t uid : uids) {
+    for (const std::string& any : control_socket_candidates(uid, uid, "*")) {
+      std::error_code error;
+      for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(any).parent_path(), error)) {
+        if (entry.path().extension() == ".sock") out.push_back(entry.path().string());
+      }
+    }
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+bool same_place(const std::string& a, const std::string& b) {
+  std::error_code error;
+  const bool same = fs::equivalent(a, b, error);
+  return error ? fs::path(a).lexically_normal() == fs::path(b).lexically_normal() : same;
+}
+
+// Whether the daemon at the other end serves this directory.
+bool serves(ControlClient& client, const std::string& directory) {
+  const auto status = client.request("status", Json::object(), {});
+  if (!status || !status->is_object()) return false;
+  const auto daemon = status->find("daemon");
+  if (daemon == status->end() || !daemon->is_object()) return false;
+  const auto store = daemon->find("store");
+  if (store == daemon->end()) return false;
+  const auto path = json_to_bytes(*store);
+  return path && same_place(*path, directory);
+}
+
+}  // namespace
+
+Result<uint32_t> store_owner(const std::string& directory) {
+  struct stat found{};
+  if (::stat(directory.c_str(), &found) != 0) {
+    return fail(Code::kNotFound,
+                fmt::format("there is no store in {}: the directory is missing, or out of your reach", directory));
+  }
+  return found.st_uid;
+}
+
+ControlClient::ControlClient(std::unique_ptr<UnixConnection> connection)
+    : connection_(std::move(connection)), reader_(*connection_, kMaxReply) {}
+
+Result<std::unique_ptr<ControlClient>> ControlClient::connect_socket(const std::string& path) {
+  PAILFS_ASSIGN(auto connection, UnixConnection::connect(path));
+  return std::unique_ptr<ControlClient>(new ControlClient(std::move(connection)));
+}
+
+Result<std::unique_ptr<ControlClient>> ControlClient::connect(Env& env, const std::string& directory) {
+  std::set<uint32_t> trusted{0, ::geteuid()};
+  uint32_t owner = 0;
+  if (const auto found = store_owner(directory)) owner = *found;
+  trusted.insert(owner);
+  std::vector<std::string> sockets;
+  const auto superblock = read_superblock(env, directory);
+  const bool out_of_reach = !superblock && superblock.error().code == Code::kAccessDenied;
+  if (superblock) {
+    sockets = control_socket_candidates(::geteuid(), owner, superblock->uuid);
+  } else if (out_of_reach) {
+    sockets = all_sockets(trusted);
+  } else {
+    return std::unexpected(superblock.error());
+  }
+  for (const std::string& path : sockets) {
+    auto connection = UnixConnection::connect(path);
+    if (!connection) continue;
+    const auto peer = (*connection)->peer();
+    if (!peer || !trusted.contains(peer->uid)) continue;
+    std::unique_ptr<ControlClient> client(new ControlClient(std::move(*connection)));
+    if (serves(*client, directory)) return client;
+  }
+  if (out_of_reach) return std::unexpected(superblock.error());
+  return fail(Code::kNotFound, fmt::format("no daemon serves the store {}", directory));
+}
+
+Result<Json> ControlClient::request(std::string_view op, const Json& args, const Progress& progress) {
+  std::string line = encode_request({std::string(op), args});
+  const Status sent = connection_->send(line, kSendLimit);
+  wipe(line);
+  if (!sent) return context("the daemon went away", sent.error());
+  for (;;) {
+    PAILFS_ASSIGN(const std::string reply, reader_.next(kReplyLimit, kReplyLimit));
+    if (reply.empty()) return fail(Code::kIo, "the daemon ended the connection before it answered: was it stopped?");
+    Json parsed = Json::parse(reply, nullptr, false);
+    if (!parsed.is_object()) return fail(Code::kIo, "the daemon answered something that is no reply");
+    if (const auto ok = parsed.find("ok"); ok != parsed.end()) return std::move(*ok);
+    if (const auto error = parsed.find("error"); error != parsed.end() && error->is_object()) {
+      const auto code = string_argument(*error, "code", "");
+      const auto message = string_argument(*error, "message", "");
+      return fail(code ? code_by_name(*code) : Code::kIo, message ? *message : "the daemon gave no reason");
+    }
+    const auto step = parsed.find("progress");
+    if (step == parsed.end() || !step->is_object()) return fail(Code::kIo, "the daemon answered something unknown");
+    const auto done = integer_argument(*step, "done", 0);
+    const auto total = integer_argument(*step, "total", 0);
+    if (progress && done && total && *done >= 0 && *total >= 0) {
+      progress(static_cast<uint64_t>(*done), static_cast<uint64_t>(*total));
+    }
+  }
+}
+
+}  // namespace pailfs

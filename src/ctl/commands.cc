@@ -1,0 +1,67 @@
+#include "ctl/commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "ctl/commands_internal.h"
+
+namespace pailfs {
+namespace {
+
+struct Command {
+  std::string_view op;
+  Result<Json> (*run)(const CommandContext&, const Json&);
+};
+
+constexpr std::array<Command, 14> kCommands{{
+    {"status", commands::status},
+    {"check", commands::check},
+    {"bucket.list", commands::bucket_list},
+    {"bucket.show", commands::bucket_show},
+    {"bucket.create", commands::bucket_create},
+    {"bucket.delete", commands::bucket_delete},
+    {"versioning.get", commands::versioning_get},
+    {"versioning.set", commands::versioning_set},
+    {"versions.list", commands::versions_list},
+    {"versions.prune", commands::versions_prune},
+    {"key.list", commands::key_list},
+    {"key.add", commands::key_add},
+    {"key.remove", commands::key_remove},
+    {"key.change", commands::key_change},
+}};
+
+}  // namespace
+
+Status require_account(const CommandContext& context, std::string_view what) {
+  const uint32_t account = context.core.gate().account();
+  if (context.caller.uid == 0 || context.caller.uid == account) return {};
+  return fail(Code::kAccessDenied, fmt::format("{} is for the owner of the store (uid {}) and for root; you are uid {}",
+                                               what, account, context.caller.uid));
+}
+
+ObjectPath split_object_path(std::string_view path) {
+  ObjectPath out;
+  while (!path.empty()) {
+    const size_t end = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, end);
+    path.remove_prefix(std::min(end + 1, path.size()));
+    if (part.empty()) continue;
+    if (out.bucket.empty()) {
+      out.bucket = part;
+    } else {
+      if (!out.path.empty()) out.path += '/';
+      out.path += part;
+    }
+  }
+  return out;
+}
+
+Result<Json> run_command(const CommandContext& context, std::string_view op, const Json& args) {
+  const auto found = std::find_if(kCommands.begin(), kCommands.end(), [&](const Command& c) { return c.op == op; });
+  if (found == kCommands.end()) return fail(Code::kInvalid, fmt::format("unknown operation '{}'", op));
+  return found->run(context, args);
+}
+
+}  // namespace pailfs

@@ -1,0 +1,53 @@
+// The operations of the control door, on a Core. The daemon's server runs them for its clients, and `pail` runs them
+// itself on a store that no daemon serves: one code, one authorization.
+//
+// Arguments and results are JSON objects; man/pail.1, section "JSON", describes the results.
+//
+//   status                                                          anybody
+//   bucket.list                                                     anybody; the gate decides what he sees
+//   bucket.show     bucket                                          as the gate says
+//   bucket.create   bucket [versioning] [mode]                      as the gate says
+//   bucket.delete   bucket [purge]                                  as the gate says; with purge the account
+//   versioning.get  bucket                                          as bucket.show
+//   versioning.set  bucket state                                    the account
+//   versions.list   bucket path | mount_path                        as the gate says
+//   versions.prune  [bucket [path] | mount_path] [older_than] [keep] [dry_run]     the account
+//   key.list                                                        the account
+//   key.add         kind secret [label]                             the account
+//   key.remove      id                                              the account
+//   key.change      kind secret [id] [label]                        the account
+//   check           [deep]                                          the account
+//
+// mount_path is a path as seen from the root of the mount: where only one bucket is mounted, that bucket is put before
+// it.
+#pragma once
+
+#include <string_view>
+
+#include "core/core.h"
+#include "ctl/protocol.h"
+#include "ctl/server.h"
+
+namespace pailfs {
+
+struct CommandContext {
+  Core& core;
+  const Caller& caller;
+  StatusSource* daemon = nullptr;  // null: no daemon, the command works on the store by itself
+  Progress progress;               // may be empty
+};
+
+// kInvalid for an unknown op or bad arguments, kAccessDenied for what is the account's alone.
+Result<Json> run_command(const CommandContext& context, std::string_view op, const Json& args);
+
+// The account or uid 0. Administration of the store is no S3 action: no policy can give it away.
+Status require_account(const CommandContext& context, std::string_view what);
+
+// Splits "/bucket/some/key" (leading slash optional, repeated slashes count once). Either part may come out empty.
+struct ObjectPath {
+  std::string bucket;
+  std::string path;
+};
+ObjectPath split_object_path(std::string_view path);
+
+}  // namespace pailfs

@@ -1,0 +1,99 @@
+#include <fmt/format.h>
+
+#include "ctl/commands_internal.h"
+#include "ctl/time_text.h"
+
+namespace pailfs::commands {
+namespace {
+
+Json describe(const BucketInfo& info) {
+  return {{"name", info.name},
+          {"number", info.number},
+          {"versioning", versioning_name(info.versioning)},
+          {"owner", info.owner},
+          {"created", format_time(info.created)}};
+}
+
+void tell_daemon(const CommandContext& context, std::string_view bucket) {
+  if (context.daemon != nullptr) context.daemon->bucket_changed(bucket);
+}
+
+}  // namespace
+
+Result<Versioning> parse_versioning(std::string_view name) {
+  for (const Versioning state : {Versioning::kOff, Versioning::kEnabled, Versioning::kSuspended}) {
+    if (versioning_name(state) == name) return state;
+  }
+  return fail(Code::kInvalid, fmt::format("'{}' is no state of versioning (known: enabled, suspended, off)", name));
+}
+
+Result<Json> bucket_list(const CommandContext& context, const Json& /*args*/) {
+  PAILFS_ASSIGN(const std::vector<BucketInfo> buckets, context.core.buckets(context.caller));
+  Json out = Json::array();
+  for (const BucketInfo& info : buckets) out.push_back(describe(info));
+  return Json{{"buckets", std::move(out)}};
+}
+
+Result<Json> bucket_show(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
+  PAILFS_ASSIGN(const BucketInfo info, context.core.bucket_usage(context.caller, name, context.progress));
+  Json out = describe(info);
+  out["objects"] = info.objects;
+  out["directories"] = info.directories;
+  out["noncurrent_versions"] = info.noncurrent;
+  out["current_bytes"] = info.current_bytes;
+  out["noncurrent_bytes"] = info.noncurrent_bytes;
+  return out;
+}
+
+Result<Json> bucket_create(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
+  PAILFS_ASSIGN(const std::string state, string_argument(args, "versioning", "enabled"));
+  PAILFS_ASSIGN(const Versioning versioning, parse_versioning(state));
+  PAILFS_ASSIGN(const int64_t mode, integer_argument(args, "mode", 0755));
+  if (mode < 0 || mode > 07777) return fail(Code::kInvalid, "the argument 'mode' must be permission bits");
+  PAILFS_TRY(context.core.create_bucket(context.caller, name, versioning, static_cast<uint32_t>(mode)));
+  PAILFS_TRY(context.core.sync());
+  tell_daemon(context, name);
+  PAILFS_ASSIGN(const BucketInfo info, context.core.bucket(context.caller, name));
+  return describe(info);
+}
+
+Result<Json> bucket_delete(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
+  PAILFS_ASSIGN(const bool purge, bool_argument(args, "purge", false));
+  Status done;
+  if (purge) {
+    PAILFS_TRY(require_account(context, "deleting a bucket with all its versions"));
+    done = context.core.purge_bucket(context.caller, name, context.progress);
+  } else {
+    done = context.core.rmdir(context.caller, kRootIno, name);
+  }
+  tell_daemon(context, name);  // also after a purge that failed half-way
+  if (!done && done.error().code == Code::kNotEmpty && !purge) {
+    return fail(Code::kNotEmpty, fmt::format("the bucket {} still holds objects or versions; `pail bucket delete {} "
+                                             "--purge` says what and deletes it all",
+                                             name, name));
+  }
+  if (!done) return std::unexpected(std::move(done).error());
+  PAILFS_TRY(context.core.sync());
+  return Json{{"deleted", name}, {"purged", purge}};
+}
+
+Result<Json> versioning_get(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
+  PAILFS_ASSIGN(const BucketInfo info, context.core.bucket(context.caller, name));
+  return Json{{"bucket", info.name}, {"versioning", versioning_name(info.versioning)}};
+}
+
+Result<Json> versioning_set(const CommandContext& context, const Json& args) {
+  PAILFS_TRY(require_account(context, "changing the versioning of a bucket"));
+  PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
+  PAILFS_ASSIGN(const std::string state, string_argument(args, "state"));
+  PAILFS_ASSIGN(const Versioning versioning, parse_versioning(state));
+  PAILFS_TRY(context.core.set_versioning(context.caller, name, versioning));
+  PAILFS_TRY(context.core.sync());
+  return versioning_get(context, args);
+}
+
+}  // namespace pailfs::commands

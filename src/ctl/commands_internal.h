@@ -1,0 +1,26 @@
+// The operations, one function each; run_command() in commands.cc picks. Only commands*.cc include this.
+#pragma once
+
+#include "ctl/commands.h"
+
+namespace pailfs::commands {
+
+Result<Json> status(const CommandContext& context, const Json& args);         // commands_status.cc
+Result<Json> check(const CommandContext& context, const Json& args);          //
+Result<Json> bucket_list(const CommandContext& context, const Json& args);    // commands_bucket.cc
+Result<Json> bucket_show(const CommandContext& context, const Json& args);    //
+Result<Json> bucket_create(const CommandContext& context, const Json& args);  //
+Result<Json> bucket_delete(const CommandContext& context, const Json& args);  //
+Result<Json> versioning_get(const CommandContext& context, const Json& args);
+Result<Json> versioning_set(const CommandContext& context, const Json& args);
+Result<Json> versions_list(const CommandContext& context, const Json& args);  // commands_versions.cc
+Result<Json> versions_prune(const CommandContext& context, const Json& args);
+Result<Json> key_list(const CommandContext& context, const Json& args);  // commands_key.cc
+Result<Json> key_add(const CommandContext& context, const Json& args);
+Result<Json> key_remove(const CommandContext& context, const Json& args);
+Result<Json> key_change(const CommandContext& context, const Json& args);
+
+// "enabled", "suspended" or "off".
+Result<Versioning> parse_versioning(std::string_view name);
+
+}  // namespace pailfs::commands

@@ -1,0 +1,79 @@
+#include <unistd.h>
+
+#include "ctl/commands_internal.h"
+#include "ctl/time_text.h"
+
+namespace pailfs::commands {
+namespace {
+
+Json store_status(const Store& store) {
+  const StoreStatus status = store.status();
+  Json out = {{"uuid", status.uuid},
+              {"read_only", status.read_only},
+              {"sequence", status.sequence},
+              {"durable_sequence", status.durable_sequence},
+              {"segments", status.segments},
+              {"log_bytes", status.log_bytes},
+              {"dead_bytes", status.dead_bytes},
+              {"index_bytes", status.index_bytes},
+              {"memtable_bytes", status.memtable_bytes},
+              {"checkpoints", status.checkpoints}};
+  if (status.read_only) out["read_only_reason"] = status.read_only_reason;
+  out["recovery"] = {{"frames", status.recovery.frames},
+                     {"bytes", status.recovery.bytes},
+                     {"torn", status.recovery.torn},
+                     {"lost_bytes", status.recovery.lost_bytes}};
+  if (const auto space = store.space()) {
+    out["space"] = {{"total", space->total}, {"available", space->available}};
+  }
+  return out;
+}
+
+Json daemon_status(const DaemonStatus& status, Time now) {
+  Json requests = Json::object();
+  for (const auto& [name, count] : status.requests) requests[name] = count;
+  return {{"pid", ::getpid()},
+          {"version", PAILFS_VERSION},
+          {"store", bytes_to_json(status.store)},
+          {"mountpoint", bytes_to_json(status.mountpoint)},
+          {"bucket", status.bucket},
+          {"options", bytes_to_json(status.options)},
+          {"io_uring", status.io_uring},
+          {"transport", status.transport},
+          {"libfuse", status.libfuse},
+          {"started", format_time(status.started)},
+          {"uptime_seconds", std::max<int64_t>(0, (now - status.started) / 1'000'000'000)},
+          {"requests", std::move(requests)}};
+}
+
+}  // namespace
+
+Result<Json> status(const CommandContext& context, const Json& /*args*/) {
+  Store& store = context.core.store();
+  Json out = {{"protocol", kControlProtocol}, {"store", store_status(store)}, {"daemon", nullptr}};
+  if (context.daemon != nullptr) {
+    out["daemon"] = daemon_status(context.daemon->daemon_status(), store.env().now());
+  }
+  return out;
+}
+
+Result<Json> check(const CommandContext& context, const Json& args) {
+  PAILFS_TRY(require_account(context, "checking a store"));
+  PAILFS_ASSIGN(const bool deep, bool_argument(args, "deep", false));
+  PAILFS_ASSIGN(const CheckResult result, context.core.check(deep, context.progress));
+  Json problems = Json::array();
+  for (const CheckProblem& problem : result.problems) {
+    Json entry = {{"what", problem.what}};
+    if (!problem.path.empty()) entry["path"] = bytes_to_json(problem.path);
+    problems.push_back(std::move(entry));
+  }
+  return Json{{"deep", deep},
+              {"files", result.files},
+              {"directories", result.directories},
+              {"versions", result.versions},
+              {"bytes", result.bytes},
+              {"problem_count", result.problem_count},
+              {"problems", std::move(problems)}};
+}
+
+}  // namespace pailfs::commands

@@ -1,0 +1,153 @@
+#include "ctl/time_text.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <chrono>
+#include <optional>
+
+namespace pailfs {
+namespace {
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+// Takes exactly `n` digits off the front.
+std::optional<int> digits(std::string_view& text, size_t n) {
+  int value = 0;
+  if (text.size() < n) return std::nullopt;
+  for (size_t i = 0; i < n; ++i) {
+    if (text[i] < '0' || text[i] > '9') return std::nullopt;
+    value = value * 10 + (text[i] - '0');
+  }
+  text.remove_prefix(n);
+  return value;
+}
+
+bool take(std::string_view& text, std::string_view any_of) {
+  if (text.empty() || any_of.find(text.front()) == std::string_view::npos) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+std::unexpected<Error> bad_time(std::string_view text) {
+  return fail(Code::kInvalid, fmt::format("'{}' is no time (like 2026-11-23 or 2026-11-23T14:56:00Z)", text));
+}
+
+// The fraction of a second after its point, in nanoseconds; further digits are cut.
+std::optional<int64_t> fraction(std::string_view& text) {
+  int64_t value = 0;
+  size_t n = 0;
+  for (; n < text.size() && text[n] >= '0' && text[n] <= '9'; ++n) {
+    if (n < 9) value = value * 10 + (text[n] - '0');
+  }
+  if (n == 0) return std::nullopt;
+  for (size_t i = n; i < 9; ++i) value *= 10;
+  text.remove_prefix(n);
+  return value;
+}
+
+// "Z" or "+hh:mm": seconds east of UTC.
+std::optional<int64_t> zone(std::string_view text) {
+  if (text == "Z" || text == "z") return 0;
+  const bool west = text.starts_with('-');
+  if (!take(text, "+-")) return std::nullopt;
+  const auto hours = digits(text, 2);
+  if (!hours || *hours > 23 || !take(text, ":")) return std::nullopt;
+  const auto minutes = digits(text, 2);
+  if (!minutes || *minutes > 59 || !text.empty()) return std::nullopt;
+  const int64_t seconds = *hours * 3600 + *minutes * 60;
+  return west ? -seconds : seconds;
+}
+
+}  // namespace
+
+std::string format_time(Time time) {
+  using namespace std::chrono;
+  const auto since = nanoseconds(time);
+  const auto whole = floor<seconds>(since);
+  const auto day = floor<days>(whole);
+  const year_month_day date{sys_days(day)};
+  const hh_mm_ss clock(whole - day);
+  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                                 clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  if (const int64_t rest = (since - whole).count(); rest != 0) text += fmt::format(".{:09}", rest);
+  return text + "Z";
+}
+
+Result<Time> parse_time(std::string_view text) {
+  using namespace std::chrono;
+  std::string_view rest = text;
+  const auto y = digits(rest, 4);
+  if (!y || !take(rest, "-")) return bad_time(text);
+  const auto m = digits(rest, 2);
+  if (!m || !take(rest, "-")) return bad_time(text);
+  const auto d = digits(rest, 2);
+  if (!d) return bad_time(text);
+  const year_month_day date{year{*y}, month{static_cast<unsigned>(*m)}, day{static_cast<unsigned>(*d)}};
+  // What nanoseconds since 1970 can hold.
+  if (!date.ok() || *y < 1678 || *y > 2261) return bad_time(text);
+  const int64_t start = seconds(sys_days(date).time_since_epoch()).count();
+  if (rest.empty()) return start * kSecond;
+  if (!take(rest, "Tt ")) return bad_time(text);
+  const auto hour = digits(rest, 2);
+  if (!hour || *hour > 23 || !take(rest, ":")) return bad_time(text);
+  const auto minute = digits(rest, 2);
+  if (!minute || *minute > 59 || !take(rest, ":")) return bad_time(text);
+  const auto second = digits(rest, 2);
+  if (!second || *second > 60) return bad_time(text);
+  int64_t nanoseconds_part = 0;
+  if (take(rest, ".")) {
+    const auto parsed = fraction(rest);
+    if (!parsed) return bad_time(text);
+    nanoseconds_part = *parsed;
+  }
+  const auto east = zone(rest);
+  if (!east) return bad_time(text);
+  return (start + *hour * 3600 + *minute * 60 + *second - *east) * kSecond + nanoseconds_part;
+}
+
+Result<int64_t> parse_duration(std::string_view text) {
+  int64_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, count);
+  int64_t unit = 0;
+  if (error == std::errc() && count >= 0 && end - stop == 1) {
+    switch (*stop) {
+      case 's':
+        unit = 1;
+        break;
+      case 'm':
+        unit = 60;
+        break;
+      case 'h':
+        unit = 3600;
+        break;
+      case 'd':
+        unit = 86400;
+        break;
+      case 'w':
+        unit = 7 * 86400;
+        break;
+      case 'y':
+        unit = 365 * 86400;
+        break;
+      default:
+        break;
+    }
+  }
+  if (unit == 0 || count > INT64_MAX / kSecond / unit) {
+    return fail(Code::kInvalid, fmt::format("'{}' is no duration (like 90m, 12h, 30d or 4w)", text));
+  }
+  return count * unit * kSecond;
+}
+
+Result<Time> parse_moment(std::string_view text, Time now) {
+  if (auto duration = parse_duration(text)) return now - *duration;
+  auto time = parse_time(text);
+  if (time) return time;
+  return fail(Code::kInvalid,
+              fmt::format("'{}' is neither a duration (like 12h or 30d) nor a time (like 2026-11-23T14:56:00Z)", text));
+}
+
+}  // namespace pailfs
