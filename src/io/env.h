@@ -62,7 +62,7 @@ class Env {
 
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;
-  virtual Status remove(const std::string& path) = 0;
+  virtual Status remove(const std::string& path) = 0;    // a file or an empty directory
   virtual Status make_dir(const std::string& path) = 0;  // mode 0700
   // fsync of the directory itself: creations, renames and removals in it are on the medium afterwards.
   virtual Status sync_dir(const std::string& path) = 0;
@@ -79,6 +79,7 @@ class Env {
   virtual void random(std::span<char> out) = 0;  // cryptographically secure in the real one; never fails
 
   // Helpers on top.
+  // The whole file; kTooBig when it holds more than `limit` bytes.
   Result<std::string> read_file(const std::string& path, size_t limit);
   // Writes `path` so that after a crash it holds either the old or the new content: temporary file, sync, rename,
   // sync_dir.

@@ -1,0 +1,89 @@
+// The bytes of one file of MemoryEnv, and the history between them and the medium. Not thread-safe: MemoryEnv locks.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pailfs {
+
+// What became of changes that no sync covered, when the power failed.
+enum class Unsynced {
+  kDrop,    // none reached the medium
+  kKeep,    // all did
+  kRandom,  // some did, as a seed decides
+};
+
+// Sparse content. Room is counted in blocks: a block is present when it was written or reserved.
+class MemoryContent {
+ public:
+  static constexpr uint64_t kBlockSize = 4096;
+  static constexpr uint64_t kSectorSize = 512;  // what a medium writes whole or not at all
+
+  uint64_t size() const { return size_; }
+  uint64_t blocks() const { return blocks_.size(); }
+  size_t read(uint64_t offset, std::span<char> out) const;
+  // Blocks in the range that have no room yet.
+  uint64_t missing_blocks(uint64_t offset, uint64_t length) const;
+
+  void write(uint64_t offset, std::string_view data);
+  void reserve(uint64_t offset, uint64_t length);  // the size grows to cover the range
+  void zero(uint64_t offset, uint64_t length);     // whole blocks lose their room; the size stays
+  void resize(uint64_t size);
+  // The written blocks (not those only reserved) in [begin, end), as block numbers.
+  std::vector<uint64_t> written_blocks(uint64_t begin, uint64_t end) const;
+  // Takes their room from the blocks wholly inside the range that hold nothing but zeros.
+  void release_zero_blocks(uint64_t offset, uint64_t length);
+
+ private:
+  // Null: reserved, reads as zeros. Shared between copies of the content until one of them writes.
+  std::map<uint64_t, std::shared_ptr<std::string>> blocks_;
+  uint64_t size_ = 0;
+
+  std::string& writable(uint64_t block);
+};
+
+// What programs see (`current`), and what a power cut leaves of it.
+class MemoryFileData {
+ public:
+  MemoryFileData() = default;
+  explicit MemoryFileData(const MemoryContent& durable) : current_(durable), durable_(durable) {}
+
+  const MemoryContent& current() const { return current_; }
+  void write(uint64_t offset, std::string_view data);
+  void reserve(uint64_t offset, uint64_t length);
+  void zero(uint64_t offset, uint64_t length);
+  void resize(uint64_t size);
+  void sync();
+  uint64_t unsynced_changes() const { return pending_.size(); }
+
+  // With kRandom each sector stops at a moment of its own in its history: later writes to a sector never land without
+  // earlier ones, because a page cache writes the sector as it then is. The size does so too, on its own; so it may
+  // cover sectors that did not land (zeros), or leave out sectors that did.
+  MemoryContent after_crash(Unsynced unsynced, std::mt19937_64& random) const;
+
+ private:
+  struct Change {
+    enum class Kind { kWrite, kReserve, kZero, kResize } kind;
+    uint64_t offset = 0;
+    uint64_t length = 0;
+    std::string data;
+    uint64_t size_after = 0;
+  };
+  static void apply(const Change& change, MemoryContent& content);
+  // Applies what the change does to one sector.
+  static void apply_to_sector(const Change& change, uint64_t sector, MemoryContent& content);
+  std::map<uint64_t, std::vector<size_t>> sector_histories() const;
+  void record(Change change);
+
+  MemoryContent current_;
+  MemoryContent durable_;
+  std::vector<Change> pending_;  // since the last sync, in order
+};
+
+}  // namespace pailfs
