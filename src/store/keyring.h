@@ -73,21 +73,32 @@ class Keyring {
   Secret derive(std::string_view purpose) const;
 
  private:
-  struct Slot;
-  struct WrappedScope;
+  struct Slot {
+    SlotInfo info;
+    std::string salt;
+    ScryptCost cost;      // passphrase slots only
+    std::string wrapped;  // nonce and sealed root key
+  };
+  struct Parsed;  // one copy as read from disk
   Keyring(Env& env, std::string directory, std::string_view uuid);
+  static Result<Parsed> read_copy(Env& env, const std::string& path, std::string_view uuid);
+  static Result<Secret> slot_key(const Slot& slot, const UnlockSecret& secret);
+  Status adopt(Parsed parsed, Secret root);
+  Result<Slot> make_slot(const UnlockSecret& secret, std::string label, const ScryptCost& cost, uint32_t id);
   Status save() REQUIRES(mutex_);
   std::string serialize() const REQUIRES(mutex_);
+  std::string wrap(const Secret& key, std::string_view aad, std::string_view plaintext) const;
 
   Env& env_;
   const std::string directory_;
   const std::string uuid_;
   mutable Mutex mutex_;
-  Secret root_;
+  Secret root_;  // set once, before the object is shared
+  std::shared_ptr<const ScopeKeys> store_keys_;
   uint64_t generation_ GUARDED_BY(mutex_) = 0;
   uint32_t next_slot_ GUARDED_BY(mutex_) = 1;
   std::vector<Slot> slots_ GUARDED_BY(mutex_);
-  std::map<Scope, WrappedScope> wrapped_ GUARDED_BY(mutex_);
+  std::map<Scope, std::string> wrapped_ GUARDED_BY(mutex_);  // nonce and sealed keys
   std::map<Scope, std::shared_ptr<const ScopeKeys>> keys_ GUARDED_BY(mutex_);
 };
 

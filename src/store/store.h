@@ -57,7 +57,6 @@ class Transaction {
 
  private:
   friend class Store;
-  friend class Committer;
   struct Put {
     Scope scope;
     std::string key;
@@ -89,10 +88,10 @@ class StoreView {
   // The last entry with floor <= key < before.
   Result<std::optional<Entry>> last_before(Scope scope, std::string_view before, std::string_view floor);
 
- private:
-  friend class Store;
   struct Impl;
-  explicit StoreView(std::unique_ptr<Impl> impl);
+  explicit StoreView(std::unique_ptr<Impl> impl);  // for the store itself
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 
@@ -176,6 +175,7 @@ class Store {
 
    private:
     const Store& store_;
+    const unsigned slot_;
   };
 
   // --- Keys
@@ -201,8 +201,9 @@ class Store {
   // True when `run` lies wholly in room that the log still holds and no dead range touches it.
   Result<bool> run_is_live(const Run& run) const;
 
- private:
   struct Impl;
+
+ private:
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

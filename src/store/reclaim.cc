@@ -1,0 +1,166 @@
+// Space whose last reference is gone. Transactions name released ranges; after the quarantine (two more checkpoints,
+// and every reader that was there has left) they become dead ranges: merged, punched out of their segments, and
+// counted, so that rewrite.cc knows which segments are worth rewriting. No key of any bucket is needed.
+#include <algorithm>
+
+#include "base/logging.h"
+#include "store/view_impl.h"
+
+namespace pailfs {
+
+namespace {
+// Epochs between the checkpoint that holds a release and its settling: LMDB falls back by one commit at most, and then
+// the log is replayed from there.
+constexpr uint64_t kQuarantine = 2;
+constexpr size_t kReleasedPerPass = 2048;
+}  // namespace
+
+Status Store::Impl::load_segments() {
+  std::unordered_map<uint64_t, SegmentRecord> loaded;
+  StoreView view(std::make_unique<StoreView::Impl>(*this));
+  const std::string end = internal::key1(internal::kSegment + 1);
+  PAILFS_ASSIGN(auto entry, view.seek(kStoreScope, internal::key1(internal::kSegment), end));
+  while (entry) {
+    PAILFS_ASSIGN(const SegmentRecord record, internal::decode_segment(entry->value));
+    loaded[internal::parse_key3(entry->key).a] = record;
+    PAILFS_ASSIGN(entry, view.next(kStoreScope, end));
+  }
+  const std::string released_end = internal::key1(internal::kReleased + 1);
+  uint64_t bytes = 0;
+  PAILFS_ASSIGN(auto released, view.seek(kStoreScope, internal::key1(internal::kReleased), released_end));
+  while (released) {
+    release_counter = std::max(release_counter.load(), internal::parse_key3(released->key).b + 1);
+    PAILFS_ASSIGN(const std::vector<Range> ranges, internal::decode_ranges(released->value));
+    for (const Range& range : ranges) bytes += range.length;
+    PAILFS_ASSIGN(released, view.next(kStoreScope, released_end));
+  }
+  released_waiting = bytes;
+  const WriterLock lock(segments_mutex);
+  segments = std::move(loaded);
+  return {};
+}
+
+uint64_t Store::Impl::dead_bytes() const {
+  const ReaderLock lock(segments_mutex);
+  uint64_t bytes = 0;
+  for (const auto& [segment, record] : segments) {
+    if (!record.removed) bytes += record.dead;
+  }
+  return bytes;
+}
+
+Result<std::map<uint64_t, uint64_t>> Store::Impl::dead_ranges(uint64_t segment) const {
+  std::map<uint64_t, uint64_t> ranges;
+  StoreView view(std::make_unique<StoreView::Impl>(*this));
+  const std::string end = internal::key2(internal::kDead, segment + 1);
+  PAILFS_ASSIGN(auto entry, view.seek(kStoreScope, internal::key2(internal::kDead, segment), end));
+  while (entry) {
+    Decoder in(entry->value);
+    ranges[internal::parse_key3(entry->key).b] = in.varint();
+    if (!in.done()) return fail(Code::kCorrupt, "the index is damaged: unreadable dead range");
+    PAILFS_ASSIGN(entry, view.next(kStoreScope, end));
+  }
+  return ranges;
+}
+
+// Merges ranges of one segment into its dead ranges, punches what has become whole blocks, and puts the differences
+// into the transaction. Returns the bytes that are dead now and were not before.
+Result<uint64_t> Store::Impl::add_dead(uint64_t segment, std::vector<Range> ranges, Transaction& tx) {
+  PAILFS_ASSIGN(const auto before, dead_ranges(segment));
+  auto after = before;
+  uint64_t added = 0;
+  std::ranges::sort(ranges, {}, &Range::offset);
+  std::vector<uint64_t> grown;  // begins of ranges to punch; may hold some that were merged away since
+  for (const Range& range : ranges) {
+    uint64_t begin = range.offset;
+    uint64_t end = range.end();
+    uint64_t covered = 0;  // of this range, dead already: only after a crash between punching and committing
+    auto it = after.upper_bound(begin);
+    if (it != after.begin() && std::prev(it)->first + std::prev(it)->second >= begin) --it;
+    while (it != after.end() && it->first <= end) {
+      const uint64_t overlap_begin = std::max(range.offset, it->first);
+      const uint64_t overlap_end = std::min(range.end(), it->first + it->second);
+      if (overlap_end > overlap_begin) covered += overlap_end - overlap_begin;
+      begin = std::min(begin, it->first);
+      end = std::max(end, it->first + it->second);
+      it = after.erase(it);
+    }
+    after[begin] = end - begin;
+    grown.push_back(begin);
+    added += range.length - covered;
+  }
+  for (const uint64_t begin : grown) {
+    const auto it = after.find(begin);
+    if (it == after.end() || it->second < 4096) continue;
+    if (auto punched = log->punch(segment, begin, it->second);
+        !punched && punched.error().code != Code::kNotSupported) {
+      log_warning("segment {:016x}: dead space cannot be punched out: {}", segment, punched.error().message);
+    }
+  }
+  for (const auto& [begin, length] : before) {
+    if (!after.contains(begin)) tx.erase(internal::key3(internal::kDead, segment, begin));
+  }
+  for (const auto& [begin, length] : after) {
+    const auto old = before.find(begin);
+    if (old != before.end() && old->second == length) continue;
+    Encoder value;
+    value.varint(length);
+    tx.put(kStoreScope, internal::key3(internal::kDead, segment, begin), value.take());
+  }
+  const WriterLock lock(segments_mutex);
+  SegmentRecord& record = segments[segment];
+  record.dead += added;
+  tx.put(kStoreScope, internal::key2(internal::kSegment, segment), internal::encode_segment(record));
+  return added;
+}
+
+Result<uint64_t> Store::Impl::settle_released() {
+  const uint64_t done = completed_epoch.load();
+  if (done < kQuarantine) return 0;
+  const uint64_t bound = done - kQuarantine;
+  Transaction tx;
+  std::map<uint64_t, std::vector<Range>> by_segment;
+  uint64_t bytes = 0;
+  {
+    StoreView view(std::make_unique<StoreView::Impl>(*this));
+    const std::string end = internal::key2(internal::kReleased, bound + 1);
+    PAILFS_ASSIGN(auto entry, view.seek(kStoreScope, internal::key1(internal::kReleased), end));
+    for (size_t n = 0; entry && n < kReleasedPerPass; ++n) {
+      PAILFS_ASSIGN(const std::vector<Range> ranges, internal::decode_ranges(entry->value));
+      for (const Range& range : ranges) {
+        bytes += range.length;
+        PAILFS_ASSIGN(const std::vector<Range> places, locate(range));
+        for (const Range& place : places) by_segment[place.segment].push_back(place);
+      }
+      tx.erase(std::move(entry->key));
+      PAILFS_ASSIGN(entry, view.next(kStoreScope, end));
+    }
+  }
+  if (tx.empty()) return 0;
+  wait_for_readers();
+  PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
+  uint64_t added = 0;
+  for (auto& [segment, ranges] : by_segment) {
+    if (!std::ranges::binary_search(present, segment)) continue;  // removed before a crash that forgot these releases
+    PAILFS_ASSIGN(const uint64_t grown, add_dead(segment, std::move(ranges), tx));
+    added += grown;
+  }
+  PAILFS_TRY(commit(std::move(tx)));
+  released_waiting -= std::min(bytes, released_waiting.load());
+  return added;
+}
+
+Result<uint64_t> Store::Impl::reclaim() {
+  const MutexLock lock(reclaim_mutex);
+  PAILFS_TRY(writable());
+  uint64_t given_back = 0;
+  while (true) {
+    PAILFS_ASSIGN(const uint64_t settled, settle_released());
+    given_back += settled;
+    if (settled == 0) break;
+  }
+  PAILFS_TRY(rewrite_segments());
+  return given_back;
+}
+
+}  // namespace pailfs

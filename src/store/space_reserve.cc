@@ -1,0 +1,46 @@
+#include "store/space_reserve.h"
+
+#include "base/logging.h"
+
+namespace pailfs {
+
+void SpaceReserve::replenish() {
+  if (path_.empty() || bytes_ == 0) return;
+  const MutexLock lock(mutex_);
+  if (file_ == nullptr) {
+    auto file = env_.open(path_, OpenMode::kReadWrite);
+    if (!file) file = env_.open(path_, OpenMode::kCreate);
+    if (!file) return;
+    file_ = std::move(*file);
+  }
+  const auto have = file_->allocated();
+  if (have && *have >= bytes_) {
+    spent_ = false;
+    return;
+  }
+  const auto space = env_.space(path_);
+  if (!space || space->available < 3 * bytes_) {
+    // A disk that was nearly full from the start has no reserve, but it is not refused for that.
+    return;
+  }
+  if (auto allocated = file_->allocate(0, bytes_); !allocated) {
+    (void)file_->truncate(0);
+    return;
+  }
+  if (spent_.exchange(false)) log_info("there is room on the disk again: the reserve is back, writing goes on");
+}
+
+bool SpaceReserve::release() {
+  const MutexLock lock(mutex_);
+  if (file_ == nullptr) return false;
+  const auto size = file_->size();
+  if (!size || *size == 0) return false;
+  if (!spent_.exchange(true)) {
+    log_error(
+        "the disk below the store is full: new content is refused, deleting works. Make room on the disk, or delete "
+        "old versions with 'pail versions prune'");
+  }
+  return file_->truncate(0).has_value();
+}
+
+}  // namespace pailfs

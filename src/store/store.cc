@@ -1,0 +1,269 @@
+#include "store/store.h"
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "index/lmdb_index.h"
+#include "store/superblock.h"
+#include "store/view_impl.h"
+
+namespace pailfs {
+
+Store::Impl::Impl(Env& e, std::unique_ptr<Keyring> k, std::unique_ptr<Index> i, std::unique_ptr<LogStorage> s,
+                  std::string id, const StoreOptions& o, std::string reserve_path)
+    : env(e),
+      keyring(std::move(k)),
+      index(std::move(i)),
+      storage(std::move(s)),
+      uuid(std::move(id)),
+      options(o),
+      reserve(e, std::move(reserve_path), o.reserve_bytes),
+      ciphers(*keyring),
+      value_salt(e.random_bytes(16)) {
+  const MutexLock lock(state_mutex);
+  active = std::make_shared<Generation>();
+  publish_tables();
+}
+
+Store::Impl::~Impl() { stop_threads(); }
+
+namespace {
+// Directories of the store.
+std::string index_directory(const std::string& directory) { return directory + "/index"; }
+std::string log_directory(const std::string& directory) { return directory + "/log"; }
+std::string reserve_file(const std::string& directory) { return directory + "/reserve"; }
+std::string lock_path(const std::string& directory) { return directory + "/lock"; }
+
+Status make_layout(Env& env, const std::string& directory, const UnlockSecret& secret, const std::string& label,
+                   const ScryptCost& cost) {
+  for (const std::string& path : {index_directory(directory), log_directory(directory)}) {
+    PAILFS_TRY(env.make_dir(path));
+  }
+  const std::string uuid = make_uuid(env);
+  PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
+  PAILFS_TRY(Keyring::create(env, directory, id, secret, label, cost));
+  // The superblock last: a directory with one is a whole store.
+  PAILFS_TRY(write_superblock(env, directory, {kFormat, uuid, env.now()}));
+  return env.sync_dir(directory);
+}
+}  // namespace
+
+Status Store::create(Env& env, const std::string& directory, const UnlockSecret& secret, const std::string& label,
+                     const ScryptCost& cost) {
+  PAILFS_ASSIGN(const bool there, env.exists(directory));
+  if (there) {
+    PAILFS_ASSIGN(const auto names, env.list_dir(directory));
+    if (std::ranges::find(names, "pailfs.store") != names.end()) {
+      return fail(Code::kExists, fmt::format("{} is a pailfs store already; it was left as it is", directory));
+    }
+    if (!names.empty()) {
+      return fail(Code::kNotEmpty, fmt::format("{} is not empty (it holds {}); a store needs an empty or new directory",
+                                               directory, names.front()));
+    }
+  } else {
+    PAILFS_TRY(env.make_dir(directory));
+  }
+  Status made = make_layout(env, directory, secret, label, cost);
+  if (!made) {
+    for (const char* name : {"/keyring.0", "/keyring.1", "/pailfs.store", "/index", "/log", ""}) {
+      if (*name != '\0' || !there) (void)env.remove(directory + name);
+    }
+  }
+  return made;
+}
+
+Result<std::unique_ptr<Store>> Store::open(Env& env, const std::string& directory, const UnlockSecret& secret,
+                                           const StoreOptions& options) {
+  PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, directory));
+  PAILFS_ASSIGN(const std::string id, uuid_bytes(superblock.uuid));
+  PAILFS_ASSIGN(auto lock, env.lock_file(lock_path(directory)));
+  PAILFS_ASSIGN(auto keyring, Keyring::unlock(env, directory, id, secret, options.read_only));
+  PAILFS_ASSIGN(auto index, open_lmdb_index(index_directory(directory), {}));
+  auto storage = make_file_log_storage(env, log_directory(directory));
+  std::unique_ptr<Store> store(
+      new Store(std::make_unique<Impl>(env, std::move(keyring), std::move(index), std::move(storage), superblock.uuid,
+                                       options, options.read_only ? "" : reserve_file(directory))));
+  store->impl_->store_lock = std::move(lock);
+  store->impl_->directory = directory;
+  PAILFS_TRY(store->impl_->recover());
+  return store;
+}
+
+Result<std::unique_ptr<Store>> Store::open_with(Env& env, std::unique_ptr<Keyring> keyring,
+                                                std::unique_ptr<Index> index, std::unique_ptr<LogStorage> storage,
+                                                std::string uuid, const StoreOptions& options) {
+  std::unique_ptr<Store> store(new Store(std::make_unique<Impl>(env, std::move(keyring), std::move(index),
+                                                                std::move(storage), std::move(uuid), options, "")));
+  PAILFS_TRY(store->impl_->recover());
+  return store;
+}
+
+Status Store::Impl::recover() {
+  const std::string position_key = internal::key1(internal::kPosition);
+  LogStart start;
+  {
+    PAILFS_ASSIGN(const auto snapshot, index->snapshot());
+    PAILFS_ASSIGN(const auto sealed, snapshot->get(position_key));
+    if (sealed) {
+      PAILFS_ASSIGN(const std::string value, unseal(kStoreScope, position_key, *sealed));
+      PAILFS_ASSIGN(const IndexPosition held, internal::decode_position(value));
+      start = {held.position, held.last_seq, held.chain};
+      const MutexLock lock(checkpoint_mutex);
+      index_position = held;
+      completed_epoch = held.epoch;
+    }
+  }
+  current_epoch = completed_epoch + 1;
+  uint64_t last_seq = start.last_seq;
+  GenerationPtr generation;
+  {
+    const MutexLock lock(state_mutex);
+    active->epoch = current_epoch;
+    generation = active;
+  }
+  const auto replay = [&](const FrameInfo& info, std::string_view payload) -> Status {
+    PAILFS_ASSIGN(const internal::FrameContent content, internal::decode_frame(payload));
+    std::vector<IndexChange> changes;
+    changes.reserve(content.changes.size());
+    for (const auto& change : content.changes) {
+      changes.push_back(
+          {std::string(change.key), change.erase ? std::nullopt : std::optional<std::string>(change.value)});
+    }
+    const MutexLock lock(state_mutex);
+    generation->table->apply(std::move(changes));
+    (void)generation->table->take_changes();  // they are in a frame already
+    generation->begun = env.monotonic();
+    generation->frames.push_back({info.begin.segment, info.begin.offset, info.end.offset - info.begin.offset});
+    generation->position = {info.end, info.last_seq, info.chain, generation->epoch};
+    last_seq = info.last_seq;
+    return {};
+  };
+  const Secret log_key = keyring->derive("log");
+  PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
+  Result<std::unique_ptr<Log>> opened =
+      options.read_only ? Log::open_read_only(*storage, env, log_key, id, options.log, start, replay, false)
+                        : Log::open(*storage, env, log_key, id, options.log, start, replay);
+  if (!opened && opened.error().code == Code::kCorrupt && !options.read_only) {
+    // What was replayed before the damage is a prefix; replaying it again changes nothing.
+    const std::string why = opened.error().message;
+    opened = Log::open_read_only(*storage, env, log_key, id, options.log, start, replay, true);
+    if (opened) set_failed(why);
+  }
+  if (!opened) return std::unexpected(opened.error());
+  log = std::move(*opened);
+  if (options.read_only) {
+    const MutexLock lock(failure_mutex);
+    failure = "it was opened read-only";
+    failed = true;
+  }
+  {
+    const MutexLock lock(state_mutex);
+    seq = framed_seq = last_seq;
+  }
+  appended_seq = last_seq;
+  {
+    const MutexLock lock(sync_mutex);
+    durable_seq = last_seq;
+  }
+  PAILFS_TRY(load_segments());
+  if (failed) return {};
+  reserve.replenish();
+  if (options.background) start_threads();
+  return {};
+}
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+Status Store::close() {
+  impl_->stop_threads();
+  if (impl_->closed) return {};
+  impl_->closed = true;
+  if (impl_->failed) return impl_->options.read_only ? Status{} : impl_->writable();
+  PAILFS_TRY(impl_->sync_all());
+  PAILFS_TRY(impl_->checkpoint_everything());
+  return impl_->log->close();
+}
+
+Result<uint64_t> Store::commit(Transaction&& transaction) { return impl_->commit(std::move(transaction)); }
+Status Store::sync() { return impl_->sync_all(); }
+
+uint64_t Store::sequence() const {
+  const MutexLock lock(impl_->state_mutex);
+  return impl_->seq;
+}
+
+uint64_t Store::frame_sequence() const {
+  const MutexLock lock(impl_->state_mutex);
+  return impl_->framed_seq;
+}
+
+Result<Run> Store::append(Scope scope, std::string_view plaintext) { return impl_->append(scope, plaintext); }
+
+void Store::discard(const Run& run) {
+  Transaction tx;
+  tx.release(run);
+  (void)impl_->commit(std::move(tx));  // a store that takes no transaction gives nothing back either
+}
+
+Status Store::read(Scope scope, const Run& run, uint32_t skip, std::span<char> out) const {
+  return impl_->read(scope, run, skip, out);
+}
+
+Status Store::create_scope(Scope scope) {
+  PAILFS_TRY(impl_->writable());
+  return impl_->keyring->create_scope(scope);
+}
+
+Status Store::destroy_scope(Scope scope) {
+  PAILFS_TRY(impl_->sync_all());
+  PAILFS_TRY(impl_->keyring->destroy_scope(scope));
+  impl_->ciphers.forget(scope);
+  return {};
+}
+
+bool Store::has_scope(Scope scope) const { return impl_->keyring->scope(scope) != nullptr; }
+
+std::array<char, 16> Store::token(Scope scope, std::string_view name) const {
+  const auto names = impl_->ciphers.names(scope);
+  return names == nullptr ? std::array<char, 16>{} : names->token(name);
+}
+
+Keyring& Store::keyring() { return *impl_->keyring; }
+Status Store::checkpoint() { return impl_->checkpoint_everything(); }
+Result<uint64_t> Store::reclaim() { return impl_->reclaim(); }
+Env& Store::env() const { return impl_->env; }
+
+Result<Space> Store::space() const { return impl_->env.space(impl_->directory.empty() ? "/" : impl_->directory); }
+
+StoreStatus Store::status() const {
+  StoreStatus status;
+  status.uuid = impl_->uuid;
+  status.recovery = impl_->log->recovery();
+  status.read_only = impl_->failed;
+  {
+    const MutexLock lock(impl_->failure_mutex);
+    status.read_only_reason = impl_->failure;
+  }
+  {
+    const MutexLock lock(impl_->state_mutex);
+    status.sequence = impl_->seq;
+    status.memtable_bytes = impl_->active->table->memory_bytes();
+    for (const GenerationPtr& generation : impl_->waiting) status.memtable_bytes += generation->table->memory_bytes();
+  }
+  status.durable_sequence = impl_->durable();
+  if (const auto segments = impl_->log->segments()) {
+    status.segments = segments->size();
+    for (const uint64_t segment : *segments) status.log_bytes += impl_->storage->allocated(segment).value_or(0);
+  }
+  status.dead_bytes = impl_->dead_bytes() + impl_->released_waiting.load();
+  if (const auto index = impl_->index->stats()) status.index_bytes = index->file_bytes;
+  status.checkpoints = impl_->checkpoints;
+  return status;
+}
+
+Status Store::check(bool deep, const std::function<void(std::string)>& report) const {
+  return impl_->check(deep, report);
+}
+
+}  // namespace pailfs

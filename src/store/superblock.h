@@ -1,0 +1,28 @@
+// The superblock: the file STORE/pailfs.store, JSON that an administrator may read. Written once, never secret.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+#include "io/env.h"
+
+namespace pailfs {
+
+inline constexpr int kFormat = 1;
+
+struct Superblock {
+  int format = kFormat;
+  std::string uuid;     // 8-4-4-4-12 hex digits
+  int64_t created = 0;  // ns since 1970
+};
+
+// kNotFound: no store there; kTooNew: made by a newer pailfs (the message names both formats); kCorrupt: not readable.
+Result<Superblock> read_superblock(Env& env, const std::string& directory);
+Status write_superblock(Env& env, const std::string& directory, const Superblock& superblock);
+
+// A random UUID (RFC 9562, version 4) as text, and the 16 bytes behind the text.
+std::string make_uuid(Env& env);
+Result<std::string> uuid_bytes(std::string_view text);
+
+}  // namespace pailfs

@@ -1,0 +1,107 @@
+// What goes on in the background: the commit every second, the checkpoint of full memtables, reclaiming.
+#include "base/logging.h"
+#include "store/impl.h"
+
+namespace pailfs {
+
+namespace {
+constexpr int64_t kReclaimInterval = 1'000'000'000;
+constexpr uint64_t kWorthReclaiming = uint64_t{4} << 20;  // bytes released before reclaiming starts by itself
+}  // namespace
+
+void Store::Impl::want_frame() {
+  const MutexLock lock(thread_mutex);
+  frame_wanted = true;
+  wake_commit.notify_one();
+}
+
+void Store::Impl::want_checkpoint() {
+  const MutexLock lock(thread_mutex);
+  checkpoint_wanted = true;
+  wake_checkpoint.notify_one();
+}
+
+void Store::Impl::commit_loop() {
+  bool complained = false;
+  while (true) {
+    {
+      const MutexLock lock(thread_mutex);
+      if (!stopping && !frame_wanted)
+        wake_commit.wait_for(thread_mutex, std::chrono::nanoseconds(options.commit_interval));
+      if (stopping) return;
+      frame_wanted = false;
+    }
+    if (failed) continue;
+    uint64_t target = 0;
+    {
+      const MutexLock lock(state_mutex);
+      target = seq;
+    }
+    const Status status = sync(target);
+    if (!status && !failed && !complained) log_error("a commit has to wait: {}", status.error().message);
+    complained = !status;
+    bool ready = false;
+    {
+      const MutexLock lock(state_mutex);
+      ready = !waiting.empty();
+    }
+    if (ready) want_checkpoint();
+    if (reserve.spent()) reserve.replenish();
+  }
+}
+
+void Store::Impl::checkpoint_loop() {
+  while (true) {
+    {
+      const MutexLock lock(thread_mutex);
+      if (!stopping && !checkpoint_wanted) wake_checkpoint.wait_for(thread_mutex, std::chrono::seconds(2));
+      if (stopping) return;
+      checkpoint_wanted = false;
+    }
+    if (failed) continue;
+    bool old = false;
+    {
+      const MutexLock lock(state_mutex);
+      old = active->begun != 0 && env.monotonic() - active->begun >= options.checkpoint_interval;
+    }
+    Status status;
+    if (old) status = write_frame(true);
+    if (status) status = checkpoint_waiting();
+    if (!status && !failed) log_error("a checkpoint has to wait: {}", status.error().message);
+  }
+}
+
+void Store::Impl::reclaim_loop() {
+  while (true) {
+    {
+      const MutexLock lock(thread_mutex);
+      if (!stopping) wake_reclaim.wait_for(thread_mutex, std::chrono::nanoseconds(kReclaimInterval));
+      if (stopping) return;
+    }
+    // Reclaiming makes frames, and frames make room to reclaim: an idle store must come to rest.
+    if (failed || released_waiting.load() < kWorthReclaiming) continue;
+    if (auto done = reclaim(); !done && !failed) {
+      log_warning("reclaiming space has to wait: {}", done.error().message);
+    }
+  }
+}
+
+void Store::Impl::start_threads() {
+  threads.emplace_back([this] { commit_loop(); });
+  threads.emplace_back([this] { checkpoint_loop(); });
+  threads.emplace_back([this] { reclaim_loop(); });
+}
+
+void Store::Impl::stop_threads() {
+  {
+    const MutexLock lock(thread_mutex);
+    stopping = true;
+    wake_commit.notify_all();
+    wake_checkpoint.notify_all();
+    wake_reclaim.notify_all();
+  }
+  for (std::thread& thread : threads) thread.join();
+  threads.clear();
+}
+
+}  // namespace pailfs
