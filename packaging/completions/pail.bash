@@ -1,0 +1,75 @@
+# bash completion for pail(1)
+
+_pail_buckets() {
+  # Asks the daemon of the store that the command line or the current directory names; silent when there is none.
+  local store=() i
+  for ((i = 1; i < ${#COMP_WORDS[@]} - 1; i++)); do
+    if [[ ${COMP_WORDS[i]} == --store ]]; then store=(--store "${COMP_WORDS[i + 1]}"); fi
+  done
+  pail bucket list "${store[@]}" </dev/null 2>/dev/null | while read -r name _; do printf '%s\n' "$name"; done
+}
+
+_pail() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local common='--store --json --key-file --passphrase-file --recovery-key-file --help'
+  local noun='' verb='' words='' i
+  COMPREPLY=()
+  # The words before the cursor that are neither options nor their values.
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
+        --new-key-file | --new-passphrase-file) ((i++)) ;;
+      -*) ;;
+      *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
+    esac
+  done
+
+  case $previous in
+    --store)
+      mapfile -t COMPREPLY < <(compgen -d -- "$current")
+      compopt -o filenames
+      return
+      ;;
+    --key-file | --passphrase-file | --recovery-key-file | --new-key-file | --new-passphrase-file)
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      compopt -o filenames
+      return
+      ;;
+    --versioning) words='enabled suspended off' ;;
+    --older-than) words='1d 7d 30d 90d 1y' ;;
+    --label | --keep) return ;;
+    *)
+      case $noun,$verb in
+        ,) words='init status check bucket versioning versions key --version --help' ;;
+        bucket,) words='list show create delete' ;;
+        versioning,) words='enable suspend status' ;;
+        versions,) words='list prune' ;;
+        key,) words='list add change remove' ;;
+        init,*) words="$common --label --recovery-key" ;;
+        check,*) words="$common --deep" ;;
+        bucket,create) words="$common --versioning" ;;
+        bucket,delete) words="$common --purge --yes" ;;
+        versions,prune) words="$common --older-than --keep --dry-run --yes" ;;
+        key,add | key,change) words="$common --new-key-file --new-passphrase-file --recovery --label" ;;
+        *) words=$common ;;
+      esac
+      case $current,$noun,$verb in
+        -*) ;;
+        *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune) words=$(_pail_buckets) ;;
+        *,init,* | *,status,* | *,check,*) words= ;;
+      esac
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  case $current,$noun,$verb in
+    -*) ;;
+    *,init,* | *,status,* | *,check,* | *,versions,list | *,versions,prune)
+      local files
+      mapfile -t files < <(compgen -f -- "$current")
+      COMPREPLY+=("${files[@]}")
+      compopt -o filenames
+      ;;
+  esac
+}
+
+complete -F _pail pail

@@ -1,0 +1,164 @@
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "cli/invocation.h"
+#include "cli/session.h"
+
+namespace pailfs::cli {
+namespace {
+
+struct BucketOptions {
+  std::string name;
+  std::string versioning = "enabled";
+  bool purge = false;
+  bool yes = false;
+};
+using BucketOptionsPtr = std::shared_ptr<BucketOptions>;
+
+uint32_t current_umask() {
+  const mode_t mask = ::umask(022);
+  ::umask(mask);
+  return mask;
+}
+
+// One request about a bucket of the store that the options choose; prints the result with `print` unless --json.
+int simple(Invocation& invocation, Access access, std::string_view op, const Json& args,
+           const std::function<void(const Json&)>& print) {
+  auto place = choose_store(invocation.common, std::nullopt);
+  if (!place) return invocation.failed(place.error());
+  auto result = request_once(invocation, place->store, access, op, args);
+  if (!result) return invocation.failed(result.error());
+  if (!invocation.printed_json(*result)) print(*result);
+  return kExitOk;
+}
+
+int list(Invocation& invocation) {
+  return simple(invocation, Access::kRead, "bucket.list", Json::object(), [&](const Json& result) {
+    for (const Json& bucket : object_member(result, "buckets")) {
+      invocation.line(fmt::format("{:<40} versioning {:<10} owner {:<6} made {}", text_member(bucket, "name"),
+                                  text_member(bucket, "versioning"), number_member(bucket, "owner"),
+                                  text_member(bucket, "created")));
+    }
+  });
+}
+
+std::string contents(const Json& bucket) {
+  return fmt::format(
+      "{}, {}, {}: {} of current content and {} of older versions",
+      count_of(number_member(bucket, "objects"), "object"), count_of(number_member(bucket, "directories"), "directory"),
+      count_of(number_member(bucket, "noncurrent_versions"), "older version"),
+      human_size(number_member(bucket, "current_bytes")), human_size(number_member(bucket, "noncurrent_bytes")));
+}
+
+int show(Invocation& invocation, const BucketOptions& options) {
+  return simple(invocation, Access::kRead, "bucket.show", {{"bucket", options.name}}, [&](const Json& bucket) {
+    invocation.line(fmt::format("bucket      {}", text_member(bucket, "name")));
+    invocation.line(fmt::format("owner       uid {}", number_member(bucket, "owner")));
+    invocation.line(fmt::format("made        {}", text_member(bucket, "created")));
+    invocation.line(fmt::format("versioning  {}", text_member(bucket, "versioning")));
+    invocation.line("keep rule   none: nothing expires by itself");
+    invocation.line("holds       " + contents(bucket));
+  });
+}
+
+int create(Invocation& invocation, const BucketOptions& options) {
+  const Json args = {{"bucket", options.name}, {"versioning", options.versioning}, {"mode", 0777 & ~current_umask()}};
+  return simple(invocation, Access::kChange, "bucket.create", args, [&](const Json& bucket) {
+    invocation.line(fmt::format("Made the bucket {}, versioning {}.", text_member(bucket, "name"),
+                                text_member(bucket, "versioning")));
+  });
+}
+
+// Says what is in the bucket, and asks.
+Status confirm_purge(Invocation& invocation, Session& session, const BucketOptions& options) {
+  PAILFS_ASSIGN(const Json bucket, session.request("bucket.show", {{"bucket", options.name}}));
+  invocation.console.error(
+      fmt::format("The bucket {} holds {}. All of it goes, for good.\n", options.name, contents(bucket)));
+  return confirm(invocation, "Type the bucket's name to delete it: ", options.name);
+}
+
+int remove(Invocation& invocation, const BucketOptions& options) {
+  if (options.yes && !options.purge) {
+    return invocation.failed({Code::kInvalid, "--yes goes with --purge: without it only an empty bucket is deleted"},
+                             kExitUsage);
+  }
+  auto place = choose_store(invocation.common, std::nullopt);
+  if (!place) return invocation.failed(place.error());
+  auto session = Session::open(invocation, place->store, Access::kChange);
+  if (!session) return invocation.failed(session.error());
+  if (options.purge && !options.yes) {
+    if (const Status agreed = confirm_purge(invocation, **session, options); !agreed) {
+      static_cast<void>((*session)->close());
+      return invocation.failed(agreed.error(), agreed.error().code == Code::kInvalid ? kExitUsage : kExitFailure);
+    }
+  }
+  auto result = (*session)->request("bucket.delete", {{"bucket", options.name}, {"purge", options.purge}});
+  const Status closed = (*session)->close();
+  if (!result) return invocation.failed(result.error());
+  if (!closed) return invocation.failed(closed.error());
+  if (invocation.printed_json(*result)) return kExitOk;
+  invocation.line(fmt::format("Deleted the bucket {}.", options.name));
+  return kExitOk;
+}
+
+void print_versioning(Invocation& invocation, const Json& result) {
+  invocation.line(
+      fmt::format("The versioning of {} is {}.", text_member(result, "bucket"), text_member(result, "versioning")));
+}
+
+void add_versioning(CLI::App& app, Invocation& invocation) {
+  CLI::App* const versioning = app.add_subcommand("versioning", "Whether a bucket keeps old versions");
+  versioning->require_subcommand(1);
+  const auto add = [&](const std::string& verb, const std::string& description, const std::string& state) {
+    auto options = std::make_shared<BucketOptions>();
+    invocation
+        .command(*versioning, verb, description,
+                 [&invocation, options, state] {
+                   const auto print = [&](const Json& result) { print_versioning(invocation, result); };
+                   if (state.empty()) {
+                     return simple(invocation, Access::kRead, "versioning.get", {{"bucket", options->name}}, print);
+                   }
+                   return simple(invocation, Access::kChange, "versioning.set",
+                                 {{"bucket", options->name}, {"state", state}}, print);
+                 })
+        ->add_option("BUCKET", options->name)
+        ->required();
+  };
+  add("enable", "Keep a version of everything from now on", "enabled");
+  add("suspend", "Keep no further versions; those that exist stay", "suspended");
+  add("status", "Say which it is", "");
+}
+
+}  // namespace
+
+void add_bucket_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App* const bucket = app.add_subcommand("bucket", "Make, show and delete buckets");
+  bucket->require_subcommand(1);
+  invocation.command(*bucket, "list", "List the buckets", [&invocation] { return list(invocation); });
+
+  BucketOptionsPtr options = std::make_shared<BucketOptions>();
+  invocation
+      .command(*bucket, "show", "Say what a bucket holds",
+               [&invocation, options] { return show(invocation, *options); })
+      ->add_option("BUCKET", options->name)
+      ->required();
+
+  options = std::make_shared<BucketOptions>();
+  CLI::App* leaf = invocation.command(*bucket, "create", "Make a bucket",
+                                      [&invocation, options] { return create(invocation, *options); });
+  leaf->add_option("BUCKET", options->name, "3 to 63 characters of a-z, 0-9, '.' and '-'")->required();
+  leaf->add_option("--versioning", options->versioning, "Whether it keeps old versions")
+      ->check(CLI::IsMember({"enabled", "suspended", "off"}))
+      ->capture_default_str();
+
+  options = std::make_shared<BucketOptions>();
+  leaf = invocation.command(*bucket, "delete", "Delete an empty bucket, or with --purge any",
+                            [&invocation, options] { return remove(invocation, *options); });
+  leaf->add_option("BUCKET", options->name)->required();
+  leaf->add_flag("--purge", options->purge, "Delete everything in it too, with all versions");
+  leaf->add_flag("--yes", options->yes, "Do not ask");
+
+  add_versioning(app, invocation);
+}
+
+}  // namespace pailfs::cli

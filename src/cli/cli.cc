@@ -1,0 +1,121 @@
+#include "cli/cli.h"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "cli/invocation.h"
+
+namespace pailfs {
+namespace cli {
+
+CLI::App* Invocation::command(CLI::App& parent, const std::string& name, const std::string& description,
+                              std::function<int()> run) {
+  CLI::App* const leaf = parent.add_subcommand(name, description);
+  leaf->add_option("--store", common.store, "The store's directory, or any path on its mount")->type_name("DIR");
+  auto* const group = leaf->add_option_group("unlocking", "The store's secret, where no daemon serves the store");
+  group->add_option("--key-file", common.key_file, "A key file of the store")->type_name("FILE");
+  group->add_option("--passphrase-file", common.passphrase_file, "A file with a passphrase of the store; - for stdin")
+      ->type_name("FILE");
+  group->add_option("--recovery-key-file", common.recovery_key_file, "A file with its recovery key; - for stdin")
+      ->type_name("FILE");
+  group->require_option(0, 1);
+  leaf->add_flag("--json", common.json, "Print one JSON document");
+  leaf->callback([this, run = std::move(run)] { action = run; });
+  return leaf;
+}
+
+bool Invocation::printed_json(const Json& result) {
+  if (common.json) line(dump(result, 2));
+  return common.json;
+}
+
+int Invocation::failed(const Error& error, ExitStatus status) {
+  if (common.json) line(dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}}}}, 2));
+  warn(error.message);
+  return status;
+}
+
+Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer) {
+  if (!invocation.console.interactive()) {
+    return fail(Code::kInvalid, "this cannot be undone, and there is no terminal to ask on: give --yes to do it");
+  }
+  PAILFS_ASSIGN(const std::string answer, invocation.console.ask_line(question));
+  if (answer != wanted_answer) return fail(Code::kInterrupted, "not confirmed: nothing was changed");
+  return {};
+}
+
+std::string human_size(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  auto value = static_cast<double>(bytes);
+  size_t unit = 0;
+  // 1023.95 would print as 1024.0.
+  while (value >= 1023.95 && unit + 1 < std::size(kUnits)) {
+    value /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string human_duration(int64_t seconds) {
+  if (seconds >= 86400) return fmt::format("{} d {} h", seconds / 86400, seconds % 86400 / 3600);
+  if (seconds >= 3600) return fmt::format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
+  if (seconds >= 60) return fmt::format("{} min", seconds / 60);
+  return fmt::format("{} s", seconds);
+}
+
+std::string count_of(uint64_t n, std::string_view noun) {
+  if (n == 1) return fmt::format("1 {}", noun);
+  if (noun.ends_with('y')) return fmt::format("{} {}ies", n, noun.substr(0, noun.size() - 1));
+  return fmt::format("{} {}s", n, noun);
+}
+
+std::string text_member(const Json& object, const char* name) {
+  const auto text = string_argument(object.is_object() ? object : Json::object(), name, "");
+  return text ? *text : "";
+}
+
+uint64_t number_member(const Json& object, const char* name) {
+  const auto number = integer_argument(object.is_object() ? object : Json::object(), name, 0);
+  return number && *number > 0 ? static_cast<uint64_t>(*number) : 0;
+}
+
+bool flag_member(const Json& object, const char* name) {
+  const auto flag = bool_argument(object.is_object() ? object : Json::object(), name, false);
+  return flag && *flag;
+}
+
+const Json& object_member(const Json& object, const char* name) {
+  static const Json kEmpty = Json::object();
+  if (!object.is_object()) return kEmpty;
+  const auto found = object.find(name);
+  return found != object.end() && found->is_structured() ? *found : kEmpty;
+}
+
+}  // namespace cli
+
+int run_pail(const std::vector<std::string>& arguments, Console& console) {
+  CLI::App app("Buckets on a pailfs store: makes stores, shows and changes them. See pail(1).", "pail");
+  app.set_version_flag("--version", "pail " PAILFS_VERSION);
+  app.require_subcommand(1);
+  cli::Invocation invocation(console);
+  cli::add_init(app, invocation);
+  cli::add_status_and_check(app, invocation);
+  cli::add_bucket_commands(app, invocation);
+  cli::add_versions_commands(app, invocation);
+  cli::add_key_commands(app, invocation);
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 wants the last one first
+  } catch (const CLI::ParseError& e) {
+    std::ostringstream out;
+    std::ostringstream error;
+    const int code = app.exit(e, out, error);
+    console.out(out.str());
+    console.error(error.str());
+    return code == 0 ? kExitOk : kExitUsage;
+  }
+  return invocation.action ? invocation.action() : kExitUsage;
+}
+
+}  // namespace pailfs

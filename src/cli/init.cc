@@ -1,0 +1,96 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "cli/invocation.h"
+#include "cli/new_secret.h"
+#include "cli/session.h"
+#include "ctl/secrets.h"
+#include "store/keyring.h"
+#include "store/store.h"
+#include "store/superblock.h"
+
+namespace pailfs::cli {
+namespace {
+
+struct InitOptions {
+  std::string store;
+  std::string label;
+  bool recovery_key = false;
+};
+
+// Adds a recovery slot to a store that was just made. This also shows that the store opens.
+Result<std::string> add_recovery_key(const std::string& directory, const UnlockSecret& secret) {
+  Env& env = posix_env();
+  PAILFS_ASSIGN(const std::unique_ptr<Store> store, Store::open(env, directory, secret));
+  std::string key = Keyring::make_recovery_key(env);
+  PAILFS_ASSIGN(const UnlockSecret recovery, make_secret(SlotKind::kRecovery, key));
+  PAILFS_TRY(store->keyring().add_slot(recovery, "recovery", ScryptCost{}));
+  PAILFS_TRY(store->close());
+  return key;
+}
+
+Result<Json> make_store(Invocation& invocation, const InitOptions& options, const std::string& directory) {
+  Env& env = posix_env();
+  if (read_superblock(env, directory)) {
+    return fail(Code::kExists, fmt::format("there is a store in {} already; it was left as it is", directory));
+  }
+  NewSecretOptions wanted;
+  wanted.key_file = invocation.common.key_file;
+  wanted.passphrase_file = invocation.common.passphrase_file;
+  PAILFS_ASSIGN(const NewSecret secret, read_new_secret(invocation, wanted, "the new store"));
+  const std::string label = options.label.empty() ? secret.label : options.label;
+  PAILFS_TRY(Store::create(env, directory, secret.secret, label));
+  PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, directory));
+  Json result = {{"store", bytes_to_json(directory)},
+                 {"uuid", superblock.uuid},
+                 {"slot", slot_kind_name(secret.secret.kind)},
+                 {"key_file_created", secret.key_file_created}};
+  if (options.recovery_key) {
+    auto key = add_recovery_key(directory, secret.secret);
+    if (!key) {
+      return std::unexpected(context(fmt::format("the store {} was made, but has no recovery key (`pail key add "
+                                                 "--recovery` adds one)",
+                                                 directory),
+                                     std::move(key).error()));
+    }
+    result["recovery_key"] = *key;
+  }
+  return result;
+}
+
+int init(Invocation& invocation, const InitOptions& options) {
+  if (!invocation.common.store.empty() || !invocation.common.recovery_key_file.empty()) {
+    return invocation.failed({Code::kInvalid, "init takes neither --store nor --recovery-key-file"}, kExitUsage);
+  }
+  std::error_code error;
+  std::filesystem::path path = std::filesystem::weakly_canonical(std::filesystem::absolute(options.store), error);
+  if (error) return invocation.failed({Code::kNotFound, fmt::format("{}: {}", options.store, error.message())});
+  if (!path.has_filename()) path = path.parent_path();  // a trailing slash
+  auto result = make_store(invocation, options, path.string());
+  if (!result) return invocation.failed(result.error());
+  if (invocation.printed_json(*result)) return kExitOk;
+  if (flag_member(*result, "key_file_created")) {
+    invocation.line(fmt::format("Made the key file {}. Whoever loses it loses the store: keep a copy elsewhere.",
+                                invocation.common.key_file));
+  }
+  invocation.line(fmt::format("Made the store {} ({}).", path.string(), text_member(*result, "uuid")));
+  if (options.recovery_key) {
+    invocation.line("Its recovery key, shown this once; write it down and keep it elsewhere:\n\n    " +
+                    text_member(*result, "recovery_key") + "\n");
+  }
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_init(CLI::App& app, Invocation& invocation) {
+  auto options = std::make_shared<InitOptions>();
+  CLI::App* const leaf = invocation.command(app, "init", "Make a new store",
+                                            [&invocation, options] { return init(invocation, *options); });
+  leaf->add_option("STORE", options->store, "Directory to make it in: missing or empty")->required();
+  leaf->add_option("--label", options->label, "What to call the first unlock slot");
+  leaf->add_flag("--recovery-key", options->recovery_key, "Also make a recovery key and print it once");
+}
+
+}  // namespace pailfs::cli

@@ -1,0 +1,68 @@
+// One run of `pail`: what was typed, and what the commands share. Only src/cli includes this.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/cli.h"
+#include "cli/console.h"
+#include "ctl/protocol.h"
+
+namespace pailfs::cli {
+
+// The options that every command takes.
+struct CommonOptions {
+  std::string store;
+  std::string key_file;
+  std::string passphrase_file;
+  std::string recovery_key_file;
+  bool json = false;
+
+  bool has_secret() const { return !key_file.empty() || !passphrase_file.empty() || !recovery_key_file.empty(); }
+};
+
+class Invocation {
+ public:
+  explicit Invocation(Console& c) : console(c) {}
+  Console& console;
+  CommonOptions common;
+  std::function<int()> action;  // of the command that was typed; returns an ExitStatus
+
+  // Adds a command (a leaf) with the common options; `run` is called after everything is parsed.
+  CLI::App* command(CLI::App& parent, const std::string& name, const std::string& description,
+                    std::function<int()> run);
+
+  void line(std::string_view text) { console.out(std::string(text) + "\n"); }
+  void warn(std::string_view text) { console.error("pail: " + std::string(text) + "\n"); }
+  // The result as JSON when --json was given; true if so.
+  bool printed_json(const Json& result);
+  // Says what failed; returns the exit status for it.
+  int failed(const Error& error, ExitStatus status = kExitFailure);
+};
+
+void add_init(CLI::App& app, Invocation& invocation);               // init.cc
+void add_status_and_check(CLI::App& app, Invocation& invocation);   // status.cc
+void add_bucket_commands(CLI::App& app, Invocation& invocation);    // bucket.cc: bucket, versioning
+void add_versions_commands(CLI::App& app, Invocation& invocation);  // versions.cc
+void add_key_commands(CLI::App& app, Invocation& invocation);       // key.cc
+
+// For what was destructive and not confirmed. kInterrupted when the user says no; kInvalid without a terminal.
+Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer);
+
+// "1.5 GiB", "17 B".
+std::string human_size(uint64_t bytes);
+// "3 d 4 h", "12 min", "5 s".
+std::string human_duration(int64_t seconds);
+// "1 file", "2 files": the plural takes an s.
+std::string count_of(uint64_t n, std::string_view noun);
+
+// Members of a reply, with a default where they are missing: replies may come from a daemon of another version.
+std::string text_member(const Json& object, const char* name);
+uint64_t number_member(const Json& object, const char* name);
+bool flag_member(const Json& object, const char* name);
+const Json& object_member(const Json& object, const char* name);  // an object or array; an empty object when missing
+
+}  // namespace pailfs::cli

@@ -1,0 +1,155 @@
+#include "cli/session.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "ctl/commands.h"
+#include "ctl/secrets.h"
+#include "store/superblock.h"
+
+namespace pailfs::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OwnGroups : public GroupSource {
+ public:
+  const std::vector<uint32_t>& groups() override {
+    if (!loaded_) {
+      const int n = ::getgroups(0, nullptr);
+      groups_.resize(n > 0 ? static_cast<size_t>(n) : 0);
+      const int got = ::getgroups(static_cast<int>(groups_.size()), groups_.data());
+      groups_.resize(got > 0 ? static_cast<size_t>(got) : 0);
+      loaded_ = true;
+    }
+    return groups_;
+  }
+
+ private:
+  bool loaded_ = false;
+  std::vector<uint32_t> groups_;
+};
+
+// Which stores are mounted here, for the message that asks for one.
+std::string mounted_stores() {
+  std::ifstream file("/proc/self/mountinfo");
+  std::ostringstream text;
+  text << file.rdbuf();
+  std::string out;
+  for (const MountEntry& mount : parse_mountinfo(text.str())) {
+    if (mount.type != "fuse.pailfs") continue;
+    out += fmt::format("{}{} on {}", out.empty() ? "; mounted here: " : ", ", mount.source, mount.mountpoint);
+  }
+  return out;
+}
+
+std::string absolute_path(const std::string& path) {
+  std::error_code error;
+  std::string out = fs::weakly_canonical(fs::absolute(path), error).string();
+  if (error) return path;
+  while (out.size() > 1 && out.ends_with('/')) out.pop_back();
+  return out;
+}
+
+Result<UnlockSecret> secret_or_ask(Invocation& invocation, const std::string& store) {
+  PAILFS_ASSIGN(std::optional<UnlockSecret> secret, secret_from_options(invocation));
+  if (secret) return std::move(*secret);
+  if (!invocation.console.interactive()) {
+    return fail(Code::kWrongKey, fmt::format("no daemon serves the store {}, so it must be unlocked here: give "
+                                             "--key-file or --passphrase-file",
+                                             store));
+  }
+  PAILFS_ASSIGN(const Secret typed, invocation.console.ask_secret(fmt::format("Passphrase of the store {}: ", store)));
+  return make_secret(SlotKind::kPassphrase, typed.view());
+}
+
+}  // namespace
+
+Result<std::optional<UnlockSecret>> secret_from_options(Invocation& invocation) {
+  Env& env = posix_env();
+  const CommonOptions& common = invocation.common;
+  if (!common.key_file.empty()) {
+    if (readable_by_others(common.key_file)) {
+      invocation.warn(
+          fmt::format("warning: others than its owner can read the key file {}: chmod 600 it", common.key_file));
+    }
+    return read_key_file(env, common.key_file);
+  }
+  if (!common.passphrase_file.empty()) return read_passphrase_file(env, common.passphrase_file);
+  if (!common.recovery_key_file.empty()) return read_recovery_key_file(env, common.recovery_key_file);
+  return std::nullopt;
+}
+
+Result<Place> choose_store(const CommonOptions& common, const std::optional<std::string>& path) {
+  const std::string named = !common.store.empty() ? common.store : path.value_or(".");
+  PAILFS_ASSIGN(const std::optional<MountedPath> mounted, locate(named));
+  if (!common.store.empty()) return Place{mounted ? mounted->store : absolute_path(common.store), std::nullopt};
+  if (mounted) return Place{mounted->store, mounted->inside};
+  return fail(Code::kInvalid, fmt::format("{} is not on a mounted store: name the store with --store DIR{}",
+                                          path ? *path : std::string("the current directory"), mounted_stores()));
+}
+
+Result<std::unique_ptr<Session>> Session::open(Invocation& invocation, const std::string& store, Access access) {
+  Env& env = posix_env();
+  std::unique_ptr<Session> session(new Session(invocation));
+  auto client = ControlClient::connect(env, store);
+  if (client) {
+    session->client_ = std::move(*client);
+    return session;
+  }
+  if (client.error().code != Code::kNotFound) return std::unexpected(std::move(client).error());
+  PAILFS_TRY(read_superblock(env, store));
+  PAILFS_ASSIGN(const uint32_t owner, store_owner(store));
+  if (owner != ::geteuid()) {
+    // Files that another uid makes in the store would shut its owner out.
+    return fail(Code::kNotPermitted, fmt::format("the store {} belongs to uid {}, and no daemon serves it: run this as "
+                                                 "that user",
+                                                 store, owner));
+  }
+  PAILFS_ASSIGN(const UnlockSecret secret, secret_or_ask(invocation, store));
+  StoreOptions options;
+  options.read_only = access == Access::kRead;
+  PAILFS_ASSIGN(session->store_, Store::open(env, store, secret, options));
+  PAILFS_ASSIGN(session->core_, Core::open(*session->store_, owner));
+  return session;
+}
+
+Session::~Session() = default;
+
+Result<Json> Session::run_here(std::string_view op, const Json& args, const Progress& progress) {
+  OwnGroups groups;
+  const Caller caller{::geteuid(), ::getegid(), static_cast<uint32_t>(::getpid()), 0, Door::kControl, &groups};
+  return run_command({*core_, caller, nullptr, progress}, op, args);
+}
+
+Result<Json> Session::request(std::string_view op, const Json& args) {
+  const Progress progress = [this](uint64_t done, uint64_t total) { invocation_.console.show_progress(done, total); };
+  auto result = client_ ? client_->request(op, args, progress) : run_here(op, args, progress);
+  invocation_.console.end_progress();
+  return result;
+}
+
+Status Session::close() {
+  client_.reset();
+  core_.reset();
+  Status done;
+  if (store_) done = store_->close();
+  store_.reset();
+  return done;
+}
+
+Result<Json> request_once(Invocation& invocation, const std::string& store, Access access, std::string_view op,
+                          const Json& args) {
+  PAILFS_ASSIGN(const std::unique_ptr<Session> session, Session::open(invocation, store, access));
+  auto result = session->request(op, args);
+  const Status closed = session->close();
+  if (result && !closed) return std::unexpected(closed.error());
+  return result;
+}
+
+}  // namespace pailfs::cli

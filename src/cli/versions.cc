@@ -1,0 +1,133 @@
+#include <fmt/format.h>
+
+#include "cli/invocation.h"
+#include "cli/session.h"
+#include "ctl/commands.h"
+#include "ctl/time_text.h"
+
+namespace pailfs::cli {
+namespace {
+
+struct VersionsOptions {
+  std::string target;
+  std::string older_than;
+  std::optional<uint64_t> keep;
+  bool dry_run = false;
+  bool yes = false;
+};
+
+struct Target {
+  std::string store;
+  Json args = Json::object();
+};
+
+// A PATH as typed: on a mount, or BUCKET/KEY where --store names the store.
+Result<Target> choose_path(const CommonOptions& common, const std::string& path) {
+  PAILFS_ASSIGN(const Place place, choose_store(common, path));
+  Target out{place.store, Json::object()};
+  if (place.inside) {
+    out.args["mount_path"] = bytes_to_json(*place.inside);
+  } else {
+    const ObjectPath object = split_object_path(path);
+    if (!object.bucket.empty()) out.args["bucket"] = bytes_to_json(object.bucket);
+    if (!object.path.empty()) out.args["path"] = bytes_to_json(object.path);
+  }
+  return out;
+}
+
+// As choose_path(), but a word without a slash that does not begin with a dot is a bucket's name, and nothing at all is
+// the whole store.
+Result<Target> choose_bucket_or_path(const CommonOptions& common, const std::string& target) {
+  const bool path = target.find('/') != std::string::npos || target.starts_with('.');
+  if (path) return choose_path(common, target);
+  PAILFS_ASSIGN(const Place place, choose_store(common, std::nullopt));
+  Target out{place.store, Json::object()};
+  if (!target.empty()) out.args["bucket"] = bytes_to_json(target);
+  return out;
+}
+
+int list(Invocation& invocation, const VersionsOptions& options) {
+  auto target = choose_path(invocation.common, options.target);
+  if (!target) return invocation.failed(target.error());
+  auto result = request_once(invocation, target->store, Access::kRead, "versions.list", target->args);
+  if (!result) return invocation.failed(result.error());
+  if (invocation.printed_json(*result)) return kExitOk;
+  for (const Json& version : object_member(*result, "versions")) {
+    const bool marker = flag_member(version, "marker");
+    const char* const state = marker ? "deleted" : flag_member(version, "current") ? "current" : "older";
+    invocation.line(fmt::format("{:>11}  {:<7}  uid {:<6} {}",
+                                marker ? "-" : human_size(number_member(version, "size")), state,
+                                number_member(version, "uid"), text_member(version, "name")));
+  }
+  return kExitOk;
+}
+
+std::string pruned(const Json& result) {
+  return fmt::format("{} and {}, {}", count_of(number_member(result, "versions"), "older version"),
+                     count_of(number_member(result, "markers"), "delete marker"),
+                     human_size(number_member(result, "bytes")));
+}
+
+// Without a limit the whole history goes: says how much that is, and asks.
+Status confirm_prune(Invocation& invocation, Session& session, Json args) {
+  args["dry_run"] = true;
+  PAILFS_ASSIGN(const Json result, session.request("versions.prune", args));
+  invocation.console.error(
+      fmt::format("Without --older-than or --keep the whole history goes, for good: {}.\n", pruned(result)));
+  return confirm(invocation, "Type yes to remove it: ", "yes");
+}
+
+int prune(Invocation& invocation, const VersionsOptions& options) {
+  auto target = choose_bucket_or_path(invocation.common, options.target);
+  if (!target) return invocation.failed(target.error());
+  Json& args = target->args;
+  args["dry_run"] = options.dry_run;
+  if (!options.older_than.empty()) {
+    auto moment = parse_moment(options.older_than, posix_env().now());
+    if (!moment) return invocation.failed(moment.error(), kExitUsage);
+    args["older_than"] = *moment;
+  }
+  if (options.keep) args["keep"] = *options.keep;
+  auto session = Session::open(invocation, target->store, options.dry_run ? Access::kRead : Access::kChange);
+  if (!session) return invocation.failed(session.error());
+  const bool everything = options.older_than.empty() && !options.keep;
+  if (everything && !options.dry_run && !options.yes) {
+    if (const Status agreed = confirm_prune(invocation, **session, args); !agreed) {
+      static_cast<void>((*session)->close());
+      return invocation.failed(agreed.error(), agreed.error().code == Code::kInvalid ? kExitUsage : kExitFailure);
+    }
+  }
+  auto result = (*session)->request("versions.prune", args);
+  const Status closed = (*session)->close();
+  if (!result) return invocation.failed(result.error());
+  if (!closed) return invocation.failed(closed.error());
+  if (invocation.printed_json(*result)) return kExitOk;
+  invocation.line(fmt::format("{} {}.", options.dry_run ? "Would remove" : "Removed", pruned(*result)));
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_versions_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App* const versions = app.add_subcommand("versions", "List and remove old versions");
+  versions->require_subcommand(1);
+  auto options = std::make_shared<VersionsOptions>();
+  invocation
+      .command(*versions, "list", "List the versions of a file, newest first",
+               [&invocation, options] { return list(invocation, *options); })
+      ->add_option("PATH", options->target, "On the mount, also of a file that is deleted; BUCKET/KEY with --store")
+      ->required();
+
+  options = std::make_shared<VersionsOptions>();
+  CLI::App* const leaf = invocation.command(*versions, "prune", "Remove older versions for good",
+                                            [&invocation, options] { return prune(invocation, *options); });
+  leaf->add_option("TARGET", options->target,
+                   "A bucket's name, or a path (with a slash in it); default: the whole store");
+  leaf->add_option("--older-than", options->older_than,
+                   "Only versions that ceased to be current before: 12h, 30d, 2026-11-23T14:56:00Z");
+  leaf->add_option("--keep", options->keep, "Keep this many of the newest older versions of each file");
+  leaf->add_flag("--dry-run", options->dry_run, "Only say what would go");
+  leaf->add_flag("--yes", options->yes, "Do not ask");
+}
+
+}  // namespace pailfs::cli
