@@ -63,14 +63,13 @@ struct MemoryEnv::State {
 
 class MemoryEnv::OpenFile : public File {
  public:
-  OpenFile(std::shared_ptr<State> state, MemoryNodePtr node, std::string path, bool writable) REQUIRES(state->mutex)
+  // The caller has counted the handle in `node`, under the lock; this gives it back.
+  OpenFile(std::shared_ptr<State> state, MemoryNodePtr node, std::string path, bool writable, uint64_t generation)
       : state_(std::move(state)),
         node_(std::move(node)),
         path_(std::move(path)),
         writable_(writable),
-        generation_(state_->generation) {
-    ++node_->handles;
-  }
+        generation_(generation) {}
   ~OpenFile() override {
     MutexLock lock(state_->mutex);
     if (generation_ == state_->generation) state_->close(*node_);
@@ -202,7 +201,8 @@ Result<std::unique_ptr<File>> MemoryEnv::open(const std::string& path, OpenMode 
   PAILFS_ASSIGN(MemoryNodePtr node,
                 mode == OpenMode::kCreate ? state_->tree.create(path, false) : state_->tree.find(path));
   if (node->is_directory) return fail(Code::kIsDirectory, fmt::format("opening {}: is a directory", path));
-  return std::unique_ptr<File>(new OpenFile(state_, std::move(node), path, mode != OpenMode::kRead));
+  ++node->handles;
+  return std::make_unique<OpenFile>(state_, std::move(node), path, mode != OpenMode::kRead, state_->generation);
 }
 
 Status MemoryEnv::rename(const std::string& from, const std::string& to) {
@@ -265,7 +265,7 @@ Result<std::unique_ptr<FileLock>> MemoryEnv::lock_file(const std::string& path) 
   if ((*node)->data.current().missing_blocks(0, pid.size()) <= state_->spare_blocks()) {
     state_->change(**node, [&](MemoryFileData& file) { file.write(0, pid); });
   }
-  return std::unique_ptr<FileLock>(new Lock(state_, path, state_->next_lock++));
+  return std::make_unique<Lock>(state_, path, state_->next_lock++);
 }
 
 int64_t MemoryEnv::now() {
