@@ -46,7 +46,8 @@ struct FrameInfo {
   Digest chain{};  // hash over this frame and, through it, all frames before
 };
 
-// From where to replay: the end of the last frame that the index holds. A zero segment: from the beginning.
+// From where to replay: the end of the last frame that the index holds (FrameInfo::end, last_seq and chain). A zero
+// segment: from the beginning. The segment of `position` must still be there, those before it need not.
 struct LogStart {
   Position position;
   uint64_t last_seq = 0;
@@ -68,14 +69,21 @@ struct RecoveryReport {
   uint64_t lost_bytes = 0;  // non-zero bytes behind the cut: what was appended and not yet durable
 };
 
+struct LogKeys;      // format.h
+struct OpenSegment;  // log_impl.h
+
 class Log {
  public:
   using FrameSink = std::function<Status(const FrameInfo&, std::string_view payload)>;
 
   // Replays every frame after `start` into `sink`, in order; cuts a torn tail; begins a new segment whose header names
-  // the cut, and syncs it, before it returns. Idempotent: may be killed at any point and run again.
-  // kCorrupt: something before a position that a frame calls durable is missing or does not verify; nothing was
-  // written. The message names the segment file and the offset. `key` is the log's key (frames and headers).
+  // the cut, and syncs it, before it returns. Idempotent: may be killed at any point and run again. What was replayed
+  // is durable when it returns. The sink is called only when the whole log has been judged.
+  // kCorrupt: something before a position that a frame calls durable is missing or does not verify, a frame does not
+  // verify under `key` or does not follow on `start`, or the log ends before `start`; nothing was written and, but for
+  // damage that happens meanwhile, nothing was replayed. The message names the segment file and the offset.
+  // kTooNew: a newer pailfs wrote a segment. kNoSpace, kQuota: no room for the new segment (one block).
+  // `key` is the log's key (frames and headers), `store_uuid` 16 bytes; storage and env outlive the log.
   static Result<std::unique_ptr<Log>> open(LogStorage& storage, Env& env, const Secret& key,
                                            std::string_view store_uuid, const LogOptions& options,
                                            const LogStart& start, const FrameSink& sink);
@@ -91,7 +99,8 @@ class Log {
   // --- Data. Positions are handed out in order; any number of threads write at once.
 
   // Room for one data record with `length` payload bytes. Destroying a reservation that was not written abandons it:
-  // the record becomes padding.
+  // the record becomes padding. Until it is written or destroyed, no frame is written and no more than one further
+  // segment is begun: a thread that holds one must not call append_frame(), nor reserve() for long.
   class Reservation {
    public:
     Reservation() = default;
@@ -103,9 +112,12 @@ class Log {
 
    private:
     friend class Log;
+    void abandon();
     Log* log_ = nullptr;
+    std::shared_ptr<OpenSegment> segment_;
     Position payload_;
     uint32_t length_ = 0;
+    uint64_t ticket_ = 0;
     Salt salt_{};
   };
   // May begin a new segment. kNoSpace or kQuota: nothing was handed out. kReadOnly after a failure.
@@ -119,7 +131,8 @@ class Log {
   // --- Commits. One caller at a time.
 
   // Waits for the writes of all reservations made so far, then appends a frame. Not durable until sync().
-  // kNoSpace or kQuota: nothing was appended, may be tried again.
+  // kNoSpace or kQuota: nothing was appended, may be tried again. first_seq must be beyond the last_seq before;
+  // last_seq = first_seq - 1 is a frame without transactions. The payload may have up to 512 MiB.
   Result<FrameInfo> append_frame(uint64_t first_seq, uint64_t last_seq, std::string_view payload);
   // One fdatasync of the active segment (and before it of older ones that still need it). When it succeeds, all that
   // was appended before the call is durable. Any failure makes the log read-only for good.
@@ -149,9 +162,12 @@ class Log {
   // Walks the record headers of one closed segment. The callback returns false to stop.
   Status walk(uint64_t segment, const std::function<bool(const RecordView&)>& visit) const;
   // Verifies, without any bucket's key, the digest of every data record and the frame chain of one closed segment.
-  // kCorrupt names the first damage.
+  // kCorrupt names the first damage. A payload that holds whole blocks of zeros counts as punched, not as damaged.
   Status verify_segment(uint64_t segment) const;
+  // The range must lie inside the payload of one data record: record headers have to survive.
   Status punch(uint64_t segment, uint64_t offset, uint64_t length);
+  // kBusy: the log needs it still (active, not yet synced, or holding the last frame). The segment that the index's
+  // position names must stay too: see LogStart.
   Status remove_segment(uint64_t segment);
   Result<std::vector<uint64_t>> segments() const;  // ascending, the active one last
   LogStorage& storage();
@@ -163,7 +179,14 @@ class Log {
 
  private:
   struct Impl;
+  struct OpenMode {
+    bool write;
+    bool stop_at_damage;
+  };
   explicit Log(std::unique_ptr<Impl> impl);
+  static Result<std::unique_ptr<Log>> open_recovered(LogStorage& storage, Env& env, LogKeys keys,
+                                                     const LogOptions& options, const LogStart& start,
+                                                     const FrameSink& sink, OpenMode mode);
   std::unique_ptr<Impl> impl_;
 };
 
