@@ -42,7 +42,9 @@ class InodeTable {
   explicit InodeTable(Store& store, size_t recent = 8192) : store_(store), recent_limit_(recent) {}
   // kNotFound if there is none; kCorrupt if its record does not verify.
   Result<InodePtr> get(Ino ino);
-  // For an inode whose record is about to be committed.
+  // The cached object, or null: for listings, which must not push out what is in use.
+  InodePtr cached(Ino ino);
+  // For an inode whose record is about to be committed; remove() it when that fails.
   InodePtr insert(Ino ino, InodeRecord record);
   void add_reference(Ino ino, uint64_t count = 1);
   // The references that are left.
@@ -55,11 +57,16 @@ class InodeTable {
   struct Cached {
     InodePtr inode;
     std::list<Ino>::iterator place;
+    bool loading = false;  // get() reads its record now; nobody else has the object
   };
+  Result<InodeRecord> read_record(Ino ino) const;
+  static void set_record(Inode& inode, InodeRecord record);
+  void add(InodePtr inode, bool loading) REQUIRES(mutex_);
   void trim() REQUIRES(mutex_);
   Store& store_;
   const size_t recent_limit_;
   mutable Mutex mutex_;
+  CondVar loaded_;
   std::unordered_map<Ino, Cached> inodes_ GUARDED_BY(mutex_);
   std::list<Ino> recent_ GUARDED_BY(mutex_);  // most recent first; those in use are passed over by trim()
   std::unordered_map<Ino, uint64_t> references_ GUARDED_BY(mutex_);
@@ -148,6 +155,12 @@ struct Core::Impl {
   // forget() takes back) and the handle that `node.open` asks for. kExists if the name is taken.
   Result<InodePtr> make_node(const Caller& caller, Ino parent, std::string_view name, const NewNode& node)
       EXCLUDES(tree);
+  // The record of a new node in a directory: owner, group and set-group-id bit as mkdir(2) and open(2) have them.
+  InodeRecord new_record(const Caller& caller, const InodeRecord& directory, const NewNode& node) const;
+  // For every call that changes what a directory holds. The name can be given to something new there:
+  Status check_new_name(Ino parent, std::string_view name) const;
+  // The inode is a directory, has a name, and the caller may search it.
+  Status check_directory(const Caller& caller, const Inode& directory) const REQUIRES_SHARED(directory.lock);
 
   // --- clock and numbers (numbers.cc)
   // A time later than every stamp before it, also over restarts. Stamps order history; attributes show now().
@@ -156,33 +169,100 @@ struct Core::Impl {
   VersionId make_version_id(Stamp at);
   // An inode number (or content id) of the bucket that was never used.
   Result<Ino> new_number(Scope bucket, Transaction& tx);
+  void forget_numbers(Scope bucket);  // of a bucket that is gone
+  Status load_stamps();
 
   // --- buckets (bucket_ops.cc); the table is in memory, there are few
   Result<BucketRecord> bucket_record(Scope number) const;
   Versioning versioning(Scope number) const;  // kOff for the store's root
-  bool deleting(Scope number) const;          // a purge has begun: nothing new may come
+  bool deleting(Scope number) const;          // a purge has begun: the bucket shows nothing and takes nothing
+  Result<BucketRecord> bucket_by_name(const Caller& caller, std::string_view name);
   Status load_buckets();
+  Status make_root();
+  void set_bucket(const BucketRecord& record);
+  void forget_bucket(Scope number);
   Result<Scope> new_bucket_number();
+  Result<InodePtr> make_bucket(const Caller& caller, std::string_view name, Versioning state, uint32_t mode)
+      EXCLUDES(tree);
+  // rmdir(2) of a bucket: kNotEmpty while it holds anything.
+  Status remove_bucket(const Caller& caller, std::string_view name) EXCLUDES(tree);
+  // Steps of these, and of purge_bucket() (purge.cc).
+  struct Place;
+  struct Found;
+  Status check_new_bucket(const Caller& caller, std::string_view name, const Inode& root, Place& where)
+      REQUIRES_SHARED(root.lock);
+  Result<InodePtr> install_bucket(const Caller& caller, std::string_view name, const InodePtr& root, Scope number,
+                                  Versioning state, uint32_t mode) EXCLUDES(tree);
+  Status check_bucket_empty(Scope number, std::vector<std::string>& leftovers) REQUIRES(tree);
+  Status reap_bucket(Scope number) REQUIRES(tree);
+  Status check_no_history(Scope number) REQUIRES(tree);
+  Status erase_bucket(const Caller& caller, const Found& found, std::vector<std::string> leftovers) REQUIRES(tree);
+  Result<std::vector<std::string>> purge_batch(Scope scope, const std::string& from, const std::string& end,
+                                               size_t limit);
+  Status purge_inode(Ino ino) EXCLUDES(tree);
+  Status purge_inodes(Scope number, const Progress& progress) EXCLUDES(tree);
+  Status purge_index(Scope number);
   mutable SharedMutex buckets_lock;
   std::map<Scope, BucketRecord> bucket_table GUARDED_BY(buckets_lock);
   Scope next_bucket GUARDED_BY(buckets_lock) = 1;
+  std::atomic<uint32_t> buckets_deleting = 0;  // spares deleting() the lock
+  void count_deleting() REQUIRES(buckets_lock);
 
   // --- names (lookup.cc)
+  // kNotFound, kNotDirectory, kNameTooLong; a name that no directory can hold is kInvalid.
+  static Status check_name(std::string_view name);
+  // An inode that exists, for a call that names it: `gone` and purged buckets are kNotFound. Never for virtual ones.
+  Result<InodePtr> existing(Ino ino);
   struct Found {
     uint64_t slot = 0;
     Dirent entry;
   };
+  // Where a name is or would go in its group of slots.
+  struct Place {
+    std::optional<Found> found;
+    uint64_t free = 0;                 // slot for a new entry; 0: the group is full
+    bool holder = false;               // a place holder is in it
+    std::optional<Dirent> uncollided;  // the entry before the free slot, which must be marked
+  };
+  // The first slot of the group that the name belongs to; 8 at least, so that cookies 0 to 2 stay free.
+  uint64_t slot_group(Ino parent, std::string_view name) const;
+  Result<Place> place(Ino parent, std::string_view name);
   Result<std::optional<Found>> find(Ino parent, std::string_view name);
-  // Adds `entry` under a free slot of its name's group; the caller holds `tree` and knows the name is free.
-  Result<uint64_t> insert_entry(Ino parent, Dirent entry, Transaction& tx) REQUIRES(tree);
-  // Ends an entry: erases it (keeping place holders for collisions) and, when the bucket keeps versions, writes its
-  // history. Returns the marker's id (zero when there is none).
-  Result<VersionId> end_entry(Ino parent, const Found& found, EndKind kind, uint32_t uid, Stamp at, Transaction& tx)
+  // The inode that an entry names; kCorrupt if it is missing.
+  Result<InodePtr> target(Ino parent, const Found& found);
+  // Counts a reference on an inode that has a name.
+  Result<Attributes> reference(const InodePtr& inode);
+  // Puts `entry` where place() found its name free.
+  Status insert_entry(Ino parent, Place where, Dirent entry, Transaction& tx) REQUIRES(tree);
+  // Writes down what a name stood for until now, where the bucket keeps versions. Returns the marker's id (zero when
+  // there is none).
+  VersionId write_history(Ino parent, const Found& found, EndKind kind, uint32_t uid, Stamp at, Transaction& tx)
       REQUIRES(tree);
+  // Erases an entry (leaving a place holder where names collide) and writes its history.
+  VersionId end_entry(Ino parent, const Found& found, EndKind kind, uint32_t uid, Stamp at, Transaction& tx)
+      REQUIRES(tree);
+  // Puts another inode (or name of the same group) in the slot of an entry.
+  void replace_entry(Ino parent, const Found& found, Dirent entry, Transaction& tx) REQUIRES(tree);
+
+  // --- listing (readdir.cc)
+  Result<std::vector<DirectoryEntry>> list_some(Ino directory, uint64_t cookie);
+  Attributes listed_attributes(Ino ino);
+
+  // --- renaming (rename.cc)
+  struct Move;
+  Status find_both_ends(Move& move) REQUIRES(tree);
+  Status check_move(const Move& move) const REQUIRES(tree);
+  Status check_move_permission(const Move& move) const REQUIRES(tree);
+  // Whether `directory` is `ancestor` or lies below it.
+  Result<bool> is_within(Ino directory, Ino ancestor) REQUIRES(tree);
+  Status replace_name(Move& move, Transaction& tx) REQUIRES(tree);
+  Status exchange_names(Move& move, Transaction& tx) REQUIRES(tree);
 
   // --- attributes (attr_ops.cc)
   static Attributes attributes(Ino ino, const InodeRecord& record);
   void put_inode(Ino ino, const InodeRecord& record, Transaction& tx);
+  Status apply_attributes(const Caller& caller, Inode& inode, const AttributeChange& change, Transaction& tx)
+      REQUIRES(inode.lock);
   // Takes one name from an inode whose lock is held (a directory: all of them); when the last is gone: keeps it for its
   // versions (a directory: for the history of its entries), or makes it an orphan while it is in use, or removes it
   // with its content and marks it gone. Sets ctime. After the commit, call inodes.remove() for what is gone.
@@ -191,6 +271,13 @@ struct Core::Impl {
   void reap(Ino ino) EXCLUDES(tree);
   // Removes what an earlier run left without a name.
   Status reap_leftovers();
+  Result<bool> kept_for_history(const Inode& inode) REQUIRES(inode.lock);
+  // unlink and rmdir.
+  Status remove_entry(const Caller& caller, Ino parent, std::string_view name, bool directory) EXCLUDES(tree);
+  // kNotEmpty, or erases what an empty directory still has in the index below its own record.
+  Status clear_directory(Inode& directory, Transaction& tx) REQUIRES(directory.lock);
+  // The last part of reap(): removes the inode, whoever knows its number still.
+  Status remove_orphan(const InodePtr& inode) REQUIRES(tree);
   // Sets the record in memory to what the store has: after a commit that failed.
   void reload(Inode& inode) REQUIRES(inode.lock);
   Mutex orphans_lock;
@@ -198,9 +285,9 @@ struct Core::Impl {
 
   // --- content (read_write.cc, sealing.cc, content.cc); inode.lock is held
   // These change inode.record in memory and add to the transaction everything but the inode's own record: the caller
-  // puts that (put_inode) once it has made its own changes, and when the commit fails sets record, gone and provisional
-  // back (RecordRollback in content.h). Within one transaction at most one of resize, remove_inode and remove_version
-  // is called: they read what is committed.
+  // puts that (put_inode) once it has made its own changes, and when the commit (or one of these) fails calls reload().
+  // Within one transaction at most one of resize, remove_inode and remove_version is called for an inode: they read
+  // what is committed.
 
   // Begins a new version if the content is sealed and the bucket keeps versions, so that it may be changed. Marks
   // dirty. Does nothing when the content is dirty already.
@@ -216,6 +303,9 @@ struct Core::Impl {
   // Removes one noncurrent version (its 'v' record and what only it needs); of an inode without a name also the last
   // one: then an older one takes its place, or the inode goes. Puts what it changes, the inode record included.
   Status remove_version(Inode& inode, uint32_t vseq, Transaction& tx) REQUIRES(inode.lock);
+  // Where nobody has the content open any more: makes a version of what was left unsealed (by a crash, mknod(2), or
+  // truncate(2)), or drops what was written after the last name went. Logs failures.
+  void settle(const InodePtr& inode);
   Status read_content(const InodeRecord& content, uint64_t offset, std::span<char> out) const;
 
   Status commit(Transaction&& tx);

@@ -138,6 +138,8 @@ std::string xattr(Ino ino, std::string_view token);
 std::string orphan(Ino ino);
 std::string numbers(Scope bucket);
 std::string stamps();
+// What the keys of a kind, from one number (inode, parent, content id) on, begin with.
+std::string numbered(char kind, uint64_t number);
 // The least string greater than every key that begins with `prefix`.
 std::string after_prefix(std::string prefix);
 }  // namespace keys

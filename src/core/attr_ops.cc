@@ -1,0 +1,209 @@
+// Attributes: stat, chmod, chown, utimes, truncate, access, readlink.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/impl.h"
+#include "core/versions_view.h"
+
+namespace pailfs {
+
+Attributes Core::Impl::attributes(Ino ino, const InodeRecord& record) {
+  return {.ino = ino,
+          .mode = record.mode,
+          .nlink = record.nlink,
+          .uid = record.uid,
+          .gid = record.gid,
+          .rdev = record.rdev,
+          .size = record.size,
+          .blocks = (record.stored + 511) / 512,
+          .atime = record.atime,
+          .mtime = record.mtime,
+          .ctime = record.ctime,
+          .btime = record.btime};
+}
+
+void Core::Impl::put_inode(Ino ino, const InodeRecord& record, Transaction& tx) {
+  tx.put(bucket_of(ino), keys::inode(ino), encode_inode(record));
+}
+
+Result<Attributes> Core::getattr(const Caller& caller, Ino ino) {
+  if (is_virtual(ino)) return impl_->view->getattr(caller, ino);
+  PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
+  ReaderLock lock(inode->lock);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  const Attributes attributes = Impl::attributes(ino, inode->record);
+  PAILFS_TRY(impl_->gate.check({caller, Action::kListBucket, Need::kNothing, attributes}));
+  return attributes;
+}
+
+Result<std::string> Core::readlink(const Caller& caller, Ino ino) {
+  if (is_virtual(ino)) return impl_->view->readlink(caller, ino);
+  PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
+  ReaderLock lock(inode->lock);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  if (!S_ISLNK(inode->record.mode)) return fail(Code::kInvalid, "not a symbolic link");
+  const Attributes attributes = Impl::attributes(ino, inode->record);
+  PAILFS_TRY(impl_->gate.check({caller, Action::kGetObject, Need::kNothing, attributes}));
+  return inode->record.target;
+}
+
+Status Core::access(const Caller& caller, Ino ino, int mask) {
+  if (is_virtual(ino)) return impl_->view->access(caller, ino, mask);
+  PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
+  ReaderLock lock(inode->lock);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  const Attributes attributes = Impl::attributes(ino, inode->record);
+  const Gate& gate = impl_->gate;
+  const bool directory = S_ISDIR(attributes.mode);
+  if ((mask & R_OK) != 0) {
+    const Action action = directory ? Action::kListBucket : Action::kGetObject;
+    PAILFS_TRY(gate.check({caller, action, Need::kRead, attributes}));
+  }
+  if ((mask & W_OK) != 0) PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kWrite, attributes}));
+  if ((mask & X_OK) != 0) {
+    const Action action = directory ? Action::kListBucket : Action::kGetObject;
+    PAILFS_TRY(gate.check({caller, action, directory ? Need::kSearch : Need::kExecute, attributes}));
+  }
+  return {};
+}
+
+namespace {
+
+bool is_now(const std::optional<Time>& time, bool now, const std::optional<Time>& ctime) {
+  // The kernel's write-back cache stamps files itself: "now" arrives as a time, equal to the new ctime.
+  return now || (time && ctime && *time == *ctime);
+}
+
+// What one setattr asks for, judged by POSIX: chmod(2), chown(2), truncate(2), utimensat(2).
+class AttributeCheck {
+ public:
+  AttributeCheck(const Gate& gate, const Caller& caller, const Attributes& object, const AttributeChange& change,
+                 bool handle_writes)
+      : gate_(gate), caller_(caller), object_(object), change_(change), handle_writes_(handle_writes) {}
+
+  Status run() const {
+    if (change_.size) PAILFS_TRY(size());
+    if (change_.uid || change_.gid) PAILFS_TRY(owner());
+    if (change_.mode) PAILFS_TRY(mode());
+    return times();
+  }
+
+ private:
+  Status need(Action action, Need what) const { return gate_.check({caller_, action, what, object_}); }
+
+  Status size() const {
+    if (S_ISDIR(object_.mode)) return fail(Code::kIsDirectory, "a directory has no size to set");
+    if (!S_ISREG(object_.mode)) return fail(Code::kInvalid, "only regular files have a size to set");
+    if (*change_.size > kMaxFileSize) return fail(Code::kTooBig, "beyond the greatest size of a file");
+    if (handle_writes_) return {};
+    return need(Action::kPutObject, Need::kWrite);
+  }
+
+  Status owner() const {
+    return gate_.check({caller_, Action::kPutObjectAcl, Need::kChown, object_, nullptr, change_.uid.value_or(~0u),
+                        change_.gid.value_or(~0u)});
+  }
+
+  Status mode() const {
+    if (S_ISLNK(object_.mode)) return fail(Code::kNotSupported, "symbolic links have no mode of their own");
+    Status owner = need(Action::kPutObjectAcl, Need::kOwner);
+    if (owner) return owner;
+    // The kernel strips set-id bits for who writes to a file by a chmod in his name.
+    const uint32_t old = object_.mode & 07777, wanted = *change_.mode & 07777;
+    const bool only_strips = (old & ~(S_ISUID | S_ISGID)) == (wanted & ~(S_ISUID | S_ISGID)) && (wanted & ~old) == 0;
+    if (!only_strips) return owner;
+    if (handle_writes_ || need(Action::kPutObject, Need::kWrite).has_value()) return {};
+    return owner;
+  }
+
+  Status times() const {
+    const bool any = change_.atime || change_.mtime || change_.atime_now || change_.mtime_now;
+    // With a new size come the times that the kernel gave the file at that moment.
+    if (!any || change_.from_kernel || change_.size) return {};
+    const bool explicit_time = (change_.atime && !is_now(change_.atime, change_.atime_now, change_.ctime)) ||
+                               (change_.mtime && !is_now(change_.mtime, change_.mtime_now, change_.ctime));
+    if (explicit_time) return need(Action::kPutObjectAcl, Need::kOwner);
+    if (handle_writes_) return {};
+    return need(Action::kPutObjectAcl, Need::kOwnerOrWrite);
+  }
+
+  const Gate& gate_;
+  const Caller& caller_;
+  const Attributes& object_;
+  const AttributeChange& change_;
+  const bool handle_writes_;
+};
+
+// chown(2) and Linux's setattr_prepare(): which set-id bits survive.
+uint32_t changed_mode(const Gate& gate, const Caller& caller, const InodeRecord& record,
+                      const AttributeChange& change) {
+  uint32_t mode = record.mode;
+  const uint32_t gid = change.gid.value_or(record.gid);
+  if (change.mode) {
+    mode = (mode & S_IFMT) | (*change.mode & 07777);
+    if ((mode & S_ISGID) != 0 && caller.uid != 0 && !gate.in_group(caller, gid)) mode &= ~uint32_t{S_ISGID};
+  }
+  if ((change.uid || change.gid) && !S_ISDIR(mode)) mode = mode_without_privileges(mode);
+  if (change.size && caller.uid != 0) mode = mode_without_privileges(mode);
+  return mode;
+}
+
+void apply_times(const AttributeChange& change, Time now, InodeRecord& record) {
+  if (change.atime_now) record.atime = now;
+  if (change.atime) record.atime = *change.atime;
+  if (change.mtime_now) record.mtime = now;
+  if (change.mtime) record.mtime = *change.mtime;
+  record.ctime = change.ctime.value_or(now);
+}
+
+}  // namespace
+
+Status Core::Impl::apply_attributes(const Caller& caller, Inode& inode, const AttributeChange& change,
+                                    Transaction& tx) {
+  InodeRecord& record = inode.record;
+  const Time at = now();
+  const uint32_t mode = changed_mode(gate, caller, record, change);
+  if (change.size) {
+    if (*change.size != record.size) {
+      PAILFS_TRY(resize(inode, *change.size, tx));
+      if (change.handle == 0 && inode.writers == 0) PAILFS_TRY(seal(inode, false, tx));
+    }
+    record.mtime = at;
+  }
+  record.mode = mode;
+  if (change.uid) record.uid = *change.uid;
+  if (change.gid) record.gid = *change.gid;
+  apply_times(change, at, record);
+  put_inode(inode.ino, record, tx);
+  const Action action = change.size ? Action::kPutObject : Action::kPutObjectAcl;
+  tx.record(encode_change({action, caller, 0, {}, inode.ino}, at));
+  return {};
+}
+
+Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeChange& change) {
+  if (is_virtual(ino)) return fail(Code::kReadOnly, "versions are read-only");
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
+  bool handle_writes = false;
+  if (change.handle != 0) {
+    const HandlePtr handle = impl.handles.get(change.handle);
+    handle_writes = handle && handle->ino == ino && handle->write;
+    if (change.size && !handle_writes) return fail(Code::kBadHandle, "the file was not opened for writing");
+  }
+  LockedInodes locked({inode});
+  assert_locked(*inode);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  const Attributes before = Impl::attributes(ino, inode->record);
+  PAILFS_TRY(AttributeCheck(impl.gate, caller, before, change, handle_writes).run());
+  Transaction tx;
+  if (Status applied = impl.apply_attributes(caller, *inode, change, tx); !applied) {
+    impl.reload(*inode);
+    return std::unexpected(std::move(applied).error());
+  }
+  PAILFS_TRY(impl.commit(std::move(tx), locked));
+  return Impl::attributes(ino, inode->record);
+}
+
+Result<Space> Core::statfs() const { return impl_->store.space(); }
+
+}  // namespace pailfs

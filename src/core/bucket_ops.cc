@@ -1,0 +1,392 @@
+// Buckets: making, removing when empty, listing, versioning. A bucket is a record and a directory in the store's root,
+// with inodes, names and keys of its own.
+//
+// Crashes: a bucket's keys are durable before the transaction that makes the bucket, and destroyed after the one that
+// removes it is durable; load_buckets() destroys keys that no bucket has.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "core/impl.h"
+#include "core/scan.h"
+#include "core/versions_view.h"
+
+namespace pailfs {
+namespace {
+
+// A name that somebody typed, for the log: nothing that a terminal would act on.
+std::string printable(std::string_view name) {
+  std::string shown;
+  for (const char c : name) {
+    if (c >= ' ' && c <= '~') {
+      shown.push_back(c);
+    } else {
+      shown += fmt::format("\\x{:02x}", static_cast<uint8_t>(c));
+    }
+  }
+  return shown;
+}
+
+}  // namespace
+
+Result<BucketRecord> Core::Impl::bucket_record(Scope number) const {
+  ReaderLock lock(buckets_lock);
+  const auto it = bucket_table.find(number);
+  if (it == bucket_table.end()) return fail(Code::kNotFound, "no such bucket");
+  return it->second;
+}
+
+Versioning Core::Impl::versioning(Scope number) const {
+  ReaderLock lock(buckets_lock);
+  const auto it = bucket_table.find(number);
+  return it == bucket_table.end() ? Versioning::kOff : it->second.versioning;
+}
+
+bool Core::Impl::deleting(Scope number) const {
+  if (buckets_deleting.load(std::memory_order_relaxed) == 0) return false;
+  ReaderLock lock(buckets_lock);
+  const auto it = bucket_table.find(number);
+  return it != bucket_table.end() && it->second.deleting;
+}
+
+void Core::Impl::set_bucket(const BucketRecord& record) {
+  WriterLock lock(buckets_lock);
+  bucket_table.insert_or_assign(record.number, record);
+  count_deleting();
+}
+
+void Core::Impl::forget_bucket(Scope number) {
+  {
+    WriterLock lock(buckets_lock);
+    bucket_table.erase(number);
+    count_deleting();
+  }
+  forget_numbers(number);
+}
+
+void Core::Impl::count_deleting() {
+  uint32_t count = 0;
+  for (const auto& [number, record] : bucket_table) count += record.deleting ? 1 : 0;
+  buckets_deleting = count;
+}
+
+// The keyring says which buckets there may be, so that a record that does not verify costs its own bucket only.
+Status Core::Impl::load_buckets() {
+  PAILFS_ASSIGN(const auto counter, store.get(kStoreScope, keys::numbers(kStoreScope)));
+  uint64_t next = 1;
+  if (counter) {
+    PAILFS_ASSIGN(next, decode_counter(*counter));
+  }
+  const bool read_only = store.status().read_only;
+  for (const Scope scope : store.keyring().scopes()) {
+    if (scope == kStoreScope) continue;
+    next = std::max<uint64_t>(next, uint64_t{scope} + 1);
+    const auto value = store.get(kStoreScope, keys::bucket(scope));
+    if (value && !*value) {
+      log_info("keys of bucket number {}, which is not there (any more), are destroyed", scope);
+      if (!read_only) PAILFS_TRY(store.destroy_scope(scope));
+      continue;
+    }
+    Result<BucketRecord> record = value ? decode_bucket(**value) : std::unexpected(value.error());
+    if (record) {
+      set_bucket(*record);
+    } else {
+      log_error("bucket number {} cannot be used: its record is unreadable ({})", scope, record.error().message);
+    }
+  }
+  WriterLock lock(buckets_lock);
+  next_bucket = static_cast<Scope>(next);
+  return {};
+}
+
+Result<Ino> Core::bucket_directory(std::string_view name) {
+  PAILFS_TRY(Impl::check_name(name));
+  PAILFS_ASSIGN(const auto found, impl_->find(kRootIno, name));
+  if (!found || impl_->deleting(bucket_of(found->entry.ino))) return fail(Code::kNotFound, "no such bucket");
+  return found->entry.ino;
+}
+
+Status Core::Impl::check_new_bucket(const Caller& caller, std::string_view name, const Inode& root, Place& where) {
+  PAILFS_TRY(check_directory(caller, root));
+  PAILFS_ASSIGN(where, place(kRootIno, name));
+  if (where.found) return fail(Code::kExists, "the bucket exists");
+  const Attributes attributes = Impl::attributes(kRootIno, root.record);
+  return gate.check({caller, Action::kCreateBucket, Need::kChangeDirectory, attributes});
+}
+
+Result<InodePtr> Core::Impl::make_bucket(const Caller& caller, std::string_view name, Versioning state, uint32_t mode) {
+  PAILFS_TRY(check_name(name));
+  if (name == "." || name == "..") return fail(Code::kExists, "the name is taken");
+  if (Status valid = check_bucket_name(name); !valid) {
+    log_warning("bucket '{}' is refused: {}", printable(name), valid.error().message);
+    return std::unexpected(std::move(valid).error());
+  }
+  PAILFS_ASSIGN(const InodePtr root, inodes.get(kRootIno));
+  {
+    ReaderLock lock(root->lock);
+    Place where;
+    PAILFS_TRY(check_new_bucket(caller, name, *root, where));
+  }
+  // The keys are made, which syncs, before any lock is taken.
+  PAILFS_ASSIGN(const Scope number, new_bucket_number());
+  PAILFS_TRY(store.create_scope(number));
+  Result<InodePtr> made = install_bucket(caller, name, root, number, state, mode);
+  if (!made) {
+    if (const Status destroyed = store.destroy_scope(number); !destroyed) {
+      log_error("keys of a bucket that could not be made stay: {}", destroyed.error().message);
+    }
+  }
+  return made;
+}
+
+Result<InodePtr> Core::Impl::install_bucket(const Caller& caller, std::string_view name, const InodePtr& root,
+                                            Scope number, Versioning state, uint32_t mode) {
+  MutexLock tree_lock(tree);
+  LockedInodes locked({root});
+  assert_locked(*root);
+  Place where;
+  PAILFS_TRY(check_new_bucket(caller, name, *root, where));
+  if (root->record.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many buckets");
+
+  Transaction tx;
+  const Ino ino = bucket_root(number);
+  InodeRecord record = new_record(caller, root->record, {.mode = S_IFDIR | (mode & 07777)});
+  record.parent = kRootIno;
+  const BucketRecord bucket{.name = std::string(name),
+                            .number = number,
+                            .versioning = state,
+                            .owner = gate.account(),
+                            .created = record.ctime};
+  Dirent entry{.ino = ino, .type = S_IFDIR, .since = stamp(tx), .name = std::string(name)};
+  PAILFS_TRY(insert_entry(kRootIno, std::move(where), std::move(entry), tx));
+  ++root->record.nlink;
+  root->record.mtime = root->record.ctime = record.ctime;
+  put_inode(ino, record, tx);
+  put_inode(kRootIno, root->record, tx);
+  tx.put(kStoreScope, keys::bucket(number), encode_bucket(bucket));
+  tx.record(encode_change({Action::kCreateBucket, caller, kRootIno, name, ino}, record.ctime));
+  InodePtr inode = inodes.insert(ino, std::move(record));
+  set_bucket(bucket);
+  if (Status committed = commit(std::move(tx), locked); !committed) {
+    inodes.remove(ino);
+    forget_bucket(number);
+    return std::unexpected(std::move(committed).error());
+  }
+  inodes.add_reference(ino);
+  return inode;
+}
+
+Status Core::create_bucket(const Caller& caller, std::string_view name, Versioning versioning, uint32_t mode) {
+  PAILFS_ASSIGN(const InodePtr made, impl_->make_bucket(caller, name, versioning, mode));
+  forget(made->ino, 1);
+  return {};
+}
+
+// Whether the bucket holds anything but its root: entries, their history, files kept for their versions. Collects the
+// keys that an empty bucket still has: place holders, attributes of its root.
+Status Core::Impl::check_bucket_empty(Scope number, std::vector<std::string>& leftovers) {
+  const Ino first = Ino{number} << kBucketShift, end = (Ino{number} + 1) << kBucketShift;
+  const auto not_empty = [](std::string_view what) {
+    return fail(Code::kNotEmpty, fmt::format("the bucket still holds {}", what));
+  };
+  for (const char kind : {'d', 'h', 'v', 'i', 'c', 'x', 'o'}) {
+    const auto visit = [&](const StoreView::Entry& entry) -> Result<bool> {
+      if (kind == 'd') {
+        PAILFS_ASSIGN(const Dirent dirent, decode_dirent(entry.value));
+        if (!dirent.name.empty()) return not_empty("objects");
+      } else if (kind == 'h' || kind == 'v') {
+        return not_empty("versions or delete markers");
+      } else if (kind == 'i' && entry.key != keys::inode(bucket_root(number))) {
+        return not_empty("versions");
+      }
+      leftovers.push_back(entry.key);
+      return true;
+    };
+    PAILFS_TRY(scan_range(store, number, keys::numbered(kind, first), keys::numbered(kind, end), visit));
+  }
+  return {};
+}
+
+// Files of the bucket that have no name, and that only the kernel still knows.
+Status Core::Impl::reap_bucket(Scope number) {
+  std::vector<Ino> unnamed;
+  {
+    MutexLock lock(orphans_lock);
+    for (const Ino ino : orphans) {
+      if (bucket_of(ino) == number) unnamed.push_back(ino);
+    }
+  }
+  for (const Ino ino : unnamed) {
+    const Result<InodePtr> inode = inodes.get(ino);
+    if (!inode && inode.error().code == Code::kNotFound) continue;
+    if (!inode) return std::unexpected(inode.error());
+    if ((*inode)->handles > 0) return fail(Code::kBusy, "deleted files of the bucket are still open");
+    PAILFS_TRY(remove_orphan(*inode));
+  }
+  return {};
+}
+
+Status Core::Impl::remove_bucket(const Caller& caller, std::string_view name) {
+  Scope number = 0;
+  {
+    MutexLock tree_lock(tree);
+    PAILFS_ASSIGN(const InodePtr root, inodes.get(kRootIno));
+    PAILFS_ASSIGN(const Place where, place(kRootIno, name));
+    InodePtr bucket;
+    if (where.found) {
+      PAILFS_ASSIGN(bucket, target(kRootIno, *where.found));
+      number = bucket_of(bucket->ino);
+    }
+    {
+      LockedInodes checked({root, bucket});
+      assert_locked(*root);
+      PAILFS_TRY(check_directory(caller, *root));
+      if (!bucket || deleting(number)) return fail(Code::kNotFound, "no such bucket");
+      assert_locked(*bucket);
+      const Attributes above = attributes(kRootIno, root->record), victim = attributes(bucket->ino, bucket->record);
+      PAILFS_TRY(gate.check({caller, Action::kDeleteBucket, Need::kRemove, above, &victim}));
+    }
+    std::vector<std::string> leftovers;
+    if (const Status empty = check_bucket_empty(number, leftovers); !empty) {
+      // Deleted files that the kernel has not forgotten yet are no reason to refuse.
+      if (empty.error().code != Code::kNotEmpty) return empty;
+      PAILFS_TRY(reap_bucket(number));
+      leftovers.clear();
+      PAILFS_TRY(check_bucket_empty(number, leftovers));
+    }
+    PAILFS_TRY(erase_bucket(caller, *where.found, std::move(leftovers)));
+  }
+  return store.destroy_scope(number);
+}
+
+Status Core::Impl::erase_bucket(const Caller& caller, const Found& found, std::vector<std::string> leftovers) {
+  const Ino ino = found.entry.ino;
+  const Scope number = bucket_of(ino);
+  PAILFS_ASSIGN(const InodePtr root, inodes.get(kRootIno));
+  const Result<InodePtr> bucket = inodes.get(ino);  // a purge goes on without it
+  LockedInodes locked({root, bucket ? *bucket : nullptr});
+  assert_locked(*root);
+  Transaction tx;
+  for (std::string& key : leftovers) tx.erase(std::move(key));
+  tx.erase(keys::inode(ino));
+  tx.erase(keys::numbers(number));
+  tx.erase(keys::bucket(number));
+  end_entry(kRootIno, found, EndKind::kDeleted, caller.uid, stamp(tx), tx);
+  --root->record.nlink;
+  root->record.mtime = root->record.ctime = now();
+  put_inode(kRootIno, root->record, tx);
+  tx.record(encode_change({Action::kDeleteBucket, caller, kRootIno, found.entry.name, ino}, root->record.ctime));
+  if (bucket) {
+    assert_locked(**bucket);
+    (*bucket)->gone = true;
+  }
+  PAILFS_TRY(commit(std::move(tx), locked));
+  inodes.remove(ino);
+  forget_bucket(number);
+  return {};
+}
+
+namespace {
+
+BucketInfo info_of(const BucketRecord& record) {
+  return {.name = record.name,
+          .number = record.number,
+          .versioning = record.versioning,
+          .owner = record.owner,
+          .created = record.created};
+}
+
+}  // namespace
+
+Result<std::vector<BucketInfo>> Core::buckets(const Caller& caller) {
+  PAILFS_ASSIGN(const Attributes root, getattr(caller, kRootIno));
+  PAILFS_TRY(impl_->gate.check({caller, Action::kListAllMyBuckets, Need::kRead, root}));
+  std::vector<BucketInfo> infos;
+  {
+    ReaderLock lock(impl_->buckets_lock);
+    for (const auto& [number, record] : impl_->bucket_table) infos.push_back(info_of(record));
+  }
+  std::ranges::sort(infos, {}, &BucketInfo::name);
+  return infos;
+}
+
+// Also a bucket whose purge was interrupted.
+Result<BucketRecord> Core::Impl::bucket_by_name(const Caller& caller, std::string_view name) {
+  PAILFS_TRY(check_name(name));
+  PAILFS_ASSIGN(const InodePtr root, inodes.get(kRootIno));
+  {
+    ReaderLock lock(root->lock);
+    PAILFS_TRY(check_directory(caller, *root));
+  }
+  PAILFS_ASSIGN(const auto found, find(kRootIno, name));
+  if (!found) return fail(Code::kNotFound, fmt::format("no bucket '{}'", printable(name)));
+  return bucket_record(bucket_of(found->entry.ino));
+}
+
+Result<BucketInfo> Core::bucket(const Caller& caller, std::string_view name) {
+  PAILFS_ASSIGN(const BucketRecord record, impl_->bucket_by_name(caller, name));
+  return info_of(record);
+}
+
+Result<BucketInfo> Core::bucket_usage(const Caller& caller, std::string_view name, const Progress& progress) {
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(BucketInfo info, bucket(caller, name));
+  PAILFS_ASSIGN(const Attributes root, getattr(caller, bucket_root(info.number)));
+  PAILFS_TRY(impl.gate.check({caller, Action::kListBucketVersions, Need::kRead, root}));
+  const Ino first = Ino{info.number} << kBucketShift, end = (Ino{info.number} + 1) << kBucketShift;
+  uint64_t done = 0;
+  for (const char kind : {'i', 'v'}) {
+    const auto count = [&](const StoreView::Entry& entry) -> Result<bool> {
+      PAILFS_ASSIGN(const InodeRecord record, decode_inode(entry.value));
+      if (S_ISDIR(record.mode)) {
+        if (record.nlink > 0 && entry.key != keys::inode(root.ino)) ++info.directories;
+      } else if (kind == 'i' && record.nlink > 0) {
+        ++info.objects;
+        if (S_ISREG(record.mode)) info.current_bytes += record.size;
+      } else if (kind == 'v' || record.sealed) {
+        ++info.noncurrent;
+        info.noncurrent_bytes += record.size;
+      }
+      if (++done % 1024 == 0 && progress) progress(done, 0);
+      return true;
+    };
+    PAILFS_TRY(scan_range(impl.store, info.number, keys::numbered(kind, first), keys::numbered(kind, end), count));
+  }
+  if (progress) progress(done, done);
+  return info;
+}
+
+Status Core::set_versioning(const Caller& caller, std::string_view name, Versioning state) {
+  Impl& impl = *impl_;
+  MutexLock tree_lock(impl.tree);
+  PAILFS_ASSIGN(BucketRecord record, impl.bucket_by_name(caller, name));
+  if (record.deleting) return fail(Code::kNotFound, "the bucket is being deleted");
+  PAILFS_ASSIGN(const Attributes root, getattr(caller, bucket_root(record.number)));
+  PAILFS_TRY(impl.gate.check({caller, Action::kPutBucketVersioning, Need::kAccount, root}));
+  if (record.versioning == state) return {};
+  if (state == Versioning::kOff) PAILFS_TRY(impl.check_no_history(record.number));
+  record.versioning = state;
+  Transaction tx;
+  tx.put(kStoreScope, keys::bucket(record.number), encode_bucket(record));
+  tx.record(encode_change({Action::kPutBucketVersioning, caller, kRootIno, name, root.ino}, impl.now()));
+  PAILFS_TRY(impl.commit(std::move(tx)));
+  impl.set_bucket(record);
+  return {};
+}
+
+// With versioning off nothing old is kept: turning it off must not be the way to lose what is there.
+Status Core::Impl::check_no_history(Scope number) {
+  const Ino first = Ino{number} << kBucketShift, end = (Ino{number} + 1) << kBucketShift;
+  for (const char kind : {'h', 'v'}) {
+    const auto refuse = [](const StoreView::Entry&) -> Result<bool> {
+      return fail(Code::kNotEmpty,
+                  "the bucket holds old versions or delete markers: suspend versioning instead, or prune them first");
+    };
+    PAILFS_TRY(scan_range(store, number, keys::numbered(kind, first), keys::numbered(kind, end), refuse));
+  }
+  return {};
+}
+
+}  // namespace pailfs

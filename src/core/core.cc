@@ -1,0 +1,45 @@
+#include "core/core.h"
+
+#include <sys/stat.h>
+
+#include "core/impl.h"
+#include "core/versions_view.h"
+
+namespace pailfs {
+
+Core::Impl::Impl(Store& s, uint32_t account)
+    : store(s), gate(account), inodes(s), view(std::make_unique<VersionsView>(*this)) {}
+Core::Impl::~Impl() = default;
+
+Core::Core(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Core::~Core() = default;
+
+// The root directory of a new store: the account's, open to all for looking.
+Status Core::Impl::make_root() {
+  PAILFS_ASSIGN(const auto existing, store.get(kStoreScope, keys::inode(kRootIno)));
+  if (existing) return {};
+  InodeRecord root;
+  root.mode = S_IFDIR | 0755;
+  root.nlink = 2;
+  root.uid = root.gid = gate.account();
+  root.atime = root.mtime = root.ctime = root.btime = now();
+  root.parent = kRootIno;
+  Transaction tx;
+  put_inode(kRootIno, root, tx);
+  PAILFS_TRY(commit(std::move(tx)));
+  return store.sync();
+}
+
+Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
+  auto impl = std::make_unique<Impl>(store, account);
+  PAILFS_TRY(impl->load_stamps());
+  PAILFS_TRY(impl->load_buckets());
+  PAILFS_TRY(impl->make_root());
+  PAILFS_TRY(impl->reap_leftovers());
+  return std::unique_ptr<Core>(new Core(std::move(impl)));
+}
+
+Store& Core::store() { return impl_->store; }
+const Gate& Core::gate() const { return impl_->gate; }
+
+}  // namespace pailfs

@@ -1,0 +1,191 @@
+// Calls that give a name to something: mknod, mkdir, symlink, link. A new node is one transaction with three puts:
+// entry, inode, directory.
+#include <sys/stat.h>
+
+#include "core/impl.h"
+#include "core/versions_view.h"
+
+namespace pailfs {
+
+Status Core::Impl::check_new_name(Ino parent, std::string_view name) const {
+  PAILFS_TRY(check_name(name));
+  if (is_virtual(parent)) return fail(Code::kReadOnly, "versions are read-only");
+  if (name == "." || name == ".." || name == kVersionsName) return fail(Code::kExists, "the name is taken");
+  return {};
+}
+
+Status Core::Impl::check_directory(const Caller& caller, const Inode& directory) const {
+  if (directory.gone || directory.record.nlink == 0 || deleting(bucket_of(directory.ino))) {
+    return fail(Code::kNotFound, "no such directory");
+  }
+  if (!S_ISDIR(directory.record.mode)) return fail(Code::kNotDirectory, "not a directory");
+  const Attributes attributes = Impl::attributes(directory.ino, directory.record);
+  return gate.check({caller, Action::kListBucket, Need::kSearch, attributes});
+}
+
+InodeRecord Core::Impl::new_record(const Caller& caller, const InodeRecord& directory, const NewNode& node) const {
+  InodeRecord record;
+  const bool is_directory = S_ISDIR(node.mode);
+  record.mode = node.mode;
+  record.uid = caller.uid;
+  record.gid = caller.gid;
+  if ((directory.mode & S_ISGID) != 0) {  // inode_init_owner() of Linux
+    record.gid = directory.gid;
+    if (is_directory) {
+      record.mode |= S_ISGID;
+    } else if ((record.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && caller.uid != 0 &&
+               !gate.in_group(caller, record.gid)) {
+      record.mode &= ~uint32_t{S_ISGID};
+    }
+  }
+  record.nlink = is_directory ? 2 : 1;
+  record.rdev = node.rdev;
+  record.target = node.target;
+  record.size = node.target.size();
+  record.atime = record.mtime = record.ctime = record.btime = now();
+  record.dirty = S_ISREG(node.mode);
+  return record;
+}
+
+Result<InodePtr> Core::Impl::make_node(const Caller& caller, Ino parent, std::string_view name, const NewNode& node) {
+  PAILFS_TRY(check_new_name(parent, name));
+  if (parent == kRootIno) return fail(Code::kNotPermitted, "the store's root holds buckets only");
+  const bool is_directory = S_ISDIR(node.mode);
+  MutexLock tree_lock(tree);
+  PAILFS_ASSIGN(const InodePtr directory, existing(parent));
+  LockedInodes locked({directory});
+  assert_locked(*directory);
+  PAILFS_TRY(check_directory(caller, *directory));
+  PAILFS_ASSIGN(Place where, place(parent, name));
+  if (where.found) return fail(Code::kExists, "the name is taken");
+  InodeRecord& above = directory->record;
+  const Attributes attributes = Impl::attributes(parent, above);
+  PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kChangeDirectory, attributes}));
+  if (is_directory && above.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many directories");
+
+  Transaction tx;
+  PAILFS_ASSIGN(const Ino ino, new_number(bucket_of(parent), tx));
+  InodeRecord record = new_record(caller, above, node);
+  if (is_directory) {
+    record.parent = parent;
+    ++above.nlink;
+  }
+  above.mtime = above.ctime = record.ctime;
+  Dirent entry{.ino = ino, .type = node.mode & S_IFMT, .since = stamp(tx), .name = std::string(name)};
+  if (Status inserted = insert_entry(parent, std::move(where), std::move(entry), tx); !inserted) {
+    reload(*directory);
+    return std::unexpected(std::move(inserted).error());
+  }
+  put_inode(ino, record, tx);
+  put_inode(parent, above, tx);
+  tx.record(encode_change({Action::kPutObject, caller, parent, name, ino}, record.ctime));
+  InodePtr inode = inodes.insert(ino, std::move(record));
+  inode->handles = node.open ? 1 : 0;
+  inode->writers = node.open && node.write ? 1 : 0;
+  if (Status committed = commit(std::move(tx), locked); !committed) {
+    inodes.remove(ino);
+    return std::unexpected(std::move(committed).error());
+  }
+  inodes.add_reference(ino);
+  return inode;
+}
+
+namespace {
+
+Result<Attributes> shown(const Result<InodePtr>& made) {
+  if (!made) return std::unexpected(made.error());
+  Inode& inode = **made;
+  ReaderLock lock(inode.lock);
+  return Core::Impl::attributes(inode.ino, inode.record);
+}
+
+}  // namespace
+
+Result<Attributes> Core::mknod(const Caller& caller, Ino parent, std::string_view name, uint32_t mode, uint64_t rdev) {
+  NewNode node{.mode = mode & (S_IFMT | 07777)};
+  if ((mode & S_IFMT) == 0) node.mode |= S_IFREG;
+  switch (node.mode & S_IFMT) {
+    case S_IFREG:
+    case S_IFIFO:
+    case S_IFSOCK:
+      break;
+    case S_IFCHR:
+    case S_IFBLK:
+      if (caller.uid != 0) return fail(Code::kNotPermitted, "only the superuser makes device files");
+      node.rdev = rdev;
+      break;
+    case S_IFDIR:
+      return fail(Code::kNotPermitted, "mknod makes no directories");
+    default:
+      return fail(Code::kInvalid, "not a type of file that mknod makes");
+  }
+  return shown(impl_->make_node(caller, parent, name, node));
+}
+
+Result<Attributes> Core::mkdir(const Caller& caller, Ino parent, std::string_view name, uint32_t mode) {
+  if (parent == kRootIno) return shown(impl_->make_bucket(caller, name, Versioning::kEnabled, mode));
+  return shown(impl_->make_node(caller, parent, name, {.mode = S_IFDIR | (mode & 07777)}));
+}
+
+Result<Attributes> Core::symlink(const Caller& caller, Ino parent, std::string_view name, std::string_view target) {
+  if (target.empty()) return fail(Code::kNotFound, "a symbolic link to nothing");
+  if (target.size() > kSymlinkMax) return fail(Code::kNameTooLong, "the target has more than 4095 bytes");
+  return shown(impl_->make_node(caller, parent, name, {.mode = S_IFLNK | 0777, .target = target}));
+}
+
+namespace {
+
+// What fs.protected_hardlinks demands (proc_sys_fs(5)): the kernel cannot see our mode bits for its read and write
+// test.
+Status check_link_source(const Gate& gate, const Caller& caller, const Attributes& source) {
+  if (caller.uid == 0 || caller.uid == source.uid) return {};
+  const bool privileged = (source.mode & S_ISUID) != 0 || (source.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+  if (S_ISREG(source.mode) && !privileged &&
+      gate.check({caller, Action::kPutObject, Need::kReadWrite, source}).has_value()) {
+    return {};
+  }
+  return fail(Code::kNotPermitted, "only files that one owns, or may read and write, get another name");
+}
+
+}  // namespace
+
+Result<Attributes> Core::link(const Caller& caller, Ino ino, Ino parent, std::string_view name) {
+  Impl& impl = *impl_;
+  PAILFS_TRY(impl.check_new_name(parent, name));
+  MutexLock tree_lock(impl.tree);
+  PAILFS_ASSIGN(const InodePtr directory, impl.existing(parent));
+  InodePtr source;
+  if (!is_virtual(ino)) {
+    PAILFS_ASSIGN(source, impl.existing(ino));
+  }
+  LockedInodes locked({directory, source});
+  assert_locked(*directory);
+  PAILFS_TRY(impl.check_directory(caller, *directory));
+  PAILFS_ASSIGN(Impl::Place where, impl.place(parent, name));
+  if (where.found) return fail(Code::kExists, "the name is taken");
+  if (bucket_of(ino) != bucket_of(parent) || !source) return fail(Code::kCrossDevice, "a link stays in its bucket");
+  assert_locked(*source);
+  InodeRecord& record = source->record;
+  if (source->gone || record.nlink == 0) return fail(Code::kNotFound, "no such file");
+  if (S_ISDIR(record.mode)) return fail(Code::kNotPermitted, "directories have one name");
+  const Attributes attributes = Impl::attributes(parent, directory->record);
+  const Attributes old = Impl::attributes(ino, record);
+  PAILFS_TRY(check_link_source(impl.gate, caller, old));
+  PAILFS_TRY(impl.gate.check({caller, Action::kGetObject, Need::kNothing, old}));
+  PAILFS_TRY(impl.gate.check({caller, Action::kPutObject, Need::kChangeDirectory, attributes}));
+  if (record.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many names");
+
+  Transaction tx;
+  Dirent entry{.ino = ino, .type = record.mode & S_IFMT, .since = impl.stamp(tx), .name = std::string(name)};
+  PAILFS_TRY(impl.insert_entry(parent, std::move(where), std::move(entry), tx));
+  ++record.nlink;
+  record.ctime = directory->record.mtime = directory->record.ctime = impl.now();
+  impl.put_inode(ino, record, tx);
+  impl.put_inode(parent, directory->record, tx);
+  tx.record(encode_change({Action::kPutObject, caller, parent, name, ino}, record.ctime));
+  PAILFS_TRY(impl.commit(std::move(tx), locked));
+  impl.inodes.add_reference(ino);
+  return Impl::attributes(ino, record);
+}
+
+}  // namespace pailfs

@@ -1,0 +1,126 @@
+#include "core/gate.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+namespace pailfs {
+namespace {
+
+constexpr uint32_t kR = 4, kW = 2, kX = 1;
+
+std::unexpected<Error> denied() { return fail(Code::kAccessDenied, "access denied"); }
+std::unexpected<Error> not_permitted() { return fail(Code::kNotPermitted, "not permitted"); }
+
+// POSIX.1-2017, 4.5 "File Access Permissions": the first class that matches decides, and it alone.
+bool allows(const Gate& gate, const Caller& caller, const Attributes& object, uint32_t wanted) {
+  if (caller.uid == 0) {
+    return (wanted & kX) == 0 || S_ISDIR(object.mode) || (object.mode & 0111) != 0;
+  }
+  if (caller.uid == object.uid) return (object.mode >> 6 & wanted) == wanted;
+  const bool by_group = (object.mode >> 3 & wanted) == wanted;
+  const bool by_other = (object.mode & wanted) == wanted;
+  // Asking for the groups of a process costs a read of /proc: only where the answer differs.
+  if (by_group == by_other) return by_group;
+  return gate.in_group(caller, object.gid) ? by_group : by_other;
+}
+
+bool owns(const Caller& caller, const Attributes& object) { return caller.uid == 0 || caller.uid == object.uid; }
+
+// chown(2): only the superuser gives files away; an owner may choose among his groups.
+bool may_chown(const Gate& gate, const AccessRequest& request) {
+  if (request.caller.uid == 0) return true;
+  const Attributes& object = request.object;
+  if (request.new_uid != ~0u && (request.caller.uid != object.uid || request.new_uid != object.uid)) return false;
+  if (request.new_gid == ~0u) return true;
+  if (request.caller.uid != object.uid) return false;
+  return request.new_gid == object.gid || gate.in_group(request.caller, request.new_gid);
+}
+
+}  // namespace
+
+std::string_view action_name(Action action) {
+  switch (action) {
+    case Action::kListAllMyBuckets:
+      return "s3:ListAllMyBuckets";
+    case Action::kCreateBucket:
+      return "s3:CreateBucket";
+    case Action::kDeleteBucket:
+      return "s3:DeleteBucket";
+    case Action::kListBucket:
+      return "s3:ListBucket";
+    case Action::kGetObject:
+      return "s3:GetObject";
+    case Action::kPutObject:
+      return "s3:PutObject";
+    case Action::kDeleteObject:
+      return "s3:DeleteObject";
+    case Action::kPutObjectAcl:
+      return "s3:PutObjectAcl";
+    case Action::kListBucketVersions:
+      return "s3:ListBucketVersions";
+    case Action::kGetObjectVersion:
+      return "s3:GetObjectVersion";
+    case Action::kDeleteObjectVersion:
+      return "s3:DeleteObjectVersion";
+    case Action::kPutBucketVersioning:
+      return "s3:PutBucketVersioning";
+  }
+  return "s3:unknown";
+}
+
+bool Gate::in_group(const Caller& caller, uint32_t gid) const {
+  if (caller.gid == gid) return true;
+  if (caller.groups == nullptr) return false;
+  const std::vector<uint32_t>& groups = caller.groups->groups();
+  return std::ranges::find(groups, gid) != groups.end();
+}
+
+Status Gate::check(const AccessRequest& request) const {
+  const Caller& caller = request.caller;
+  const Attributes& object = request.object;
+  const auto acl = [&](uint32_t wanted) -> Status {
+    if (allows(*this, caller, object, wanted)) return {};
+    return denied();
+  };
+  switch (request.need) {
+    case Need::kNothing:
+      return {};
+    case Need::kSearch:
+      return acl(kX);
+    case Need::kRead:
+      return acl(kR);
+    case Need::kWrite:
+      return acl(kW);
+    case Need::kReadWrite:
+      return acl(kR | kW);
+    case Need::kExecute:
+      return acl(kX);
+    case Need::kChangeDirectory:
+      return acl(kW | kX);
+    case Need::kRemove: {
+      if (auto changeable = acl(kW | kX); !changeable) return changeable;
+      // unlink(2): in a sticky directory only the owner of the file or of the directory may remove a name.
+      const bool sticky = (object.mode & S_ISVTX) != 0;
+      if (sticky && request.victim != nullptr && !owns(caller, object) && !owns(caller, *request.victim)) {
+        return not_permitted();
+      }
+      return {};
+    }
+    case Need::kOwner:
+      if (owns(caller, object)) return {};
+      return not_permitted();
+    case Need::kChown:
+      if (may_chown(*this, request)) return {};
+      return not_permitted();
+    case Need::kOwnerOrWrite:
+      if (owns(caller, object)) return {};
+      return acl(kW);
+    case Need::kAccount:
+      if (caller.uid == 0 || caller.uid == account_) return {};
+      return denied();
+  }
+  return denied();
+}
+
+}  // namespace pailfs

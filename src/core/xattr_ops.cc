@@ -1,0 +1,170 @@
+// Extended attributes: xattr(7). Who may do what follows xattr_permission() of Linux; names in user.s3. are the store's
+// own (pail(1)) and none is served yet.
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "core/impl.h"
+#include "core/scan.h"
+#include "core/versions_view.h"
+
+namespace pailfs {
+namespace {
+
+enum class Access { kRead, kChange };
+
+std::unexpected<Error> no_data() { return fail(Code::kNoData, "no such attribute"); }
+std::unexpected<Error> not_permitted() { return fail(Code::kNotPermitted, "not permitted"); }
+
+bool in_namespace(std::string_view name, std::string_view prefix) {
+  return name.starts_with(prefix) && name.size() > prefix.size();
+}
+
+bool sticky(const Attributes& object) { return S_ISDIR(object.mode) && (object.mode & S_ISVTX) != 0; }
+
+Status check_user(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
+                  Access access) {
+  const bool change = access == Access::kChange;
+  if (name.starts_with("user.s3.")) {
+    if (change) return not_permitted();
+    return no_data();
+  }
+  if (!S_ISREG(object.mode) && !S_ISDIR(object.mode)) {
+    if (change) return not_permitted();
+    return no_data();
+  }
+  if (!change) return gate.check({caller, Action::kGetObject, Need::kRead, object});
+  if (sticky(object)) PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kOwner, object}));
+  return gate.check({caller, Action::kPutObject, Need::kWrite, object});
+}
+
+Status check_attribute(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
+                       Access access) {
+  const bool change = access == Access::kChange;
+  if (in_namespace(name, "user.")) return check_user(gate, caller, object, name, access);
+  if (in_namespace(name, "security.")) {
+    const Action action = change ? Action::kPutObjectAcl : Action::kGetObject;
+    return gate.check({caller, action, change ? Need::kOwner : Need::kNothing, object});
+  }
+  if (in_namespace(name, "trusted.")) {
+    if (caller.uid == 0) return {};
+    if (change) return not_permitted();
+    return no_data();
+  }
+  for (const std::string_view prefix : {"user.", "security.", "trusted."}) {
+    if (name == prefix) return fail(Code::kInvalid, "an attribute's name does not end with its namespace");
+  }
+  return fail(Code::kNotSupported, "attributes of this namespace are not supported");
+}
+
+std::string prefix_of(Ino ino) { return keys::xattr(ino, {}); }
+
+std::string key_of(const Store& store, Ino ino, std::string_view name) {
+  const std::array<char, 16> token = store.token(bucket_of(ino), name);
+  return keys::xattr(ino, {token.data(), token.size()});
+}
+
+// The names an inode has, in no particular order.
+Result<std::vector<std::string>> names_of(const Store& store, Ino ino) {
+  std::vector<std::string> names;
+  PAILFS_TRY(scan_prefix(store, bucket_of(ino), prefix_of(ino), [&](const StoreView::Entry& entry) -> Result<bool> {
+    PAILFS_ASSIGN(Xattr xattr, decode_xattr(entry.value));
+    names.push_back(std::move(xattr.name));
+    return true;
+  }));
+  return names;
+}
+
+}  // namespace
+
+Result<std::string> Core::getxattr(const Caller& caller, Ino ino, std::string_view name) {
+  if (is_virtual(ino)) return impl_->view->getxattr(caller, ino, name);
+  PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
+  ReaderLock lock(inode->lock);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  const Attributes attributes = Impl::attributes(ino, inode->record);
+  PAILFS_TRY(check_attribute(impl_->gate, caller, attributes, name, Access::kRead));
+  // The kernel asks for security.capability at every write: no store access for the many files without attributes.
+  if (!inode->record.has_xattrs) return no_data();
+  PAILFS_ASSIGN(const auto value, impl_->store.get(bucket_of(ino), key_of(impl_->store, ino, name)));
+  if (!value) return no_data();
+  PAILFS_ASSIGN(Xattr xattr, decode_xattr(*value));
+  if (xattr.name != name) return no_data();
+  return std::move(xattr.value);
+}
+
+Result<std::vector<std::string>> Core::listxattr(const Caller& caller, Ino ino) {
+  if (is_virtual(ino)) return impl_->view->listxattr(caller, ino);
+  PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
+  ReaderLock lock(inode->lock);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  const Attributes attributes = Impl::attributes(ino, inode->record);
+  PAILFS_TRY(impl_->gate.check({caller, Action::kListBucket, Need::kNothing, attributes}));
+  if (!inode->record.has_xattrs) return std::vector<std::string>();
+  PAILFS_ASSIGN(std::vector<std::string> names, names_of(impl_->store, ino));
+  if (caller.uid != 0) std::erase_if(names, [](const std::string& name) { return name.starts_with("trusted."); });
+  return names;
+}
+
+Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std::string_view value, XattrMode mode) {
+  if (is_virtual(ino)) return fail(Code::kReadOnly, "versions are read-only");
+  if (name.empty() || name.size() > kXattrNameMax) return fail(Code::kRange, "an attribute's name has 1 to 255 bytes");
+  if (name.find('\0') != name.npos) return fail(Code::kInvalid, "an attribute's name holds no NUL");
+  if (value.size() > kXattrSizeMax) return fail(Code::kTooBig, "an attribute's value has at most 64 KiB");
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
+  LockedInodes locked({inode});
+  assert_locked(*inode);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  InodeRecord& record = inode->record;
+  const Attributes attributes = Impl::attributes(ino, record);
+  PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kChange));
+  std::vector<std::string> names;
+  if (record.has_xattrs) {
+    PAILFS_ASSIGN(names, names_of(impl.store, ino));
+  }
+  size_t listed = name.size() + 1;
+  bool exists = false;
+  for (const std::string& other : names) {
+    if (other == name)
+      exists = true;
+    else
+      listed += other.size() + 1;
+  }
+  if (exists && mode == XattrMode::kCreate) return fail(Code::kExists, "the attribute exists");
+  if (!exists && mode == XattrMode::kReplace) return no_data();
+  if (listed > kXattrSizeMax) return fail(Code::kNoSpace, "the list of the file's attributes would exceed 64 KiB");
+
+  Transaction tx;
+  tx.put(bucket_of(ino), key_of(impl.store, ino, name), encode_xattr({std::string(name), std::string(value)}));
+  record.has_xattrs = true;
+  record.ctime = impl.now();
+  impl.put_inode(ino, record, tx);
+  tx.record(encode_change({Action::kPutObjectAcl, caller, 0, {}, ino}, record.ctime));
+  return impl.commit(std::move(tx), locked);
+}
+
+Status Core::removexattr(const Caller& caller, Ino ino, std::string_view name) {
+  if (is_virtual(ino)) return fail(Code::kReadOnly, "versions are read-only");
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
+  LockedInodes locked({inode});
+  assert_locked(*inode);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  InodeRecord& record = inode->record;
+  const Attributes attributes = Impl::attributes(ino, record);
+  PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kChange));
+  if (!record.has_xattrs) return no_data();
+  PAILFS_ASSIGN(const std::vector<std::string> names, names_of(impl.store, ino));
+  if (std::ranges::find(names, name) == names.end()) return no_data();
+
+  Transaction tx;
+  tx.erase(key_of(impl.store, ino, name));
+  record.has_xattrs = names.size() > 1;
+  record.ctime = impl.now();
+  impl.put_inode(ino, record, tx);
+  tx.record(encode_change({Action::kPutObjectAcl, caller, 0, {}, ino}, record.ctime));
+  return impl.commit(std::move(tx), locked);
+}
+
+}  // namespace pailfs
