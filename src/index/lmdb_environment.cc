@@ -8,12 +8,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csetjmp>
+#include <map>
 #include <utility>
 
 #include "base/logging.h"
 #include "index/lmdb_file.h"
 
 namespace pailfs {
+
+constinit thread_local std::jmp_buf* lmdb_assertion_exit = nullptr;
 
 namespace {
 
@@ -26,9 +30,27 @@ constexpr std::chrono::seconds kSlowDrain{1};
 std::string data_file(const std::string& directory) { return directory + "/data.mdb"; }
 
 // LMDB calls this when an internal assertion fails, that is on a damaged file, and aborts the process when it returns.
-void log_assertion(MDB_env* env, const char* message) {
+void leave_assertion(MDB_env* env, const char* message) {
   const auto* self = static_cast<const LmdbEnvironment*>(mdb_env_get_userctx(env));
   log_error("the index in {} is damaged (LMDB: {}); rebuild it from the log", self->directory(), message);
+  if (lmdb_assertion_exit != nullptr) std::longjmp(*lmdb_assertion_exit, 1);
+}
+
+// Environments that must not be closed; see LmdbEnvironment::abandon(). Never destroyed.
+struct Abandoned {
+  Mutex mutex;
+  std::map<std::string, MDB_env*> environments GUARDED_BY(mutex);  // by directory
+};
+Abandoned& abandoned() {
+  static auto& instance = *new Abandoned;
+  return instance;
+}
+
+Status check_not_abandoned(const std::string& directory) {
+  MutexLock lock(abandoned().mutex);
+  if (!abandoned().environments.contains(directory)) return {};
+  return fail(Code::kBusy,
+              fmt::format("the index in {} was found damaged by this process; start a new one", directory));
 }
 
 // Descriptors 0 to 2 must be taken, or LMDB gets one of them and what anybody prints lands in the index.
@@ -55,6 +77,7 @@ Status sync_directory(const std::string& directory) {
 
 Error lmdb_error(int code, std::string_view doing) {
   if (code > 0) return system_error(code, doing);
+  if (code == kLmdbAssertionFailed) return Error{Code::kCorrupt, fmt::format("{}: LMDB: damaged pages", doing)};
   Code mapped = Code::kIo;
   switch (code) {
     case MDB_CORRUPTED:
@@ -76,11 +99,16 @@ Error lmdb_error(int code, std::string_view doing) {
 Result<std::shared_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string& directory,
                                                                const LmdbOptions& options) {
   PAILFS_TRY(check_standard_descriptors());
+  PAILFS_TRY(check_not_abandoned(directory));
   if (options.map_size == 0 || options.max_snapshots == 0) {
     return fail(Code::kInvalid, "an index needs a map and at least one snapshot");
   }
   std::shared_ptr<LmdbEnvironment> environment(new LmdbEnvironment(directory, options));
   PAILFS_TRY(environment->open_environment(options.map_size));
+  if (environment->map_bytes() < options.map_size) {
+    log_warning("the index in {} has {} KiB of address space, not {}: this process may not have more", directory,
+                environment->map_bytes() >> 10, options.map_size >> 10);
+  }
   // Also where the files exist already: the process that created them may have died before it came to this.
   if (const int rc = mdb_env_sync(environment->env_, 1); rc != 0) {
     return std::unexpected(lmdb_error(rc, "syncing the index in " + directory));
@@ -90,6 +118,12 @@ Result<std::shared_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string
 }
 
 LmdbEnvironment::~LmdbEnvironment() { close_environment(); }
+
+void LmdbEnvironment::abandon() {
+  abandoned_ = true;
+  MutexLock lock(abandoned().mutex);
+  abandoned().environments[directory_] = env_;
+}
 
 // Leaves env_ null on failure. Halves the map where the process may not have as much address space (RLIMIT_AS).
 Status LmdbEnvironment::open_environment(uint64_t map_size) {
@@ -109,7 +143,6 @@ Status LmdbEnvironment::open_environment(uint64_t map_size) {
     mdb_env_close(env);
     if (rc != ENOMEM || map_size / 2 < kSmallestFallbackMap) return std::unexpected(lmdb_error(rc, doing));
     map_size /= 2;
-    log_warning("no address space for a larger map; trying {} MiB for the index in {}", map_size >> 20, directory_);
   }
   Status opened = open_database();
   if (!opened) {
@@ -122,7 +155,7 @@ Status LmdbEnvironment::open_environment(uint64_t map_size) {
 Status LmdbEnvironment::open_database() {
   const std::string doing = "opening the index in " + directory_;
   mdb_env_set_userctx(env_, this);
-  mdb_env_set_assert(env_, log_assertion);
+  mdb_env_set_assert(env_, leave_assertion);
   mdb_filehandle_t fd = -1;
   int rc = mdb_env_get_fd(env_, &fd);
   if (rc != 0) return std::unexpected(lmdb_error(rc, doing));
@@ -150,7 +183,7 @@ void LmdbEnvironment::close_environment() {
     idle.swap(idle_);
   }
   for (const Reader& reader : idle) destroy(reader);
-  if (env_ != nullptr) mdb_env_close(env_);
+  if (env_ != nullptr && !abandoned_) mdb_env_close(env_);
   env_ = nullptr;
 }
 
@@ -238,11 +271,11 @@ Result<LmdbEnvironment::Growth> LmdbEnvironment::grow(std::optional<std::chrono:
   open_gate();
   if (!restored) return std::unexpected(restored.error());
   if (rc != 0) {
-    log_warning("reserving {} MiB of address space for the index in {}: {}", (2 * old_size) >> 20, directory_,
+    log_warning("reserving {} KiB of address space for the index in {}: {}", (2 * old_size) >> 10, directory_,
                 mdb_strerror(rc));
     return Growth::kNoAddressSpace;
   }
-  log_info("the index in {} has reserved {} MiB of address space", directory_, (2 * old_size) >> 20);
+  log_info("the index in {} has reserved {} KiB of address space", directory_, (2 * old_size) >> 10);
   return Growth::kDone;
 }
 

@@ -6,6 +6,7 @@
 #include <lmdb.h>
 
 #include <chrono>
+#include <csetjmp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,22 @@ namespace pailfs {
 
 // The Error for a code that LMDB returned: its own codes, or an errno.
 Error lmdb_error(int code, std::string_view doing);
+
+// Runs `call`, which does nothing but call LMDB, and returns its code; kLmdbAssertionFailed when an assertion inside
+// LMDB fails, which is what it makes of many damaged pages, and would abort the process otherwise. A read transaction
+// may go on after that. A write transaction is lost: see LmdbEnvironment::abandon().
+inline constexpr int kLmdbAssertionFailed = -1;                   // none of LMDB's codes, no errno
+extern constinit thread_local std::jmp_buf* lmdb_assertion_exit;  // where to go on; null outside of guard_lmdb()
+template <class Call>
+int guard_lmdb(const Call& call) {
+  // longjmp leaves frames of LMDB and of `call` only, which have nothing to destroy.
+  std::jmp_buf here;
+  volatile int rc = kLmdbAssertionFailed;
+  lmdb_assertion_exit = &here;
+  if (setjmp(here) == 0) rc = call();
+  lmdb_assertion_exit = nullptr;
+  return rc;
+}
 
 class LmdbEnvironment {
  public:
@@ -56,6 +73,11 @@ class LmdbEnvironment {
   bool poisoned() const;
   // Closes the environment and opens it again, behind the gate. After a failure nothing can be read any more.
   Status reopen() EXCLUDES(mutex_);
+  // After an assertion failed in a write transaction: it can be neither committed nor aborted, as LMDB has cursors of
+  // it in stack frames that are gone, and LMDB's write lock, a robust mutex in mapped memory, stays with this thread.
+  // So the map must stay for as long as the process lives. Readers go on; nothing is written any more, and this process
+  // does not open the directory again.
+  void abandon();
   // True when the file system cannot give the file `bytes` more.
   bool disk_full(uint64_t bytes) const;
 
@@ -77,6 +99,7 @@ class LmdbEnvironment {
   // Changed only while the gate is closed and no reader is out, by the thread that applies batches.
   MDB_env* env_ = nullptr;
   MDB_dbi dbi_ = 0;
+  bool abandoned_ = false;  // env_ is never closed
 
   Mutex mutex_;  // innermost; never held across I/O
   CondVar changed_;

@@ -34,7 +34,7 @@ class LmdbSnapshot : public IndexSnapshot {
     if (key.empty() || key.size() > kMaxIndexKey) return std::nullopt;  // LMDB calls these keys an error
     MDB_val k = to_value(key);
     MDB_val v = {};
-    const int rc = mdb_get(reader_.txn, environment_->dbi(), &k, &v);
+    const int rc = guard_lmdb([&] { return mdb_get(reader_.txn, environment_->dbi(), &k, &v); });
     if (rc == MDB_NOTFOUND) return std::nullopt;
     if (rc != 0) return std::unexpected(read_error(rc));
     return to_view(v);
@@ -91,7 +91,7 @@ class LmdbSnapshot : public IndexSnapshot {
   Result<std::optional<Entry>> move(MDB_cursor* cursor, MDB_cursor_op operation, std::string_view key = {}) {
     MDB_val k = to_value(key);
     MDB_val v = {};
-    const int rc = mdb_cursor_get(cursor, &k, &v, operation);
+    const int rc = guard_lmdb([&] { return mdb_cursor_get(cursor, &k, &v, operation); });
     if (rc == MDB_NOTFOUND) return std::nullopt;
     if (rc != 0) return std::unexpected(read_error(rc));
     return Entry{to_view(k), to_view(v)};
@@ -158,22 +158,21 @@ class LmdbIndex : public Index {
     int rc = mdb_txn_begin(environment_->env(), nullptr, 0, &txn);
     if (rc != 0) return rc;
     id = mdb_txn_id(txn);
+    rc = guard_lmdb([&] { return write_all(txn, changes); });
+    if (rc == 0) return guard_lmdb([&] { return mdb_txn_commit(txn); });
+    if (rc != kLmdbAssertionFailed) mdb_txn_abort(txn);
+    return rc;
+  }
+
+  int write_all(MDB_txn* txn, const std::vector<IndexChange>& changes) const {
     const MDB_dbi dbi = environment_->dbi();
     for (const IndexChange& change : changes) {
       MDB_val key = to_value(change.key);
-      if (change.value) {
-        MDB_val value = to_value(*change.value);
-        rc = mdb_put(txn, dbi, &key, &value, 0);
-      } else {
-        rc = mdb_del(txn, dbi, &key, nullptr);
-        if (rc == MDB_NOTFOUND) rc = 0;
-      }
-      if (rc != 0) {
-        mdb_txn_abort(txn);
-        return rc;
-      }
+      MDB_val value = to_value(change.value ? std::string_view(*change.value) : std::string_view());
+      const int rc = change.value ? mdb_put(txn, dbi, &key, &value, 0) : mdb_del(txn, dbi, &key, nullptr);
+      if (rc != 0 && (change.value || rc != MDB_NOTFOUND)) return rc;
     }
-    return mdb_txn_commit(txn);
+    return 0;
   }
 
   // Tells a full disk, after which the batch may come again, from everything else.
@@ -183,6 +182,10 @@ class LmdbIndex : public Index {
   // anew, and counts only if its own fdatasync succeeds.
   Status after_failure(int rc, uint64_t id, const std::vector<IndexChange>& changes) REQUIRES(apply_mutex_) {
     const Error error = lmdb_error(rc, "writing the index in " + environment_->directory());
+    if (rc == kLmdbAssertionFailed) {
+      environment_->abandon();
+      return give_up(error);
+    }
     // LMDB turns a short write, which is how a disk usually becomes full, into EIO.
     const bool full = rc == ENOSPC || rc == EDQUOT || (rc == EIO && environment_->disk_full(probe_bytes(changes)));
     if (environment_->poisoned()) return after_meta_failure(error, full, id);
@@ -210,6 +213,10 @@ class LmdbIndex : public Index {
   }
 
   Status give_up(Error error) REQUIRES(apply_mutex_) {
+    // These would tell the caller that the index is well.
+    if (error.code == Code::kNoSpace || error.code == Code::kQuota || error.code == Code::kInvalid) {
+      error.code = Code::kIo;
+    }
     log_error("{}; the index takes no more changes", error.message);
     failure_ = error;
     return std::unexpected(std::move(error));
