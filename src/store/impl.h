@@ -157,6 +157,7 @@ struct Store::Impl {
   CondVar wake_checkpoint;
   CondVar wake_reclaim;
   bool stopping GUARDED_BY(thread_mutex) = false;
+  std::atomic<bool> stop_requested = false;  // for long passes
   bool frame_wanted GUARDED_BY(thread_mutex) = false;
   bool checkpoint_wanted GUARDED_BY(thread_mutex) = false;
   std::vector<std::thread> threads;

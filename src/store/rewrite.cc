@@ -9,7 +9,7 @@ namespace pailfs {
 
 namespace {
 constexpr uint64_t kMoveBytes = uint64_t{1} << 20;  // per log record
-constexpr size_t kSegmentsPerPass = 8;
+constexpr double kLeastShare = 0.05;                // dead share below which moving a segment wins too little
 
 // A live piece of a segment: where it is and where it was born.
 struct Piece {
@@ -57,18 +57,21 @@ std::vector<Piece> split(uint64_t segment, uint64_t begin, uint64_t end,
 }
 }  // namespace
 
+// Removes what is wholly dead. Then, while the log occupies more than its live bytes allow, takes the segment with the
+// greatest dead share: the fewest bytes moved for each byte won.
 Result<uint64_t> Store::Impl::rewrite_segments() {
   PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
   struct Candidate {
-    double share;
-    uint64_t segment;
+    double share = 0;
+    uint64_t segment = 0;
+    uint64_t waste = 0;
+    uint64_t live = 0;
   };
   std::vector<Candidate> candidates;
   uint64_t occupied_total = 0;
+  uint64_t live_total = 0;
   for (const uint64_t segment : present) {
     PAILFS_ASSIGN(const uint64_t occupied, storage->allocated(segment));
-    occupied_total += occupied;
-    if (segment >= quiet_segment.load()) continue;
     PAILFS_ASSIGN(const uint64_t size, storage->size(segment));
     uint64_t dead = 0;
     {
@@ -79,15 +82,28 @@ Result<uint64_t> Store::Impl::rewrite_segments() {
     const uint64_t used = size > kSegmentHeaderSize ? size - kSegmentHeaderSize : 0;
     const uint64_t live = used > dead ? used - dead : 0;
     const uint64_t waste = occupied > live ? occupied - live : 0;
+    occupied_total += occupied;
+    live_total += std::min(live, occupied);
+    if (segment >= quiet_segment.load() || (live > 0 && dead == 0)) continue;
     const double share = occupied == 0 ? 1.0 : static_cast<double>(waste) / static_cast<double>(occupied);
-    if (live == 0 || (dead > 0 && share > options.rewrite_threshold))
-      candidates.push_back({live == 0 ? 2.0 : share, segment});
+    if (live == 0 || share > kLeastShare) candidates.push_back({share, segment, waste, live});
   }
   log_bytes_estimate = occupied_total;
-  std::ranges::sort(candidates, std::greater{}, &Candidate::share);
-  if (candidates.size() > kSegmentsPerPass) candidates.resize(kSegmentsPerPass);
-  for (const Candidate& candidate : candidates) PAILFS_TRY(rewrite_segment(candidate.segment));
-  return candidates.size();
+  // What is released and still in quarantine counts as live above.
+  live_total -= std::min(live_total, released_waiting.load());
+  const auto allowed = static_cast<uint64_t>(static_cast<double>(live_total) * (1.0 + options.rewrite_threshold));
+  std::ranges::sort(candidates, [](const Candidate& a, const Candidate& b) {
+    return (a.live == 0) != (b.live == 0) ? a.live == 0 : a.share > b.share;
+  });
+  uint64_t done = 0;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.live > 0 && occupied_total <= allowed) break;
+    if (stop_requested) break;
+    PAILFS_TRY(rewrite_segment(candidate.segment));
+    occupied_total -= std::min(occupied_total, candidate.waste);
+    ++done;
+  }
+  return done;
 }
 
 Status Store::Impl::rewrite_segment(uint64_t segment) {

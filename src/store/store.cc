@@ -64,6 +64,12 @@ Status Store::create(Env& env, const std::string& directory, const UnlockSecret&
     PAILFS_TRY(env.make_dir(directory));
   }
   Status made = make_layout(env, directory, secret, label, cost);
+  if (made && !there) {
+    const size_t slash = directory.find_last_not_of('/') == std::string::npos
+                             ? std::string::npos
+                             : directory.rfind('/', directory.find_last_not_of('/'));
+    made = env.sync_dir(slash == std::string::npos ? "." : slash == 0 ? "/" : directory.substr(0, slash));
+  }
   if (!made) {
     for (const char* name : {"/keyring.0", "/keyring.1", "/pailfs.store", "/index", "/log", ""}) {
       if (*name != '\0' || !there) (void)env.remove(directory + name);

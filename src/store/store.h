@@ -104,8 +104,9 @@ struct StoreOptions {
   int64_t commit_interval = 1'000'000'000;       // ns between commits of what nobody synced
   int64_t checkpoint_interval = 10'000'000'000;  // ns after which a memtable is checkpointed however small
   uint64_t reserve_bytes = uint64_t{64} << 20;   // preallocated, so that deleting works on a full disk
-  bool background = true;           // false: no threads; tests drive commit, checkpoint and reclaim by hand
-  double rewrite_threshold = 0.15;  // dead share of a segment's occupied room above which it is rewritten
+  bool background = true;  // false: no threads; tests drive commit, checkpoint and reclaim by hand
+  double rewrite_threshold =
+      0.10;  // room beyond the live bytes, as a share of them, above which segments are rewritten
 };
 
 struct StoreStatus {

@@ -93,6 +93,7 @@ void Store::Impl::start_threads() {
 }
 
 void Store::Impl::stop_threads() {
+  stop_requested = true;
   {
     const MutexLock lock(thread_mutex);
     stopping = true;
