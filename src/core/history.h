@@ -58,13 +58,32 @@ Result<std::vector<NameSpan>> name_spans(Core::Impl& core, const std::vector<Dir
                                          std::string_view name);
 // Those of them that are directories, as spans to descend into.
 std::vector<DirectorySpan> directories_of(const std::vector<NameSpan>& spans);
-// Calls `visit` with every name that is or was in a directory. A name may come more than once.
-Status each_name(Core::Impl& core, Ino directory, const std::function<Status(const std::string& name)>& visit);
+// Calls `visit` for every span of every name in a directory: those that ended first, then the live ones, each by slot.
+Status each_entry(Core::Impl& core, const DirectorySpan& directory,
+                  const std::function<Status(const std::string& name, const NameSpan& span)>& visit);
 // The sealed versions of an inode, oldest first; seals what nobody has open for writing first. Takes the inode's lock.
 // Empty for an inode that is gone.
 Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino);
 // Of these, the ones that a name showed in [since, end): the one that was current at `since` and those sealed within.
 std::vector<const ObjectVersion*> versions_within(const std::vector<ObjectVersion>& versions, const NameSpan& span);
+
+// A version or a delete marker as the names of `spans` show it.
+struct ShownVersion {
+  std::string name;  // version_file_name()
+  Stamp at = 0;
+  bool marker = false;
+  bool current = false;  // the content of a file that has this name now
+  NameSpan span;
+  ObjectVersion version;  // not for markers
+};
+// What the spans that are no directories show, oldest first, each version once.
+Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::vector<NameSpan>& spans);
+
+// Permanent deletion (version_removal.cc); the caller has passed the gate. A version that is the current content of a
+// file, or a marker that follows from a directory's removal, is kNotPermitted.
+Status remove_object_version(Core::Impl& core, const Caller& caller, const NameSpan& span,
+                             const ObjectVersion& version);
+Status remove_marker(Core::Impl& core, const Caller& caller, const NameSpan& span);
 
 // "20261123T145600.123456789Z-ID": UTC; `id` as in format_version_id(), or "null".
 std::string version_file_name(Stamp at, std::string_view id, bool marker);

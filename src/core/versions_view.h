@@ -16,8 +16,8 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -65,35 +65,64 @@ class VersionsView {
   Result<InodeRecord> content(Ino ino);
 
  private:
-  // A place: the directory whose .versions it is below, and the names from there. A version file has the name of its
-  // version last.
+  // A place: the directory whose .versions it is below, and the names from there. A version file also has the name of
+  // its version.
   struct Place {
     Ino root = 0;
     std::vector<std::string> names;  // real names, not escaped
     std::string version;             // not empty: a version file, by its name
-    Ino ino = 0;                     // of the version's inode; 0 for a marker
+    Ino ino = 0;                     // of the version's inode; 0 for a delete marker
     uint32_t vseq = 0;
-    auto operator<=>(const Place&) const = default;
+    bool is_file() const { return !version.empty(); }
+    Scope bucket() const { return bucket_of(root); }
+    bool operator==(const Place&) const = default;
   };
+  // What readdir() lists: an entry, and where it leads.
+  struct Listed {
+    DirectoryEntry entry;
+    Place place;
+    bool is_version = false;  // then entry.attributes is filled
+  };
+  using Listing = std::vector<Listed>;  // by cookie
   struct Node {
     Place place;
     uint64_t references = 0;
-    std::shared_ptr<const std::vector<DirectoryEntry>> listing;  // between two calls of readdir
+    // Between two calls of readdir() by the same task, for whose rights it was made.
+    std::shared_ptr<const Listing> listing;
+    uint32_t uid = 0, gid = 0, pid = 0;
+  };
+  // What a place that is a directory stands for.
+  struct Resolved {
+    std::vector<DirectorySpan> parents;      // empty for .versions itself
+    std::vector<NameSpan> spans;             // of the last name in them
+    std::vector<DirectorySpan> directories;  // that the place itself is or was
   };
 
   Result<Place> place(Ino ino) const;
-  // The number of a place, made if it has none; counts `references`.
-  Ino number(const Place& place, uint64_t references);
-  Result<std::vector<DirectorySpan>> spans(const Caller& caller, const Place& place, bool list);
-  Result<Attributes> place_attributes(const Place& place, Ino ino);
+  // The number of a place: always the same one, unless two places in use collide.
+  Ino number(const Place& place) const REQUIRES(mutex_);
+  Ino remember(const Place& place);  // counts one reference
+  Result<Resolved> resolve(const Place& place);
+  // The directories that the caller may list, or look things up in.
+  Result<std::vector<DirectorySpan>> permitted(const Caller& caller, const std::vector<DirectorySpan>& directories,
+                                               Need need);
+  // What of the place the caller may list or search; kAccessDenied when that is nothing.
+  Result<Resolved> resolve_for(const Caller& caller, const Place& place, Need need);
+  Result<std::optional<Attributes>> directory_attributes(const std::vector<DirectorySpan>& directories);
+  Result<Attributes> attributes(const Place& place);
+  Result<InodeRecord> version_record(const Place& place);
+  Result<ShownVersion> find_version(const Resolved& resolved, std::string_view name);
   Result<Place> child(const Caller& caller, const Place& parent, std::string_view name);
-  Result<std::vector<DirectoryEntry>> list(const Caller& caller, const Place& place);
+  Result<Listing> list(const Caller& caller, const Place& place);
+  Result<std::shared_ptr<const Listing>> listing(const Caller& caller, Ino ino, const Place& place, bool from_start);
+  void keep_listing(const Caller& caller, Ino ino, std::shared_ptr<const Listing> listing);
+  // False when `emit` refused an entry.
+  bool emit_entries(const Listing& listing, uint64_t cookie, bool plus,
+                    const std::function<bool(const DirectoryEntry&)>& emit);
 
   Core::Impl& core_;
   mutable Mutex mutex_;
-  uint64_t next_ GUARDED_BY(mutex_) = 1;
   std::unordered_map<Ino, Node> nodes_ GUARDED_BY(mutex_);
-  std::map<Place, Ino> numbers_ GUARDED_BY(mutex_);
 };
 
 }  // namespace pailfs

@@ -1,0 +1,168 @@
+#include "core/extents.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "crypto/crypto.h"
+
+namespace pailfs {
+
+namespace {
+
+constexpr uint64_t kStoredUnit = uint64_t{kUnitSize} + kTagSize;
+
+uint32_t end_of(const Extent& extent) { return extent.offset + extent.length; }
+
+// Puts `pieces` in the place of list[first, last).
+void splice(ExtentList& list, size_t first, size_t last, std::span<const Extent> pieces) {
+  const size_t common = std::min(last - first, pieces.size());
+  std::copy_n(pieces.begin(), common, list.begin() + static_cast<ptrdiff_t>(first));
+  const auto place = list.begin() + static_cast<ptrdiff_t>(first + common);
+  if (pieces.size() > common) {
+    list.insert(place, pieces.begin() + static_cast<ptrdiff_t>(common), pieces.end());
+  } else {
+    list.erase(place, list.begin() + static_cast<ptrdiff_t>(last));
+  }
+}
+
+// Takes [begin, end) out of the list and puts `extent`, if there is one, there.
+void substitute(ExtentList& list, uint32_t begin, uint32_t end, const Extent* extent, ExtentList& dropped) {
+  const auto overlap =
+      std::partition_point(list.begin(), list.end(), [&](const Extent& e) { return end_of(e) <= begin; });
+  const auto behind = std::partition_point(overlap, list.end(), [&](const Extent& e) { return e.offset < end; });
+  std::array<Extent, 3> pieces;
+  size_t count = 0;
+  if (overlap != behind && overlap->offset < begin) pieces[count++] = slice(*overlap, 0, begin - overlap->offset);
+  if (extent != nullptr) pieces[count++] = *extent;
+  if (overlap != behind) {
+    const Extent& last = *std::prev(behind);
+    if (end_of(last) > end) pieces[count++] = slice(last, end - last.offset, last.length);
+  }
+  dropped.insert(dropped.end(), overlap, behind);
+  splice(list, static_cast<size_t>(overlap - list.begin()), static_cast<size_t>(behind - list.begin()),
+         std::span(pieces).first(count));
+}
+
+// Ciphertext bytes [begin, end) of a segment: whole units.
+struct Stretch {
+  uint64_t segment;
+  uint64_t begin;
+  uint64_t end;
+  bool head;
+};
+
+bool before(const Stretch& a, const Stretch& b) {
+  return a.segment != b.segment ? a.segment < b.segment : a.begin < b.begin;
+}
+
+// a ends at or below the beginning of b.
+bool wholly_before(const Stretch& a, const Stretch& b) {
+  return a.segment != b.segment ? a.segment < b.segment : a.end <= b.begin;
+}
+
+Stretch stretch_of(const Run& run) { return {run.segment, run.offset, run.offset + run.stored_length(), run.head}; }
+
+// Sorts, and joins what overlaps or continues within one log record.
+void unite(std::vector<Stretch>& stretches) {
+  std::sort(stretches.begin(), stretches.end(), before);
+  size_t last = 0;
+  for (size_t i = 1; i < stretches.size(); ++i) {
+    Stretch& a = stretches[last];
+    const Stretch& b = stretches[i];
+    const bool continues = b.begin == a.end && !b.head && (a.end - a.begin) % kStoredUnit == 0;
+    if (a.segment == b.segment && (b.begin < a.end || continues)) {
+      a.end = std::max(a.end, b.end);
+      a.head = a.head || (b.begin == a.begin && b.head);
+    } else {
+      stretches[++last] = b;
+    }
+  }
+  if (!stretches.empty()) stretches.resize(last + 1);
+}
+
+Run run_of(const Stretch& stretch) {
+  const uint64_t stored = stretch.end - stretch.begin;
+  const uint64_t units = (stored + kStoredUnit - 1) / kStoredUnit;
+  return {stretch.segment, stretch.begin, static_cast<uint32_t>(stored - units * kTagSize), stretch.head};
+}
+
+}  // namespace
+
+Extent slice(const Extent& extent, uint32_t from, uint32_t to) {
+  Extent out{extent.offset + from, to - from, extent.skip + from, extent.run};
+  if (const uint32_t front = out.skip / kUnitSize; front > 0) {
+    out.run = out.run.drop_front(front);
+    out.skip -= front * kUnitSize;
+  }
+  const uint32_t needed = (out.skip + out.length + kUnitSize - 1) / kUnitSize;
+  if (needed < out.run.units()) out.run = out.run.keep_front(needed);
+  return out;
+}
+
+void replace(ExtentList& list, const Extent& extent, ExtentList& dropped) {
+  substitute(list, extent.offset, end_of(extent), &extent, dropped);
+}
+
+void punch(ExtentList& list, uint32_t begin, uint32_t end, ExtentList& dropped) {
+  if (begin < end) substitute(list, begin, end, nullptr, dropped);
+}
+
+void cut(ExtentList& list, uint32_t end, ExtentList& dropped) {
+  if (!list.empty() && end_of(list.back()) > end) substitute(list, end, end_of(list.back()), nullptr, dropped);
+}
+
+std::vector<Run> released(const ExtentList& dropped, std::initializer_list<const ExtentList*> kept) {
+  std::vector<Run> out;
+  if (dropped.empty()) return out;
+  std::vector<Stretch> old;
+  old.reserve(dropped.size());
+  for (const Extent& extent : dropped) old.push_back(stretch_of(extent.run));
+  unite(old);
+  std::vector<Stretch> live;
+  for (const ExtentList* list : kept) {
+    for (const Extent& extent : *list) {
+      const Stretch stretch = stretch_of(extent.run);
+      if (!wholly_before(stretch, old.front()) && !wholly_before(old.back(), stretch)) live.push_back(stretch);
+    }
+  }
+  unite(live);
+  size_t next = 0;
+  for (const Stretch& stretch : old) {
+    const auto release = [&](uint64_t begin, uint64_t end) {
+      if (begin < end) out.push_back(run_of({stretch.segment, begin, end, stretch.head && begin == stretch.begin}));
+    };
+    while (next < live.size() && wholly_before(live[next], stretch)) ++next;
+    uint64_t at = stretch.begin;
+    for (size_t i = next; i < live.size() && !wholly_before(stretch, live[i]); ++i) {
+      release(at, live[i].begin);
+      at = std::max(at, live[i].end);
+    }
+    release(at, stretch.end);
+  }
+  return out;
+}
+
+uint64_t covered(const ExtentList& list) {
+  uint64_t bytes = 0;
+  for (const Extent& extent : list) bytes += extent.length;
+  return bytes;
+}
+
+std::string extents_fault(const ExtentList& list, uint32_t limit) {
+  uint64_t at = 0;
+  for (const Extent& extent : list) {
+    if (extent.length == 0) return "an extent is empty";
+    if (extent.offset < at) return "extents overlap or are out of order";
+    at = uint64_t{extent.offset} + extent.length;
+    if (at > limit) return fmt::format("an extent ends at {}, beyond {}", at, limit);
+    const uint64_t shown = uint64_t{extent.skip} + extent.length;
+    if (extent.skip >= kUnitSize || shown > extent.run.length) return "an extent shows bytes its run does not have";
+    if ((shown + kUnitSize - 1) / kUnitSize != extent.run.units()) return "an extent holds units that it does not show";
+  }
+  return {};
+}
+
+}  // namespace pailfs

@@ -1,0 +1,36 @@
+// Extent lists: pure functions on the map from the bytes of one chunk to units in the log. See records.h for Extent.
+//
+// An extent keeps only units that it still shows: whoever shortens one trims its run to them, so that what is cut off
+// can be released. A unit of which two extents show different bytes stays in both (a write into the middle of a unit
+// splits the extent, not the unit). A unit is known by its birth, (segment, offset).
+#pragma once
+
+#include <initializer_list>
+#include <vector>
+
+#include "core/records.h"
+
+namespace pailfs {
+
+// Makes `extent` the content of [extent.offset, extent.offset + extent.length). Extents that are changed or removed are
+// added to `dropped` as they were.
+void replace(ExtentList& list, const Extent& extent, ExtentList& dropped);
+// Makes a hole of [begin, end).
+void punch(ExtentList& list, uint32_t begin, uint32_t end, ExtentList& dropped);
+// Makes a hole of everything from `end` on.
+void cut(ExtentList& list, uint32_t end, ExtentList& dropped);
+
+// Bytes [from, to) of the extent, 0 <= from < to <= length, with its run trimmed.
+Extent slice(const Extent& extent, uint32_t from, uint32_t to);
+
+// The units of `dropped` that no list in `kept` refers to, as runs; each unit once.
+std::vector<Run> released(const ExtentList& dropped, std::initializer_list<const ExtentList*> kept);
+
+// Bytes that the list covers.
+uint64_t covered(const ExtentList& list);
+
+// Sorted, not overlapping, within [0, limit), trimmed: what decode_extents() cannot know. Empty when all is well, or
+// what is wrong.
+std::string extents_fault(const ExtentList& list, uint32_t limit);
+
+}  // namespace pailfs

@@ -1,0 +1,225 @@
+#include "core/history.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+#include "base/codec.h"
+#include "core/content.h"
+#include "core/scan.h"
+
+namespace pailfs {
+
+namespace {
+
+constexpr uint64_t kSlotEnd = uint64_t{1} << 63;
+
+// Cuts a name's span to the time its directory bore the path. Nothing is left: false.
+bool clip(NameSpan& span, const DirectorySpan& directory) {
+  span.since = std::max(span.since, directory.since);
+  if (span.end > directory.end) {
+    span.end = directory.end;
+    span.kind = directory.kind;
+    span.marker = directory.marker;
+    span.uid = directory.uid;
+    span.derived = true;
+  }
+  return span.since < span.end;
+}
+
+Result<NameSpan> ended_span(const StoreView::Entry& entry, std::string& name) {
+  PAILFS_ASSIGN(EndedDirent ended, decode_ended(entry.value));
+  Decoder key(std::string_view(entry.key).substr(1));
+  NameSpan span;
+  span.parent = key.be64();
+  span.slot = key.be64();
+  span.ino = ended.ino;
+  span.type = ended.type;
+  span.since = ended.since;
+  span.end = ended.end;
+  span.kind = ended.kind;
+  span.marker = ended.marker;
+  span.uid = ended.uid;
+  name = std::move(ended.name);
+  return span;
+}
+
+Status spans_in(Core::Impl& core, const DirectorySpan& directory, std::string_view name, std::vector<NameSpan>& out) {
+  const uint64_t group = core.slot_group(directory.ino, name);
+  PAILFS_TRY(scan_range(core.store, bucket_of(directory.ino), keys::ended(directory.ino, group, 0),
+                        keys::ended(directory.ino, group + 8, 0), [&](const StoreView::Entry& entry) -> Result<bool> {
+                          std::string ended;
+                          PAILFS_ASSIGN(NameSpan span, ended_span(entry, ended));
+                          if (ended == name && clip(span, directory)) out.push_back(span);
+                          return true;
+                        }));
+  PAILFS_ASSIGN(const auto found, core.find(directory.ino, name));
+  if (!found) return {};
+  NameSpan span;
+  span.parent = directory.ino;
+  span.slot = found->slot;
+  span.ino = found->entry.ino;
+  span.type = found->entry.type;
+  span.since = found->entry.since;
+  if (clip(span, directory)) out.push_back(span);
+  return {};
+}
+
+bool is_digits(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+Result<std::vector<NameSpan>> name_spans(Core::Impl& core, const std::vector<DirectorySpan>& directories,
+                                         std::string_view name) {
+  std::vector<NameSpan> out;
+  for (const DirectorySpan& directory : directories) PAILFS_TRY(spans_in(core, directory, name, out));
+  std::sort(out.begin(), out.end(), [](const NameSpan& a, const NameSpan& b) { return a.since < b.since; });
+  return out;
+}
+
+std::vector<DirectorySpan> directories_of(const std::vector<NameSpan>& spans) {
+  std::vector<DirectorySpan> out;
+  for (const NameSpan& span : spans) {
+    if (S_ISDIR(span.type)) out.push_back({span.ino, span.since, span.end, span.kind, span.marker, span.uid});
+  }
+  return out;
+}
+
+Status each_entry(Core::Impl& core, const DirectorySpan& directory,
+                  const std::function<Status(const std::string& name, const NameSpan& span)>& visit) {
+  const Scope scope = bucket_of(directory.ino);
+  const auto emit = [&](const std::string& name, NameSpan& span) -> Result<bool> {
+    if (name.empty() || !clip(span, directory)) return true;
+    if (Status visited = visit(name, span); !visited) return std::unexpected(std::move(visited).error());
+    return true;
+  };
+  PAILFS_TRY(scan_range(core.store, scope, keys::ended(directory.ino, 0, 0), keys::ended(directory.ino, kSlotEnd, 0),
+                        [&](const StoreView::Entry& entry) -> Result<bool> {
+                          std::string name;
+                          PAILFS_ASSIGN(NameSpan span, ended_span(entry, name));
+                          return emit(name, span);
+                        }));
+  return scan_range(core.store, scope, keys::dirent(directory.ino, 0), keys::dirent(directory.ino, kSlotEnd),
+                    [&](const StoreView::Entry& entry) -> Result<bool> {
+                      PAILFS_ASSIGN(const Dirent dirent, decode_dirent(entry.value));
+                      NameSpan span;
+                      Decoder key(std::string_view(entry.key).substr(1));
+                      span.parent = key.be64();
+                      span.slot = key.be64();
+                      span.ino = dirent.ino;
+                      span.type = dirent.type;
+                      span.since = dirent.since;
+                      return emit(dirent.name, span);
+                    });
+}
+
+Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino) {
+  std::vector<ObjectVersion> out;
+  Result<InodePtr> found = core.inodes.get(ino);
+  if (!found) {
+    if (found.error().code == Code::kNotFound) return out;
+    return std::unexpected(std::move(found).error());
+  }
+  Inode& inode = **found;
+  bool unsettled = false;
+  {
+    ReaderLock lock(inode.lock);
+    unsettled = inode.record.dirty && inode.writers == 0;
+  }
+  if (unsettled) core.settle(*found);
+  ReaderLock lock(inode.lock);
+  if (inode.gone) return out;
+  PAILFS_TRY(scan_range(core.store, bucket_of(ino), keys::version(ino, 0), keys::version(ino, ~0u),
+                        [&](const StoreView::Entry& entry) -> Result<bool> {
+                          ObjectVersion version;
+                          PAILFS_ASSIGN(version.record, decode_inode(entry.value));
+                          out.push_back(std::move(version));
+                          return true;
+                        }));
+  if (inode.record.sealed) {
+    ObjectVersion version;
+    version.record = inode.record;
+    version.current = inode.record.nlink > 0;
+    out.push_back(std::move(version));
+  }
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i].vseq = out[i].record.vseq;
+    if (i + 1 < out.size()) out[i].ceased = out[i + 1].record.version.sealed;
+  }
+  return out;
+}
+
+std::vector<const ObjectVersion*> versions_within(const std::vector<ObjectVersion>& versions, const NameSpan& span) {
+  std::vector<const ObjectVersion*> out;
+  for (const ObjectVersion& version : versions) {
+    const Stamp sealed = version.record.version.sealed;
+    // Sealed before the name came, and still what it showed when it came.
+    if (sealed < span.end && (sealed >= span.since || version.ceased > span.since)) out.push_back(&version);
+  }
+  return out;
+}
+
+Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::vector<NameSpan>& spans) {
+  std::map<Ino, std::vector<ObjectVersion>> objects;
+  std::map<std::pair<Ino, uint32_t>, size_t> seen;
+  std::vector<ShownVersion> out;
+  for (const NameSpan& span : spans) {
+    if (S_ISDIR(span.type)) continue;
+    if (!objects.contains(span.ino)) {
+      PAILFS_ASSIGN(objects[span.ino], object_versions(core, span.ino));
+    }
+    for (const ObjectVersion* version : versions_within(objects[span.ino], span)) {
+      const bool current = version->current && span.live();
+      const auto [known, added] = seen.emplace(std::pair(span.ino, version->vseq), out.size());
+      if (!added) {
+        out[known->second].current |= current;
+        continue;
+      }
+      const VersionInfo& info = version->record.version;
+      out.push_back(
+          {version_file_name(info.sealed, version_id_text(info), false), info.sealed, false, current, span, *version});
+    }
+    if (span.has_marker()) {
+      out.push_back(
+          {version_file_name(span.end, format_version_id(span.marker), true), span.end, true, false, span, {}});
+    }
+  }
+  std::sort(out.begin(), out.end(),
+            [](const ShownVersion& a, const ShownVersion& b) { return a.at != b.at ? a.at < b.at : a.name < b.name; });
+  return out;
+}
+
+std::string version_id_text(const VersionInfo& version) {
+  return version.null_id ? "null" : format_version_id(version.id);
+}
+
+std::string version_file_name(Stamp at, std::string_view id, bool marker) {
+  using std::chrono::floor;
+  const std::chrono::sys_time<std::chrono::nanoseconds> time{std::chrono::nanoseconds(at)};
+  const auto day = floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}.{:09}Z-{}{}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count(), id,
+                     marker ? ".deleted" : "");
+}
+
+bool name_needs_escape(std::string_view name) {
+  if (name.starts_with('@')) return true;
+  // 20261123T145600.123456789Z-ID
+  constexpr size_t kTimeLength = 27;
+  if (name.size() < kTimeLength || name[8] != 'T' || name[15] != '.' || name[25] != 'Z' || name[26] != '-')
+    return false;
+  if (!is_digits(name.substr(0, 8)) || !is_digits(name.substr(9, 6)) || !is_digits(name.substr(16, 9))) return false;
+  std::string_view id = name.substr(kTimeLength);
+  if (id.ends_with(".deleted")) id.remove_suffix(8);
+  return id == "null" || parse_version_id(id).has_value();
+}
+
+}  // namespace pailfs

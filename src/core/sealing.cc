@@ -1,0 +1,80 @@
+// When content becomes a version, and when a change begins a new one. See pailfs-semantics(7), "Versions".
+#include <algorithm>
+
+#include "core/content.h"
+#include "core/impl.h"
+#include "core/scan.h"
+
+namespace pailfs {
+
+Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
+  InodeRecord& record = inode.record;
+  if (record.dirty) return {};
+  if (record.sealed) {
+    const Versioning state = versioning(bucket_of(inode.ino));
+    // Somebody who had the file open all along goes on writing: the version that was sealed meanwhile grows.
+    const bool goes_on = inode.provisional != 0 && at - inode.provisional < kProvisionalTime;
+    // While suspended, the null version is the one that is replaced (S3 user guide, "Adding objects to
+    // versioning-suspended buckets").
+    // What is written after the last unlink goes at the last close, and must leave the deleted version alone.
+    const bool keeps = state == Versioning::kEnabled ||
+                       (state == Versioning::kSuspended && (!record.version.null_id || record.nlink == 0));
+    if (keeps && !goes_on) {
+      tx.put(bucket_of(inode.ino), keys::version(inode.ino, record.vseq), encode_inode(record));
+      record.prev = record.cid != 0 ? record.vseq : 0;
+      ++record.vseq;
+    }
+    record.sealed = false;
+    record.version = {};
+    inode.provisional = 0;
+  }
+  // The first content of an inode has the inode's number: both come from the same numbers, and no other content has it.
+  if (record.cid == 0) record.cid = inode.ino;
+  record.dirty = true;
+  return {};
+}
+
+Status Core::Impl::seal(Inode& inode, bool provisional, Transaction& tx) {
+  InodeRecord& record = inode.record;
+  if (!provisional) inode.provisional = 0;
+  if (!record.dirty || record.nlink == 0) return {};
+  const Stamp at = stamp(tx);
+  record.version = {};
+  record.version.sealed = at;
+  record.version.null_id = versioning(bucket_of(inode.ino)) != Versioning::kEnabled;
+  if (!record.version.null_id) record.version.id = make_version_id(at);
+  record.sealed = true;
+  record.dirty = false;
+  if (provisional) inode.provisional = at;
+  return {};
+}
+
+Status Core::Impl::resize(Inode& inode, uint64_t size, Transaction& tx) {
+  if (size > kMaxFileSize) return fail(Code::kTooBig, "a file cannot be so long");
+  InodeRecord& record = inode.record;
+  const uint32_t vseq = record.vseq;
+  PAILFS_TRY(begin_change(inode, now(), tx));
+  const bool fresh = record.vseq != vseq;
+  if (size == 0) {
+    if (record.prev != 0) {
+      // The older version keeps the content id, and the content but for what was changed since.
+      if (!fresh) PAILFS_TRY(drop_content(store, inode.ino, record, nullptr, tx));
+      PAILFS_ASSIGN(record.cid, new_number(bucket_of(inode.ino), tx));
+      record.prev = 0;
+    } else {
+      PAILFS_TRY(erase_content(store, record, tx));
+    }
+    record.chunked = false;
+    record.extents.clear();
+    record.stored = 0;
+  } else if (size < record.size) {
+    AppendedRuns none(store, bucket_of(inode.ino));
+    ContentEdit edit(store, inode.ino, record, fresh, none, tx);
+    PAILFS_TRY(edit.punch(size, kMaxFileSize));
+  }
+  record.size = size;
+  record.mtime = record.ctime = now();
+  return {};
+}
+
+}  // namespace pailfs

@@ -1,0 +1,267 @@
+// Removing content for good: versions, and inodes with all they have. What only the removed version shows is released;
+// by the rules in content.h its neighbours in the chain decide that.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/content.h"
+#include "core/history.h"
+#include "core/scan.h"
+
+namespace pailfs {
+
+namespace {
+
+void release_all(const std::vector<Run>& runs, Transaction& tx) {
+  for (const Run& run : runs) tx.release(run);
+}
+
+std::string chunks_begin(Ino cid) { return keys::chunk(cid, 0, 0); }
+std::string chunks_end(Ino cid) { return keys::chunk(cid, kMaxFileSize / kChunkSize + 1, 0); }
+
+// Erases every 'c' record of a content and releases what they and `inline_extents` (of its versions from before it was
+// chunked) refer to.
+Status erase_chunks(const Store& store, Ino cid, ExtentList inline_extents, Transaction& tx) {
+  uint64_t chunk = 0;
+  ExtentList gathered = std::move(inline_extents);  // all that any version shows of `chunk`
+  PAILFS_TRY(scan_range(store, bucket_of(cid), chunks_begin(cid), chunks_end(cid),
+                        [&](const StoreView::Entry& entry) -> Result<bool> {
+                          const ChunkKey key = parse_chunk_key(entry.key);
+                          if (key.chunk != chunk) {
+                            release_all(released(gathered, {}), tx);
+                            gathered.clear();
+                            chunk = key.chunk;
+                          }
+                          PAILFS_ASSIGN(const ExtentList extents, decode_extents(entry.value));
+                          gathered.insert(gathered.end(), extents.begin(), extents.end());
+                          tx.erase(entry.key);
+                          return true;
+                        }));
+  release_all(released(gathered, {}), tx);
+  return {};
+}
+
+// One chunk's records of a content, as far as removing version `vseq` is concerned.
+struct ChunkHistory {
+  struct Record {
+    std::string key;
+    uint32_t vseq = 0;
+    ExtentList extents;
+  };
+  std::vector<Record> records;  // ascending
+};
+
+// Drops what version `vseq` shows of one chunk, after the version `prev` (0: none) and before `next` (0: none).
+void drop_chunk(const ChunkHistory& history, uint32_t prev, uint32_t vseq, uint32_t next, const ExtentList& prev_inline,
+                Transaction& tx) {
+  const ExtentList* older = &prev_inline;
+  const ExtentList* newer = nullptr;
+  std::vector<const ChunkHistory::Record*> own;
+  for (const ChunkHistory::Record& record : history.records) {
+    if (record.vseq <= prev) older = &record.extents;
+    if (record.vseq > prev && record.vseq <= vseq) own.push_back(&record);
+    if (record.vseq > vseq && record.vseq <= next) newer = &record.extents;
+  }
+  if (own.empty()) return;
+  if (next != 0 && newer == nullptr) return;  // the next version shows this record too
+  static const ExtentList kNone;
+  for (const ChunkHistory::Record* record : own) {
+    tx.erase(record->key);
+    release_all(released(record->extents, {older, newer != nullptr ? newer : &kNone}), tx);
+  }
+}
+
+}  // namespace
+
+Status drop_content(const Store& store, Ino ino, const InodeRecord& version, const InodeRecord* next, Transaction& tx) {
+  const Ino cid = version.cid;
+  if (cid == 0) return {};
+  const uint32_t next_vseq = next != nullptr ? next->vseq : 0;
+  ExtentList prev_first;  // what the older neighbour shows of chunk 0
+  PAILFS_ASSIGN(prev_first, shown_by_version(store, ino, cid, version.prev, 0));
+  if (!version.chunked) {
+    ExtentList next_first;
+    if (next != nullptr) {
+      PAILFS_ASSIGN(ChunkList shown, load_chunk(store, *next, 0));
+      next_first = std::move(shown.extents);
+    }
+    release_all(released(version.extents, {&prev_first, &next_first}), tx);
+    return {};
+  }
+  static const ExtentList kNone;
+  uint64_t chunk = 0;
+  ChunkHistory history;
+  const auto drop = [&] {
+    drop_chunk(history, version.prev, version.vseq, next_vseq, chunk == 0 ? prev_first : kNone, tx);
+    history.records.clear();
+  };
+  PAILFS_TRY(scan_range(store, bucket_of(cid), chunks_begin(cid), chunks_end(cid),
+                        [&](const StoreView::Entry& entry) -> Result<bool> {
+                          const ChunkKey key = parse_chunk_key(entry.key);
+                          if (key.chunk != chunk) {
+                            drop();
+                            chunk = key.chunk;
+                          }
+                          PAILFS_ASSIGN(ExtentList extents, decode_extents(entry.value));
+                          history.records.push_back({entry.key, key.vseq, std::move(extents)});
+                          return true;
+                        }));
+  drop();
+  return {};
+}
+
+Status erase_content(const Store& store, const InodeRecord& record, Transaction& tx) {
+  if (record.cid == 0) return {};
+  if (record.chunked) return erase_chunks(store, record.cid, {}, tx);
+  release_all(released(record.extents, {}), tx);
+  return {};
+}
+
+Status Core::Impl::remove_inode(Inode& inode, Transaction& tx) {
+  const Scope scope = bucket_of(inode.ino);
+  InodeRecord& record = inode.record;
+  std::map<Ino, ExtentList> contents;  // cid -> inline extents of its versions
+  if (record.cid != 0) contents[record.cid] = record.extents;
+  std::map<Ino, bool> chunked{{record.cid, record.chunked}};
+  if (record.vseq > 1) {
+    PAILFS_TRY(scan_range(store, scope, keys::version(inode.ino, 0), keys::version(inode.ino, ~0u),
+                          [&](const StoreView::Entry& entry) -> Result<bool> {
+                            PAILFS_ASSIGN(const InodeRecord version, decode_inode(entry.value));
+                            tx.erase(entry.key);
+                            if (version.cid == 0) return true;
+                            ExtentList& extents = contents[version.cid];
+                            extents.insert(extents.end(), version.extents.begin(), version.extents.end());
+                            if (version.chunked) chunked[version.cid] = true;
+                            return true;
+                          }));
+  }
+  for (auto& [cid, extents] : contents) {
+    if (chunked[cid]) {
+      PAILFS_TRY(erase_chunks(store, cid, std::move(extents), tx));
+    } else {
+      release_all(released(extents, {}), tx);
+    }
+  }
+  if (record.has_xattrs) {
+    const std::string prefix = keys::xattr(inode.ino, {});
+    PAILFS_TRY(scan_prefix(store, scope, prefix, [&](const StoreView::Entry& entry) -> Result<bool> {
+      tx.erase(entry.key);
+      return true;
+    }));
+  }
+  tx.erase(keys::inode(inode.ino));
+  inode.gone = true;
+  return {};
+}
+
+Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx) {
+  const Ino ino = inode.ino;
+  const Scope scope = bucket_of(ino);
+  InodeRecord& current = inode.record;
+  if (vseq == current.vseq) {
+    if (current.nlink != 0) {
+      return fail(Code::kNotPermitted, "this version is the current content of a file: remove the file itself first");
+    }
+    std::optional<StoreView::Entry> older;
+    {
+      PAILFS_ASSIGN(older, store.view().last_before(scope, keys::version(ino, vseq), keys::version(ino, 0)));
+    }
+    if (!older) return remove_inode(inode, tx);
+    PAILFS_ASSIGN(InodeRecord heir, decode_inode(older->value));
+    PAILFS_TRY(drop_content(store, ino, current, nullptr, tx));
+    heir.nlink = 0;
+    heir.parent = current.parent;
+    heir.has_xattrs = current.has_xattrs;
+    tx.erase(older->key);
+    current = std::move(heir);
+    inode.provisional = 0;
+    put_inode(ino, current, tx);
+    return {};
+  }
+  PAILFS_ASSIGN(const InodeRecord version, load_version(store, ino, vseq));
+  std::optional<StoreView::Entry> newer;
+  {
+    PAILFS_ASSIGN(newer, store.view().seek(scope, keys::version(ino, vseq + 1), keys::version(ino, ~0u)));
+  }
+  std::optional<InodeRecord> next;
+  if (newer) {
+    PAILFS_ASSIGN(next, decode_inode(newer->value));
+  }
+  const InodeRecord& neighbour = next ? *next : current;
+  const bool same = neighbour.cid == version.cid;
+  PAILFS_TRY(drop_content(store, ino, version, same ? &neighbour : nullptr, tx));
+  tx.erase(keys::version(ino, vseq));
+  if (!same) return {};
+  if (next) {
+    next->prev = version.prev;
+    tx.put(scope, newer->key, encode_inode(*next));
+  } else {
+    current.prev = version.prev;
+    put_inode(ino, current, tx);
+  }
+  return {};
+}
+
+// --- By name
+
+namespace {
+
+// What is left to do for the names of an inode that is gone: a span without a marker shows nothing any more.
+void drop_bare_span(const NameSpan& span, Transaction& tx) {
+  if (!span.live() && !span.derived && !span.has_marker()) tx.erase(keys::ended(span.parent, span.slot, span.end));
+}
+
+}  // namespace
+
+Status remove_object_version(Core::Impl& core, const Caller& caller, const NameSpan& span,
+                             const ObjectVersion& version) {
+  PAILFS_ASSIGN(const InodePtr found, core.existing(span.ino));
+  Inode& inode = *found;
+  {
+    WriterLock lock(inode.lock);
+    if (inode.gone) return fail(Code::kNotFound, "the version was removed");
+    Transaction tx;
+    Status done = core.remove_version(inode, version.vseq, tx);
+    if (done) {
+      if (inode.gone) drop_bare_span(span, tx);
+      ChangeRecord change{Action::kDeleteObjectVersion, caller, span.parent, {}, span.ino};
+      change.before = version.record.version.id;
+      tx.record(encode_change(change, core.now()));
+      done = core.commit(std::move(tx));
+    }
+    if (!done) {
+      core.reload(inode);
+      return done;
+    }
+    if (!inode.gone) return {};
+  }
+  core.inodes.remove(span.ino);
+  return {};
+}
+
+Status remove_marker(Core::Impl& core, const Caller& caller, const NameSpan& span) {
+  if (span.derived) {
+    return fail(Code::kNotPermitted, "this marker follows from the removal of a directory: remove that one's");
+  }
+  const Scope scope = bucket_of(span.parent);
+  const std::string key = keys::ended(span.parent, span.slot, span.end);
+  PAILFS_ASSIGN(const auto value, core.store.get(scope, key));
+  if (!value) return fail(Code::kNotFound, "the marker was removed");
+  PAILFS_ASSIGN(EndedDirent ended, decode_ended(*value));
+  PAILFS_ASSIGN(const auto inode, core.store.get(scope, keys::inode(span.ino)));
+  Transaction tx;
+  ChangeRecord change{Action::kDeleteObjectVersion, caller, span.parent, ended.name, span.ino};
+  change.before = ended.marker;
+  tx.record(encode_change(change, core.now()));
+  if (inode) {
+    // The versions are still found by this span.
+    ended.marker = {};
+    tx.put(scope, key, encode_ended(ended));
+  } else {
+    tx.erase(key);
+  }
+  return core.commit(std::move(tx));
+}
+
+}  // namespace pailfs

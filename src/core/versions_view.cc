@@ -1,0 +1,460 @@
+#include "core/versions_view.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/codec.h"
+#include "core/content.h"
+
+namespace pailfs {
+
+namespace {
+
+constexpr uint64_t kDotCookie = 1;
+constexpr uint64_t kDotDotCookie = 2;
+constexpr uint64_t kNumberMask = (uint64_t{1} << kBucketShift) - 1;
+
+std::unexpected<Error> forgotten() { return fail(Code::kNotFound, "a place in .versions that is gone"); }
+
+uint64_t first_bits(const std::array<char, 16>& token) { return Decoder({token.data(), token.size()}).be64(); }
+
+std::string escaped(const std::string& name) { return name_needs_escape(name) ? "@" + name : name; }
+
+constexpr uint32_t kReadableBits = 0555;
+
+// As stat(2) shows a version: what it was, without rights to write.
+Attributes version_attributes(const InodeRecord& record) {
+  Attributes out = Core::Impl::attributes(0, record);
+  if (!S_ISLNK(out.mode)) out.mode = (out.mode & S_IFMT) | (out.mode & kReadableBits);
+  out.nlink = 1;
+  return out;
+}
+
+Attributes marker_attributes(const ShownVersion& shown) {
+  Attributes out;
+  out.mode = S_IFREG;
+  out.nlink = 1;
+  out.uid = shown.span.uid;
+  out.atime = out.mtime = out.ctime = out.btime = shown.at;
+  return out;
+}
+
+}  // namespace
+
+// --- Numbers
+
+Result<VersionsView::Place> VersionsView::place(Ino ino) const {
+  MutexLock lock(mutex_);
+  const auto node = nodes_.find(ino);
+  if (node == nodes_.end()) return forgotten();
+  return node->second.place;
+}
+
+Ino VersionsView::number(const Place& place) const {
+  Encoder path;
+  path.be64(place.root);
+  for (const std::string& name : place.names) path.bytes(name);
+  path.u8(0);
+  path.bytes(place.version);
+  const Scope bucket = place.bucket();
+  uint64_t within = first_bits(core_.store.token(bucket, path.str())) & kNumberMask;
+  for (;; ++within) {
+    const Ino ino = kVirtualBit | Ino{bucket} << kBucketShift | (within & kNumberMask);
+    const auto node = nodes_.find(ino);
+    if (node == nodes_.end() || node->second.place == place) return ino;
+  }
+}
+
+Ino VersionsView::remember(const Place& place) {
+  MutexLock lock(mutex_);
+  const Ino ino = number(place);
+  Node& node = nodes_[ino];
+  if (node.references++ == 0) node.place = place;
+  return ino;
+}
+
+void VersionsView::forget(Ino ino, uint64_t count) {
+  MutexLock lock(mutex_);
+  const auto node = nodes_.find(ino);
+  if (node == nodes_.end()) return;
+  if (node->second.references > count) {
+    node->second.references -= count;
+  } else {
+    nodes_.erase(node);
+  }
+}
+
+// --- Resolving
+
+Result<VersionsView::Resolved> VersionsView::resolve(const Place& place) {
+  if (!core_.store.has_scope(place.bucket()) || core_.deleting(place.bucket())) return forgotten();
+  Resolved out;
+  DirectorySpan root;
+  root.ino = place.root;
+  out.directories.push_back(root);
+  for (const std::string& name : place.names) {
+    out.parents = std::move(out.directories);
+    PAILFS_ASSIGN(out.spans, name_spans(core_, out.parents, name));
+    out.directories = directories_of(out.spans);
+  }
+  return out;
+}
+
+Result<std::vector<DirectorySpan>> VersionsView::permitted(const Caller& caller,
+                                                           const std::vector<DirectorySpan>& directories, Need need) {
+  std::vector<DirectorySpan> out;
+  for (const DirectorySpan& directory : directories) {
+    Attributes attributes;  // of one whose record is gone: nobody's, mode 0
+    const Result<InodePtr> inode = core_.inodes.get(directory.ino);
+    if (inode) {
+      ReaderLock lock((*inode)->lock);
+      attributes = Core::Impl::attributes(directory.ino, (*inode)->record);
+    } else if (inode.error().code != Code::kNotFound) {
+      return std::unexpected(inode.error());
+    } else {
+      attributes.mode = S_IFDIR;
+    }
+    if (core_.gate.check({caller, Action::kListBucketVersions, need, attributes})) out.push_back(directory);
+  }
+  return out;
+}
+
+Result<VersionsView::Resolved> VersionsView::resolve_for(const Caller& caller, const Place& place, Need need) {
+  if (place.is_file()) return fail(Code::kNotDirectory, "a version is not a directory");
+  PAILFS_ASSIGN(Resolved resolved, resolve(place));
+  PAILFS_ASSIGN(resolved.parents, permitted(caller, resolved.parents, need));
+  PAILFS_ASSIGN(resolved.directories, permitted(caller, resolved.directories, need));
+  std::erase_if(resolved.spans, [&](const NameSpan& span) {
+    return std::none_of(resolved.parents.begin(), resolved.parents.end(),
+                        [&](const DirectorySpan& parent) { return parent.ino == span.parent; });
+  });
+  if (resolved.spans.empty() && resolved.directories.empty()) {
+    PAILFS_ASSIGN(const Resolved all, resolve(place));
+    if (all.spans.empty() && all.directories.empty()) return forgotten();
+    return fail(Code::kAccessDenied, "access denied");
+  }
+  return resolved;
+}
+
+Result<ShownVersion> VersionsView::find_version(const Resolved& resolved, std::string_view name) {
+  PAILFS_ASSIGN(auto versions, shown_versions(core_, resolved.spans));
+  for (ShownVersion& version : versions) {
+    if (version.name == name) return std::move(version);
+  }
+  return fail(Code::kNotFound, "no such version");
+}
+
+Result<VersionsView::Place> VersionsView::child(const Caller& caller, const Place& parent, std::string_view name) {
+  PAILFS_ASSIGN(const Resolved resolved, resolve_for(caller, parent, Need::kSearch));
+  Place out;
+  out.root = parent.root;
+  out.names = parent.names;
+  if (name_needs_escape(name) && !name.starts_with('@')) {
+    PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, name));
+    out.version = name;
+    if (!shown.marker) {
+      out.ino = shown.span.ino;
+      out.vseq = shown.version.vseq;
+    }
+    return out;
+  }
+  std::string_view real = name;
+  if (real.starts_with('@')) {
+    real.remove_prefix(1);
+    if (!name_needs_escape(real)) return fail(Code::kNotFound, "no such name");
+  }
+  if (real.size() > kNameMax) return fail(Code::kNameTooLong, "a name has at most 255 bytes");
+  PAILFS_ASSIGN(const auto spans, name_spans(core_, resolved.directories, real));
+  if (spans.empty()) return fail(Code::kNotFound, "no such name");
+  out.names.emplace_back(real);
+  return out;
+}
+
+Result<Attributes> VersionsView::enter(const Caller& caller, Ino directory) {
+  Place out;
+  out.root = directory;
+  PAILFS_TRY(resolve_for(caller, out, Need::kSearch));
+  PAILFS_ASSIGN(Attributes shown, attributes(out));
+  shown.ino = remember(out);
+  return shown;
+}
+
+Result<Attributes> VersionsView::lookup(const Caller& caller, Ino parent, std::string_view name) {
+  PAILFS_ASSIGN(Place above, place(parent));
+  if (name == "." || name == "..") {
+    if (name == ".." && above.names.empty()) {
+      PAILFS_ASSIGN(const InodePtr root, core_.existing(above.root));
+      return core_.reference(root);
+    }
+    if (name == "..") above.names.pop_back();
+    PAILFS_ASSIGN(Attributes shown, attributes(above));
+    shown.ino = remember(above);
+    return shown;
+  }
+  PAILFS_ASSIGN(const Place found, child(caller, above, name));
+  PAILFS_ASSIGN(Attributes shown, attributes(found));
+  shown.ino = remember(found);
+  return shown;
+}
+
+// --- Attributes
+
+// Of the latest of the directories that still has a record, without rights to write.
+Result<std::optional<Attributes>> VersionsView::directory_attributes(const std::vector<DirectorySpan>& directories) {
+  for (auto directory = directories.rbegin(); directory != directories.rend(); ++directory) {
+    const Result<InodePtr> inode = core_.inodes.get(directory->ino);
+    if (!inode && inode.error().code == Code::kNotFound) continue;
+    if (!inode) return std::unexpected(inode.error());
+    ReaderLock lock((*inode)->lock);
+    Attributes out = Core::Impl::attributes(directory->ino, (*inode)->record);
+    out.mode = S_IFDIR | (out.mode & kReadableBits);
+    out.nlink = 2;
+    return out;
+  }
+  return std::nullopt;
+}
+
+Result<InodeRecord> VersionsView::version_record(const Place& place) {
+  PAILFS_ASSIGN(const InodePtr inode, core_.existing(place.ino));
+  ReaderLock lock(inode->lock);
+  if (inode->gone) return forgotten();
+  if (inode->record.vseq != place.vseq) return load_version(core_.store, place.ino, place.vseq);
+  if (!inode->record.sealed) return fail(Code::kNotFound, "the version is being replaced");
+  return inode->record;
+}
+
+Result<Attributes> VersionsView::attributes(const Place& place) {
+  if (place.is_file() && place.ino != 0) {
+    PAILFS_ASSIGN(const InodeRecord record, version_record(place));
+    return version_attributes(record);
+  }
+  PAILFS_ASSIGN(const Resolved resolved, resolve(place));
+  if (place.is_file()) {
+    PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, place.version));
+    return marker_attributes(shown);
+  }
+  if (resolved.spans.empty() && resolved.directories.empty()) return forgotten();
+  PAILFS_ASSIGN(auto out, directory_attributes(resolved.directories));
+  if (!out) {
+    PAILFS_ASSIGN(out, directory_attributes(resolved.parents));
+  }
+  if (out) return *out;
+  Attributes unknown;
+  unknown.mode = S_IFDIR;
+  unknown.nlink = 2;
+  unknown.uid = core_.gate.account();
+  return unknown;
+}
+
+Result<Attributes> VersionsView::getattr(const Caller& /*caller*/, Ino ino) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  PAILFS_ASSIGN(Attributes shown, attributes(found));
+  shown.ino = ino;
+  return shown;
+}
+
+Status VersionsView::access(const Caller& caller, Ino ino, int mask) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if ((mask & W_OK) != 0) return fail(Code::kReadOnly, "versions are read-only");
+  if (!found.is_file()) {
+    if ((mask & R_OK) != 0) PAILFS_TRY(resolve_for(caller, found, Need::kRead));
+    if ((mask & X_OK) != 0) PAILFS_TRY(resolve_for(caller, found, Need::kSearch));
+    return {};
+  }
+  PAILFS_ASSIGN(const Attributes shown, attributes(found));
+  if ((mask & R_OK) != 0) PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, Need::kRead, shown}));
+  if ((mask & X_OK) != 0) PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, Need::kExecute, shown}));
+  return {};
+}
+
+// --- Listing
+
+Status VersionsView::opendir(const Caller& caller, Ino ino) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  PAILFS_TRY(resolve_for(caller, found, Need::kRead));
+  return {};
+}
+
+Result<VersionsView::Listing> VersionsView::list(const Caller& caller, const Place& place) {
+  PAILFS_ASSIGN(const Resolved resolved, resolve_for(caller, place, Need::kRead));
+  Listing listing;
+  const auto add = [&](std::string name, uint32_t type) -> Listed& {
+    Listed& listed = listing.emplace_back();
+    listed.entry.cookie = std::max(first_bits(core_.store.token(place.bucket(), name)) >> 1, kDotDotCookie + 1);
+    listed.entry.name = std::move(name);
+    listed.entry.type = type;
+    listed.place = place;
+    return listed;
+  };
+  PAILFS_ASSIGN(const auto versions, shown_versions(core_, resolved.spans));
+  for (const ShownVersion& version : versions) {
+    Listed& listed = add(version.name, version.marker ? S_IFREG : version.version.record.mode & S_IFMT);
+    listed.is_version = true;
+    listed.place.version = version.name;
+    if (!version.marker) {
+      listed.place.ino = version.span.ino;
+      listed.place.vseq = version.version.vseq;
+    }
+    listed.entry.attributes = version.marker ? marker_attributes(version) : version_attributes(version.version.record);
+  }
+  std::set<std::string> names;
+  for (const DirectorySpan& directory : resolved.directories) {
+    PAILFS_TRY(each_entry(core_, directory, [&](const std::string& name, const NameSpan&) -> Status {
+      if (names.insert(name).second) add(escaped(name), S_IFDIR).place.names.push_back(name);
+      return {};
+    }));
+  }
+  std::sort(listing.begin(), listing.end(), [](const Listed& a, const Listed& b) {
+    return a.entry.cookie != b.entry.cookie ? a.entry.cookie < b.entry.cookie : a.entry.name < b.entry.name;
+  });
+  for (size_t i = 1; i < listing.size(); ++i) {
+    listing[i].entry.cookie = std::max(listing[i].entry.cookie, listing[i - 1].entry.cookie + 1);
+  }
+  return listing;
+}
+
+bool VersionsView::emit_entries(const Listing& listing, uint64_t cookie, bool plus,
+                                const std::function<bool(const DirectoryEntry&)>& emit) {
+  auto next = std::upper_bound(listing.begin(), listing.end(), cookie,
+                               [](uint64_t value, const Listed& listed) { return value < listed.entry.cookie; });
+  for (; next != listing.end(); ++next) {
+    DirectoryEntry entry = next->entry;
+    if (plus && !next->is_version) {
+      if (auto shown = attributes(next->place)) entry.attributes = *shown;
+    }
+    const bool counted = plus && entry.attributes.mode != 0;
+    if (counted) {
+      entry.attributes.ino = entry.ino = remember(next->place);
+    } else {
+      entry.attributes = {};
+      MutexLock lock(mutex_);
+      entry.ino = number(next->place);
+    }
+    if (!emit(entry)) {
+      if (counted) forget(entry.ino, 1);
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<std::shared_ptr<const VersionsView::Listing>> VersionsView::listing(const Caller& caller, Ino ino,
+                                                                           const Place& place, bool from_start) {
+  if (!from_start) {
+    MutexLock lock(mutex_);
+    const auto node = nodes_.find(ino);
+    if (node != nodes_.end() && node->second.listing != nullptr && node->second.uid == caller.uid &&
+        node->second.gid == caller.gid && node->second.pid == caller.pid) {
+      return node->second.listing;
+    }
+  }
+  PAILFS_ASSIGN(Listing made, list(caller, place));
+  return std::make_shared<const Listing>(std::move(made));
+}
+
+void VersionsView::keep_listing(const Caller& caller, Ino ino, std::shared_ptr<const Listing> listing) {
+  MutexLock lock(mutex_);
+  const auto node = nodes_.find(ino);
+  if (node == nodes_.end()) return;
+  node->second.listing = std::move(listing);
+  node->second.uid = caller.uid;
+  node->second.gid = caller.gid;
+  node->second.pid = caller.pid;
+}
+
+Status VersionsView::readdir(const Caller& caller, Ino ino, uint64_t cookie, bool plus,
+                             const std::function<bool(const DirectoryEntry&)>& emit) {
+  PAILFS_ASSIGN(const Place here, place(ino));
+  if (cookie < kDotCookie) {
+    if (!emit({.name = ".", .ino = ino, .type = S_IFDIR, .cookie = kDotCookie, .attributes = {}})) return {};
+  }
+  if (cookie < kDotDotCookie) {
+    Ino up = here.root;
+    if (!here.names.empty()) {
+      Place above = here;
+      above.names.pop_back();
+      MutexLock lock(mutex_);
+      up = number(above);
+    }
+    if (!emit({.name = "..", .ino = up, .type = S_IFDIR, .cookie = kDotDotCookie, .attributes = {}})) return {};
+  }
+  const bool from_start = cookie <= kDotDotCookie;
+  PAILFS_ASSIGN(std::shared_ptr<const Listing> entries, listing(caller, ino, here, from_start));
+  // Names are for who may read a directory, attributes for who may search it.
+  const bool search = plus && resolve_for(caller, here, Need::kSearch).has_value();
+  const bool finished = emit_entries(*entries, std::max(cookie, kDotDotCookie), search, emit);
+  keep_listing(caller, ino, finished ? nullptr : std::move(entries));
+  return {};
+}
+
+// --- Reading and removing
+
+Result<InodeRecord> VersionsView::content(Ino ino) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (!found.is_file()) return fail(Code::kIsDirectory, "a directory has no content");
+  if (found.ino != 0) return version_record(found);
+  InodeRecord marker;
+  marker.mode = S_IFREG;
+  return marker;
+}
+
+Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags flags) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
+  if (flags.write || flags.truncate) return fail(Code::kReadOnly, "versions are read-only");
+  PAILFS_ASSIGN(const Attributes shown, attributes(found));
+  if (S_ISLNK(shown.mode)) return fail(Code::kLoop, "a symbolic link");
+  const Need need = flags.execute ? Need::kExecute : Need::kRead;
+  PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, need, shown}));
+  auto handle = std::make_shared<Handle>();
+  handle->ino = ino;
+  handle->read = true;
+  handle->uid = caller.uid;
+  bool immutable = true;
+  if (found.ino != 0) {
+    PAILFS_ASSIGN(handle->inode, core_.existing(found.ino));
+    handle->version_of = found.ino;
+    handle->vseq = found.vseq;
+    // What is current may still grow: while it is sealed provisionally, or where versioning is off.
+    ReaderLock lock(handle->inode->lock);
+    immutable = handle->inode->record.vseq != found.vseq;
+  }
+  return OpenResult{core_.handles.add(std::move(handle)), immutable};
+}
+
+Result<std::string> VersionsView::readlink(const Caller& caller, Ino ino) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (!found.is_file() || found.ino == 0) return fail(Code::kInvalid, "not a symbolic link");
+  PAILFS_ASSIGN(InodeRecord record, version_record(found));
+  if (!S_ISLNK(record.mode)) return fail(Code::kInvalid, "not a symbolic link");
+  const Attributes shown = Core::Impl::attributes(found.ino, record);
+  PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, Need::kNothing, shown}));
+  return std::move(record.target);
+}
+
+Result<std::string> VersionsView::getxattr(const Caller& /*caller*/, Ino ino, std::string_view /*name*/) {
+  PAILFS_TRY(place(ino));
+  return fail(Code::kNoData, "versions have no extended attributes");
+}
+
+Result<std::vector<std::string>> VersionsView::listxattr(const Caller& /*caller*/, Ino ino) {
+  PAILFS_TRY(place(ino));
+  return std::vector<std::string>{};
+}
+
+Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view name) {
+  PAILFS_ASSIGN(const Place above, place(parent));
+  PAILFS_ASSIGN(const Place found, child(caller, above, name));
+  if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
+  PAILFS_ASSIGN(const Attributes directory, attributes(above));
+  PAILFS_TRY(core_.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, directory}));
+  PAILFS_ASSIGN(const Resolved resolved, resolve(above));
+  PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, name));
+  return shown.marker ? remove_marker(core_, caller, shown.span)
+                      : remove_object_version(core_, caller, shown.span, shown.version);
+}
+
+}  // namespace pailfs
