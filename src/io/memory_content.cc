@@ -1,6 +1,7 @@
 #include "io/memory_content.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <utility>
 
@@ -25,7 +26,7 @@ size_t MemoryContent::read(uint64_t offset, std::span<char> out) const {
     if (it == blocks_.end() || it->second == nullptr) {
       std::memset(out.data() + done, 0, n);
     } else {
-      std::memcpy(out.data() + done, it->second->data() + at % kBlock, n);
+      std::memcpy(out.data() + done, it->second->bytes.data() + at % kBlock, n);
     }
     done += n;
   }
@@ -39,14 +40,23 @@ uint64_t MemoryContent::missing_blocks(uint64_t offset, uint64_t length) const {
   return end - begin - static_cast<uint64_t>(present);
 }
 
+MemoryContent::MemoryContent(const MemoryContent& other) : blocks_(other.blocks_), size_(other.size_) {
+  other.owner_ = new_owner();
+}
+
+uint64_t MemoryContent::new_owner() {
+  static std::atomic<uint64_t> next = 1;
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
 std::string& MemoryContent::writable(uint64_t block) {
   auto& slot = blocks_[block];
   if (slot == nullptr) {
-    slot = std::make_shared<std::string>(kBlock, '\0');
-  } else if (slot.use_count() > 1) {
-    slot = std::make_shared<std::string>(*slot);
+    slot = std::make_shared<Block>(Block{owner_, std::string(kBlock, '\0')});
+  } else if (slot->owner != owner_) {
+    slot = std::make_shared<Block>(Block{owner_, slot->bytes});
   }
-  return *slot;
+  return slot->bytes;
 }
 
 void MemoryContent::write(uint64_t offset, std::string_view data) {
@@ -98,51 +108,50 @@ std::vector<uint64_t> MemoryContent::written_blocks(uint64_t begin, uint64_t end
 
 void MemoryContent::release_zero_blocks(uint64_t offset, uint64_t length) {
   for (const uint64_t block : written_blocks(round_up(offset, kBlock), (offset + length) / kBlock)) {
-    if (blocks_[block]->find_first_not_of('\0') == std::string::npos) blocks_.erase(block);
+    if (blocks_[block]->bytes.find_first_not_of('\0') == std::string::npos) blocks_.erase(block);
   }
 }
 
+void MemoryContent::copy_range(const MemoryContent& from, uint64_t offset, uint64_t length) {
+  const uint64_t begin = offset / kBlock;
+  const uint64_t end = length > UINT64_MAX - kBlock - offset ? UINT64_MAX : round_up(offset + length, kBlock);
+  blocks_.erase(blocks_.lower_bound(begin), blocks_.lower_bound(end));
+  blocks_.insert(from.blocks_.lower_bound(begin), from.blocks_.lower_bound(end));
+  size_ = from.size_;
+  from.owner_ = new_owner();
+}
+
 void MemoryFileData::record(Change change) {
-  apply(change, current_);
   change.size_after = current_.size();
   pending_.push_back(std::move(change));
 }
 
 void MemoryFileData::write(uint64_t offset, std::string_view data) {
+  current_.write(offset, data);
   record({.kind = Change::Kind::kWrite, .offset = offset, .length = data.size(), .data = std::string(data)});
 }
 void MemoryFileData::reserve(uint64_t offset, uint64_t length) {
+  current_.reserve(offset, length);
   record({.kind = Change::Kind::kReserve, .offset = offset, .length = length, .data = {}});
 }
 void MemoryFileData::zero(uint64_t offset, uint64_t length) {
+  current_.zero(offset, length);
   record({.kind = Change::Kind::kZero, .offset = offset, .length = length, .data = {}});
 }
 void MemoryFileData::resize(uint64_t size) {
-  record({.kind = Change::Kind::kResize, .offset = size, .length = 0, .data = {}});
+  const uint64_t cut = current_.size() > size ? current_.size() - size : 0;
+  current_.resize(size);
+  record({.kind = Change::Kind::kResize, .offset = size, .length = cut, .data = {}});
 }
 
 void MemoryFileData::sync() {
-  for (const Change& change : pending_) apply(change, durable_);
+  for (const Change& change : pending_) durable_.copy_range(current_, change.offset, change.length);
   pending_.clear();
 }
 
-void MemoryFileData::apply(const Change& change, MemoryContent& content) {
-  switch (change.kind) {
-    case Change::Kind::kWrite:
-      return content.write(change.offset, change.data);
-    case Change::Kind::kReserve:
-      return content.reserve(change.offset, change.length);
-    case Change::Kind::kZero:
-      return content.zero(change.offset, change.length);
-    case Change::Kind::kResize:
-      return content.resize(change.offset);
-  }
-}
-
 void MemoryFileData::apply_to_sector(const Change& change, uint64_t sector, MemoryContent& content) {
-  const uint64_t end = change.kind == Change::Kind::kResize ? UINT64_MAX : change.offset + change.length;
   const uint64_t first = std::max(change.offset, sector * kSector);
-  const uint64_t last = std::min(end, (sector + 1) * kSector);
+  const uint64_t last = std::min(change.offset + change.length, (sector + 1) * kSector);
   if (first >= last) return;
   if (change.kind == Change::Kind::kWrite) {
     content.write(first, std::string_view(change.data).substr(first - change.offset, last - first));
@@ -157,12 +166,11 @@ std::map<uint64_t, std::vector<size_t>> MemoryFileData::sector_histories() const
     const Change& change = pending_[i];
     if (change.kind == Change::Kind::kReserve) continue;
     const uint64_t first = change.offset / kSector;
-    uint64_t last = round_up(change.offset + change.length, kSector);
+    const uint64_t last = round_up(change.offset + change.length, kSector);
     if (change.kind != Change::Kind::kWrite) {
-      // Zeroing touches sectors that hold something: on the medium, or by an earlier change.
-      if (change.kind == Change::Kind::kResize) last = UINT64_MAX;
-      const uint64_t end_block = change.kind == Change::Kind::kResize ? UINT64_MAX : round_up(last * kSector, kBlock);
-      for (const uint64_t block : durable_.written_blocks(change.offset / kBlock, end_block)) {
+      // Zeroing touches the sectors that hold something: on the medium, or by an earlier change.
+      const uint64_t end = round_up(change.offset + change.length, kBlock);
+      for (const uint64_t block : durable_.written_blocks(change.offset / kBlock, end)) {
         for (uint64_t s = block * kBlock / kSector; s < (block + 1) * kBlock / kSector; ++s) {
           if (s >= first && s < last) histories.try_emplace(s);
         }

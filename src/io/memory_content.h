@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace pailfs {
@@ -25,6 +26,13 @@ class MemoryContent {
   static constexpr uint64_t kBlockSize = 4096;
   static constexpr uint64_t kSectorSize = 512;  // what a medium writes whole or not at all
 
+  // Copies share their blocks until one of them writes, and may then live on different threads.
+  MemoryContent() = default;
+  MemoryContent(const MemoryContent& other);
+  MemoryContent& operator=(const MemoryContent& other) = delete;
+  MemoryContent(MemoryContent&&) = default;
+  MemoryContent& operator=(MemoryContent&&) = default;
+
   uint64_t size() const { return size_; }
   uint64_t blocks() const { return blocks_.size(); }
   size_t read(uint64_t offset, std::span<char> out) const;
@@ -37,22 +45,31 @@ class MemoryContent {
   void resize(uint64_t size);
   // The written blocks (not those only reserved) in [begin, end), as block numbers.
   std::vector<uint64_t> written_blocks(uint64_t begin, uint64_t end) const;
+  // Makes the blocks that touch [offset, offset + length), and the size, the same as in `from`.
+  void copy_range(const MemoryContent& from, uint64_t offset, uint64_t length);
   // Takes their room from the blocks wholly inside the range that hold nothing but zeros.
   void release_zero_blocks(uint64_t offset, uint64_t length);
 
  private:
-  // Null: reserved, reads as zeros. Shared between copies of the content until one of them writes.
-  std::map<uint64_t, std::shared_ptr<std::string>> blocks_;
-  uint64_t size_ = 0;
-
+  // Written only by the content that `owner` names; another that shares the block makes its own first. So no block is
+  // written while a second content may read it.
+  struct Block {
+    uint64_t owner = 0;
+    std::string bytes;
+  };
   std::string& writable(uint64_t block);
+  static uint64_t new_owner();
+
+  std::map<uint64_t, std::shared_ptr<Block>> blocks_;  // null: reserved, reads as zeros
+  uint64_t size_ = 0;
+  mutable uint64_t owner_ = new_owner();  // changes when blocks get shared
 };
 
 // What programs see (`current`), and what a power cut leaves of it.
 class MemoryFileData {
  public:
   MemoryFileData() = default;
-  explicit MemoryFileData(const MemoryContent& durable) : current_(durable), durable_(durable) {}
+  explicit MemoryFileData(MemoryContent durable) : current_(durable), durable_(std::move(durable)) {}
 
   const MemoryContent& current() const { return current_; }
   void write(uint64_t offset, std::string_view data);
@@ -75,7 +92,6 @@ class MemoryFileData {
     std::string data;
     uint64_t size_after = 0;
   };
-  static void apply(const Change& change, MemoryContent& content);
   // Applies what the change does to one sector.
   static void apply_to_sector(const Change& change, uint64_t sector, MemoryContent& content);
   std::map<uint64_t, std::vector<size_t>> sector_histories() const;
