@@ -47,6 +47,16 @@ Result<NameSpan> ended_span(const StoreView::Entry& entry, std::string& name) {
   return span;
 }
 
+NameSpan live_span(Ino parent, uint64_t slot, const Dirent& entry) {
+  NameSpan span;
+  span.parent = parent;
+  span.slot = slot;
+  span.ino = entry.ino;
+  span.type = entry.type;
+  span.since = entry.since;
+  return span;
+}
+
 Status spans_in(Core::Impl& core, const DirectorySpan& directory, std::string_view name, std::vector<NameSpan>& out) {
   const uint64_t group = core.slot_group(directory.ino, name);
   PAILFS_TRY(scan_range(core.store, bucket_of(directory.ino), keys::ended(directory.ino, group, 0),
@@ -58,14 +68,13 @@ Status spans_in(Core::Impl& core, const DirectorySpan& directory, std::string_vi
                         }));
   PAILFS_ASSIGN(const auto found, core.find(directory.ino, name));
   if (!found) return {};
-  NameSpan span;
-  span.parent = directory.ino;
-  span.slot = found->slot;
-  span.ino = found->entry.ino;
-  span.type = found->entry.type;
-  span.since = found->entry.since;
+  NameSpan span = live_span(directory.ino, found->slot, found->entry);
   if (clip(span, directory)) out.push_back(span);
   return {};
+}
+
+void by_beginning(std::vector<NameSpan>& spans) {
+  std::sort(spans.begin(), spans.end(), [](const NameSpan& a, const NameSpan& b) { return a.since < b.since; });
 }
 
 bool is_digits(std::string_view text) {
@@ -78,7 +87,7 @@ Result<std::vector<NameSpan>> name_spans(Core::Impl& core, const std::vector<Dir
                                          std::string_view name) {
   std::vector<NameSpan> out;
   for (const DirectorySpan& directory : directories) PAILFS_TRY(spans_in(core, directory, name, out));
-  std::sort(out.begin(), out.end(), [](const NameSpan& a, const NameSpan& b) { return a.since < b.since; });
+  by_beginning(out);
   return out;
 }
 
@@ -90,32 +99,85 @@ std::vector<DirectorySpan> directories_of(const std::vector<NameSpan>& spans) {
   return out;
 }
 
-Status each_entry(Core::Impl& core, const DirectorySpan& directory,
-                  const std::function<Status(const std::string& name, const NameSpan& span)>& visit) {
-  const Scope scope = bucket_of(directory.ino);
-  const auto emit = [&](const std::string& name, NameSpan& span) -> Result<bool> {
-    if (name.empty() || !clip(span, directory)) return true;
-    if (Status visited = visit(name, span); !visited) return std::unexpected(std::move(visited).error());
-    return true;
-  };
-  PAILFS_TRY(scan_range(core.store, scope, keys::ended(directory.ino, 0, 0), keys::ended(directory.ino, kSlotEnd, 0),
-                        [&](const StoreView::Entry& entry) -> Result<bool> {
-                          std::string name;
-                          PAILFS_ASSIGN(NameSpan span, ended_span(entry, name));
-                          return emit(name, span);
-                        }));
-  return scan_range(core.store, scope, keys::dirent(directory.ino, 0), keys::dirent(directory.ino, kSlotEnd),
-                    [&](const StoreView::Entry& entry) -> Result<bool> {
-                      PAILFS_ASSIGN(const Dirent dirent, decode_dirent(entry.value));
-                      NameSpan span;
-                      Decoder key(std::string_view(entry.key).substr(1));
-                      span.parent = key.be64();
-                      span.slot = key.be64();
-                      span.ino = dirent.ino;
-                      span.type = dirent.type;
-                      span.since = dirent.since;
-                      return emit(dirent.name, span);
-                    });
+namespace {
+
+// The next entry of one kind in a directory, decoded: ended ones ('h') or live ones ('d').
+class SpanReader {
+ public:
+  SpanReader(Core::Impl& core, Ino directory, bool ended)
+      : directory_(directory),
+        ended_(ended),
+        range_(core.store, bucket_of(directory), ended ? keys::ended(directory, 0, 0) : keys::dirent(directory, 0),
+               ended ? keys::ended(directory, kSlotEnd, 0) : keys::dirent(directory, kSlotEnd)) {}
+
+  Status advance() {
+    PAILFS_ASSIGN(const StoreView::Entry* entry, range_.next());
+    at_end = entry == nullptr;
+    if (at_end) return {};
+    if (ended_) {
+      PAILFS_ASSIGN(span, ended_span(*entry, name));
+      return {};
+    }
+    PAILFS_ASSIGN(Dirent dirent, decode_dirent(entry->value));
+    Decoder key(std::string_view(entry->key).substr(1 + sizeof(Ino)));
+    span = live_span(directory_, key.be64(), dirent);
+    name = std::move(dirent.name);
+    return {};
+  }
+  uint64_t group() const { return at_end ? kSlotEnd : span.slot >> 3; }
+
+  bool at_end = false;
+  std::string name;
+  NameSpan span;
+
+ private:
+  const Ino directory_;
+  const bool ended_;
+  RangeReader range_;
+};
+
+}  // namespace
+
+// Both kinds are ordered by slot, and all spans of a name are in one group of slots: the two are read side by side.
+Status each_name(Core::Impl& core, const DirectorySpan& directory,
+                 const std::function<Status(const std::string& name, const std::vector<NameSpan>& spans)>& visit) {
+  SpanReader ended(core, directory.ino, true);
+  SpanReader live(core, directory.ino, false);
+  PAILFS_TRY(ended.advance());
+  PAILFS_TRY(live.advance());
+  while (!ended.at_end || !live.at_end) {
+    const uint64_t group = std::min(ended.group(), live.group());
+    std::map<std::string, std::vector<NameSpan>> names;
+    for (SpanReader* reader : {&ended, &live}) {
+      while (reader->group() == group) {
+        if (!reader->name.empty() && clip(reader->span, directory)) names[reader->name].push_back(reader->span);
+        PAILFS_TRY(reader->advance());
+      }
+    }
+    for (auto& [name, spans] : names) {
+      by_beginning(spans);
+      PAILFS_TRY(visit(name, spans));
+    }
+  }
+  return {};
+}
+
+Result<std::vector<DirectorySpan>> permitted(Core::Impl& core, const Caller& caller,
+                                             const std::vector<DirectorySpan>& directories, Need need) {
+  std::vector<DirectorySpan> out;
+  for (const DirectorySpan& directory : directories) {
+    Attributes attributes;  // of one whose record is gone: mode 0
+    attributes.mode = S_IFDIR;
+    const Result<InodePtr> inode = core.inodes.get(directory.ino);
+    if (inode) {
+      ReaderLock lock((*inode)->lock);
+      attributes = Core::Impl::attributes(directory.ino, (*inode)->record);
+    } else if (inode.error().code != Code::kNotFound) {
+      return std::unexpected(inode.error());
+    }
+    if (core.gate.check({caller, Action::kListBucketVersions, need, attributes})) out.push_back(directory);
+  }
+  return out;
 }
 
 Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino) {

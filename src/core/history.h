@@ -58,9 +58,13 @@ Result<std::vector<NameSpan>> name_spans(Core::Impl& core, const std::vector<Dir
                                          std::string_view name);
 // Those of them that are directories, as spans to descend into.
 std::vector<DirectorySpan> directories_of(const std::vector<NameSpan>& spans);
-// Calls `visit` for every span of every name in a directory: those that ended first, then the live ones, each by slot.
-Status each_entry(Core::Impl& core, const DirectorySpan& directory,
-                  const std::function<Status(const std::string& name, const NameSpan& span)>& visit);
+// Calls `visit` for every name that is or was in the directory while it bore the path, with the name's spans.
+Status each_name(Core::Impl& core, const DirectorySpan& directory,
+                 const std::function<Status(const std::string& name, const std::vector<NameSpan>& spans)>& visit);
+// The directories that the caller may list (Need::kRead) or look things up in (kSearch). One whose record is gone is
+// for the superuser alone.
+Result<std::vector<DirectorySpan>> permitted(Core::Impl& core, const Caller& caller,
+                                             const std::vector<DirectorySpan>& directories, Need need);
 // The sealed versions of an inode, oldest first; seals what nobody has open for writing first. Takes the inode's lock.
 // Empty for an inode that is gone.
 Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino);

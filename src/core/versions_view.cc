@@ -103,30 +103,11 @@ Result<VersionsView::Resolved> VersionsView::resolve(const Place& place) {
   return out;
 }
 
-Result<std::vector<DirectorySpan>> VersionsView::permitted(const Caller& caller,
-                                                           const std::vector<DirectorySpan>& directories, Need need) {
-  std::vector<DirectorySpan> out;
-  for (const DirectorySpan& directory : directories) {
-    Attributes attributes;  // of one whose record is gone: nobody's, mode 0
-    const Result<InodePtr> inode = core_.inodes.get(directory.ino);
-    if (inode) {
-      ReaderLock lock((*inode)->lock);
-      attributes = Core::Impl::attributes(directory.ino, (*inode)->record);
-    } else if (inode.error().code != Code::kNotFound) {
-      return std::unexpected(inode.error());
-    } else {
-      attributes.mode = S_IFDIR;
-    }
-    if (core_.gate.check({caller, Action::kListBucketVersions, need, attributes})) out.push_back(directory);
-  }
-  return out;
-}
-
 Result<VersionsView::Resolved> VersionsView::resolve_for(const Caller& caller, const Place& place, Need need) {
   if (place.is_file()) return fail(Code::kNotDirectory, "a version is not a directory");
   PAILFS_ASSIGN(Resolved resolved, resolve(place));
-  PAILFS_ASSIGN(resolved.parents, permitted(caller, resolved.parents, need));
-  PAILFS_ASSIGN(resolved.directories, permitted(caller, resolved.directories, need));
+  PAILFS_ASSIGN(resolved.parents, permitted(core_, caller, resolved.parents, need));
+  PAILFS_ASSIGN(resolved.directories, permitted(core_, caller, resolved.directories, need));
   std::erase_if(resolved.spans, [&](const NameSpan& span) {
     return std::none_of(resolved.parents.begin(), resolved.parents.end(),
                         [&](const DirectorySpan& parent) { return parent.ino == span.parent; });
@@ -302,7 +283,7 @@ Result<VersionsView::Listing> VersionsView::list(const Caller& caller, const Pla
   }
   std::set<std::string> names;
   for (const DirectorySpan& directory : resolved.directories) {
-    PAILFS_TRY(each_entry(core_, directory, [&](const std::string& name, const NameSpan&) -> Status {
+    PAILFS_TRY(each_name(core_, directory, [&](const std::string& name, const std::vector<NameSpan>&) -> Status {
       if (names.insert(name).second) add(escaped(name), S_IFDIR).place.names.push_back(name);
       return {};
     }));

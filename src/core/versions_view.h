@@ -103,9 +103,6 @@ class VersionsView {
   Ino number(const Place& place) const REQUIRES(mutex_);
   Ino remember(const Place& place);  // counts one reference
   Result<Resolved> resolve(const Place& place);
-  // The directories that the caller may list, or look things up in.
-  Result<std::vector<DirectorySpan>> permitted(const Caller& caller, const std::vector<DirectorySpan>& directories,
-                                               Need need);
   // What of the place the caller may list or search; kAccessDenied when that is nothing.
   Result<Resolved> resolve_for(const Caller& caller, const Place& place, Need need);
   Result<std::optional<Attributes>> directory_attributes(const std::vector<DirectorySpan>& directories);

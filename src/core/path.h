@@ -1,0 +1,22 @@
+// Paths inside a bucket, as tools give them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pailfs {
+
+// The names of a path; slashes at either end and doubled ones mean nothing.
+inline std::vector<std::string> split_path(std::string_view path) {
+  std::vector<std::string> names;
+  while (!path.empty()) {
+    const size_t slash = path.find('/');
+    if (slash != 0) names.emplace_back(path.substr(0, slash));
+    if (slash == std::string_view::npos) break;
+    path.remove_prefix(slash + 1);
+  }
+  return names;
+}
+
+}  // namespace pailfs

@@ -1,0 +1,246 @@
+// Pruning: removing noncurrent versions for good, by age and number.
+//
+// An object is a name in a directory. To it belong the versions of the inode that has the name, and of every inode that
+// had it when its last name was taken (NameSpan::owns); an inode that was renamed away belongs to its new name, all its
+// versions with it. So no two objects decide over the same version, hard links apart.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/history.h"
+#include "core/path.h"
+#include "core/scan.h"
+
+namespace pailfs {
+
+namespace {
+
+class Pruning {
+ public:
+  Pruning(Core::Impl& core, const Caller& caller, const PruneOptions& options, const Progress& progress)
+      : core_(core), caller_(caller), options_(options), progress_(progress) {}
+
+  // Everything below a directory.
+  Status tree(const DirectorySpan& top);
+  // One name: what it stands for that is no directory; directories among it are added to `below`.
+  Status object(const std::vector<NameSpan>& spans, std::vector<NameSpan>& below);
+  // A directory that was removed: once nothing is below it, it goes.
+  Status removed_directory(const NameSpan& span);
+  // Renamed entries whose inode has gone in the meantime.
+  Status finish();
+  PruneResult result;
+
+ private:
+  struct Candidate {
+    NameSpan span;
+    ObjectVersion version;
+    Stamp ceased;
+  };
+  bool old_enough(Stamp ceased) const { return !options_.older_than || ceased < *options_.older_than; }
+  Result<std::optional<InodeRecord>> record(Ino ino);
+  Status versions(const std::vector<NameSpan>& spans);
+  Status remove(const Candidate& candidate);
+  Status ended(const NameSpan& span);
+  Status drop_span(const NameSpan& span);
+  Result<bool> shows_nothing(const NameSpan& span);
+
+  Core::Impl& core_;
+  const Caller& caller_;
+  const PruneOptions& options_;
+  const Progress& progress_;
+  uint64_t names_ = 0;
+  std::vector<NameSpan> renamed_;       // ended entries of inodes that have (or had) other names
+  std::map<Ino, size_t> would_remove_;  // a dry run: how many versions of an inode of this object
+};
+
+Result<std::optional<InodeRecord>> Pruning::record(Ino ino) {
+  PAILFS_ASSIGN(const auto value, core_.store.get(bucket_of(ino), keys::inode(ino)));
+  if (!value) return std::nullopt;
+  PAILFS_ASSIGN(InodeRecord record, decode_inode(*value));
+  return std::optional(std::move(record));
+}
+
+Status Pruning::remove(const Candidate& candidate) {
+  if (!options_.dry_run) {
+    const Status removed = remove_object_version(core_, caller_, candidate.span, candidate.version);
+    // Somebody else removed it, or gave the file a name again: it is as it should be.
+    if (!removed && (removed.error().code == Code::kNotFound || removed.error().code == Code::kNotPermitted)) return {};
+    if (!removed) return removed;
+  }
+  if (options_.dry_run) ++would_remove_[candidate.span.ino];
+  ++result.versions;
+  result.bytes += candidate.version.record.size;
+  return {};
+}
+
+Status Pruning::versions(const std::vector<NameSpan>& spans) {
+  std::vector<Candidate> noncurrent;
+  std::set<Ino> seen;
+  for (auto span = spans.rbegin(); span != spans.rend(); ++span) {  // the last span of an inode says when it ended
+    if (S_ISDIR(span->type) || seen.contains(span->ino)) continue;
+    PAILFS_ASSIGN(const auto inode, record(span->ino));
+    if (!inode || !span->owns(*inode)) continue;
+    seen.insert(span->ino);
+    PAILFS_ASSIGN(auto versions, object_versions(core_, span->ino));
+    for (ObjectVersion& version : versions) {
+      if (version.current) continue;
+      const Stamp ceased = std::min(version.ceased, span->end);
+      noncurrent.push_back({*span, std::move(version), ceased});
+    }
+  }
+  std::sort(noncurrent.begin(), noncurrent.end(), [](const Candidate& a, const Candidate& b) {
+    return a.version.record.version.sealed > b.version.record.version.sealed;
+  });
+  // Oldest first, so that what is left after an interruption is what any rule would keep longest.
+  for (size_t i = noncurrent.size(); i-- > options_.keep.value_or(0);) {
+    if (old_enough(noncurrent[i].ceased)) PAILFS_TRY(remove(noncurrent[i]));
+  }
+  return {};
+}
+
+Status Pruning::drop_span(const NameSpan& span) {
+  if (span.has_marker()) ++result.markers;
+  if (options_.dry_run) return {};
+  Transaction tx;
+  tx.erase(keys::ended(span.parent, span.slot, span.end));
+  ChangeRecord change{Action::kDeleteObjectVersion, caller_, span.parent, {}, span.ino};
+  change.before = span.marker;
+  tx.record(encode_change(change, core_.now()));
+  return core_.commit(std::move(tx));
+}
+
+Result<bool> Pruning::shows_nothing(const NameSpan& span) {
+  PAILFS_ASSIGN(const auto inode, record(span.ino));
+  if (!inode) return true;
+  if (S_ISDIR(span.type) || (span.owns(*inode) && !would_remove_.contains(span.ino))) return false;
+  PAILFS_ASSIGN(const auto versions, object_versions(core_, span.ino));
+  if (span.owns(*inode)) return versions.size() == would_remove_[span.ino];
+  return versions_within(versions, span).empty();
+}
+
+Status Pruning::ended(const NameSpan& span) {
+  if (span.live() || span.derived || !old_enough(span.end)) return {};
+  PAILFS_ASSIGN(const bool nothing, shows_nothing(span));
+  if (nothing) return drop_span(span);
+  if (span.kind == EndKind::kRenamed) renamed_.push_back(span);
+  return {};
+}
+
+Status Pruning::object(const std::vector<NameSpan>& spans, std::vector<NameSpan>& below) {
+  would_remove_.clear();
+  PAILFS_TRY(versions(spans));
+  for (const NameSpan& span : spans) {
+    PAILFS_TRY(ended(span));
+    if (S_ISDIR(span.type) && (span.live() || (!span.derived && span.kind != EndKind::kRenamed))) below.push_back(span);
+  }
+  if (progress_) progress_(++names_, 0);
+  return {};
+}
+
+Status Pruning::removed_directory(const NameSpan& span) {
+  if (span.live() || options_.dry_run || !old_enough(span.end)) return {};
+  bool any = false;
+  for (const std::string& prefix : {keys::ended(span.ino, 0, 0), keys::dirent(span.ino, 0)}) {
+    const std::string of_directory = prefix.substr(0, 1 + sizeof(Ino));
+    PAILFS_TRY(scan_prefix(core_.store, bucket_of(span.ino), of_directory, [&](const auto&) -> Result<bool> {
+      any = true;
+      return false;
+    }));
+  }
+  if (any) return {};
+  Result<InodePtr> found = core_.inodes.get(span.ino);
+  if (found) {
+    Inode& directory = **found;
+    WriterLock lock(directory.lock);
+    if (directory.record.nlink != 0) return {};
+    Transaction tx;
+    Status done = core_.remove_inode(directory, tx);
+    if (done) done = core_.commit(std::move(tx));
+    if (!done) {
+      core_.reload(directory);
+      return done;
+    }
+  } else if (found.error().code != Code::kNotFound) {
+    return std::unexpected(std::move(found).error());
+  }
+  core_.inodes.remove(span.ino);
+  return drop_span(span);
+}
+
+Status Pruning::tree(const DirectorySpan& top) {
+  struct Level {
+    std::optional<NameSpan> came_by;
+    std::vector<NameSpan> below;
+  };
+  std::vector<Level> levels;
+  const auto enter = [&](const DirectorySpan& directory, std::optional<NameSpan> came_by) -> Status {
+    Level level{came_by, {}};
+    PAILFS_TRY(each_name(core_, directory, [&](const std::string&, const std::vector<NameSpan>& spans) {
+      return object(spans, level.below);
+    }));
+    levels.push_back(std::move(level));
+    return {};
+  };
+  PAILFS_TRY(enter(top, std::nullopt));
+  while (!levels.empty()) {
+    if (levels.back().below.empty()) {
+      if (levels.back().came_by) PAILFS_TRY(removed_directory(*levels.back().came_by));
+      levels.pop_back();
+      continue;
+    }
+    const NameSpan next = levels.back().below.back();
+    levels.back().below.pop_back();
+    DirectorySpan whole;  // the directory's own history, whatever it was called
+    whole.ino = next.ino;
+    PAILFS_TRY(enter(whole, next));
+  }
+  return {};
+}
+
+Status Pruning::finish() {
+  for (const NameSpan& span : renamed_) {
+    PAILFS_ASSIGN(const bool nothing, shows_nothing(span));
+    if (nothing) PAILFS_TRY(drop_span(span));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, std::string_view path,
+                                const PruneOptions& options, const Progress& progress) {
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
+  PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
+  PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
+  Pruning pruning(impl, caller, options, progress);
+  DirectorySpan top;
+  top.ino = root;
+  const std::vector<std::string> names = split_path(path);
+  if (names.empty()) {
+    PAILFS_TRY(pruning.tree(top));
+  } else {
+    std::vector<DirectorySpan> directories{top};
+    std::vector<NameSpan> spans;
+    for (const std::string& name : names) {
+      PAILFS_ASSIGN(spans, name_spans(impl, directories, name));
+      directories = directories_of(spans);
+    }
+    if (spans.empty()) return fail(Code::kNotFound, fmt::format("nothing in the bucket is or was called {}", path));
+    std::vector<NameSpan> below;
+    PAILFS_TRY(pruning.object(spans, below));
+    for (const NameSpan& span : below) {
+      DirectorySpan whole;
+      whole.ino = span.ino;
+      PAILFS_TRY(pruning.tree(whole));
+      PAILFS_TRY(pruning.removed_directory(span));
+    }
+  }
+  PAILFS_TRY(pruning.finish());
+  return pruning.result;
+}
+
+}  // namespace pailfs
