@@ -1,0 +1,57 @@
+// pailfs STORE MOUNTPOINT [-o OPTIONS]: mounts a store and serves it. See pailfs(8).
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/daemon.h"
+
+namespace {
+
+using namespace pailfs;
+
+int complain(const Error& error) {
+  std::fprintf(stderr, "pailfs: %s\n", error.message.c_str());
+  return exit_status_of(error.code);
+}
+
+// In the process that becomes the daemon.
+int serve(const DaemonOptions& options, const Paths& paths, Starter& starter) {
+  harden_process();
+  if (const Status log = open_log(options.log, options.log_level, options.foreground); !log) {
+    starter.failed(kBadUsage, log.error().message);
+    return kBadUsage;
+  }
+  Daemon daemon(options, paths);
+  const int status = daemon.run(starter);
+  if (daemon.threads_left()) std::_Exit(status);
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  open_standard_descriptors();
+  auto parsed = parse_arguments(std::vector<std::string>(argv, argv + argc));
+  if (!parsed) return complain(parsed.error());
+  if (const auto* answer = std::get_if<Answer>(&*parsed)) {
+    std::fputs(answer->text.c_str(), stdout);
+    return answer->status;
+  }
+  DaemonOptions options = std::move(std::get<DaemonOptions>(*parsed));
+  if (const Status absolute = make_absolute(options); !absolute) return complain(absolute.error());
+  const auto paths = check_paths(options);
+  if (!paths) return complain(paths.error());
+
+  Starter starter;
+  if (!options.foreground) {
+    const auto forked = fork_daemon(paths->mountpoint, starter);
+    if (!forked) {
+      complain(forked.error());
+      return kSystemError;
+    }
+    if (!forked->child) return forked->parent_status;
+  }
+  return serve(options, *paths, starter);
+}
