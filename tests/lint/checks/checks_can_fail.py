@@ -4,6 +4,7 @@
 import contextlib
 import io
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -138,7 +139,7 @@ class SourceRulesTest(TreeTest):
         self.assertEqual(self.rules(), [])
 
 
-class FormatTest(TreeTest):
+class ToolsTest(TreeTest):
     def test_fails_on_a_file_that_is_not_formatted(self):
         self.write(".clang-format", "BasedOnStyle: Google\n")
         self.write("src/io/a.cc", "int  f( ){return 1;}\n")
@@ -149,12 +150,20 @@ class FormatTest(TreeTest):
             self.skipTest("%s is not installed" % program)
         self.assertNotEqual(result.returncode, 0)
 
+    def test_fails_on_a_page_that_man_warns_of(self):
+        if shutil.which("man") is None:
+            self.skipTest("man is not installed")
+        self.write("man/x.1", ".TH X 1\n.SH NAME\nx \\- y\n")
+        self.assertEqual(run_tool.page_warnings(self.root), [])
+        self.write("man/x.1", ".TH X 1\n.SH NAME\n.NOSUCHMACRO\n")
+        self.assertNotEqual(run_tool.page_warnings(self.root), [])
+
     def test_finds_every_shell_script(self):
         self.write("packaging/run", "#!/bin/bash\n")
-        self.write("packaging/helper.in", "#!/bin/sh\n")
+        self.write("packaging/mount.x", "#!/bin/sh\n")
         self.write("packaging/page", "text\n")
         found = [path.name for path in run_tool.shell_scripts(self.root)]
-        self.assertEqual(found, ["helper.in", "run"])
+        self.assertEqual(found, ["mount.x", "run"])
 
 
 class TestListTest(TreeTest):

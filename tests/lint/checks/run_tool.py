@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs one of the programs that check sources over the tree: clang-format, clang-tidy, shellcheck.
+"""Runs one of the programs that check sources over the tree: clang-format, clang-tidy, shellcheck, man.
 
 Exit status 77 (ctest: skipped) where the program is not installed; packaging/setup --tests installs all of them.
 """
@@ -18,11 +18,10 @@ SKIPPED = 77
 
 def shell_scripts(root: pathlib.Path):
     for path in project_files(root):
-        if path.suffix in ("", ".sh", ".in"):
-            with path.open("rb") as file:
-                first = file.readline(64)
-            if first.startswith(b"#!") and first.split()[0].endswith((b"/bash", b"/sh")):
-                yield path
+        with path.open("rb") as file:
+            first = file.readline(64)
+        if first.startswith((b"#!/bin/bash", b"#!/bin/sh")):
+            yield path
 
 
 def commands(tool: str, root: pathlib.Path, build: pathlib.Path):
@@ -36,12 +35,38 @@ def commands(tool: str, root: pathlib.Path, build: pathlib.Path):
     return "run-clang-tidy-19", ["-p", str(build), "-quiet", "-j", jobs, "^%s/(src|tests)/" % root.resolve()]
 
 
+def page_warnings(root: pathlib.Path):
+    """What man says of the pages. It exits with 0 whatever it warns of."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}
+    found = []
+    for page in sorted((root / "man").glob("*.[1-8]")):
+        result = subprocess.run(
+            ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(page)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        found.extend(result.stderr.splitlines())
+        if result.returncode != 0:
+            found.append("%s: man exits with %d" % (page, result.returncode))
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tool", choices=["clang-format", "clang-tidy", "shellcheck"])
+    parser.add_argument("tool", choices=["clang-format", "clang-tidy", "shellcheck", "man"])
     parser.add_argument("--root", type=pathlib.Path, required=True)
     parser.add_argument("--build", type=pathlib.Path, help="where compile_commands.json is, for clang-tidy")
     arguments = parser.parse_args()
+    if arguments.tool == "man":
+        if shutil.which("man") is None:
+            print("man is not installed: nothing was checked")
+            return SKIPPED
+        found = page_warnings(arguments.root)
+        print("\n".join(found) if found else "man warns of nothing")
+        return 1 if found else 0
     program, rest = commands(arguments.tool, arguments.root, arguments.build)
     if shutil.which(program) is None:
         print("%s is not installed: nothing was checked" % program)
