@@ -35,6 +35,9 @@ Result<Json> make_store(Invocation& invocation, const InitOptions& options, cons
   if (read_superblock(env, directory)) {
     return fail(Code::kExists, fmt::format("there is a store in {} already; it was left as it is", directory));
   }
+  if (options.label.size() > 255 || !is_utf8(options.label)) {
+    return fail(Code::kInvalid, "a label is UTF-8 of at most 255 bytes");
+  }
   NewSecretOptions wanted;
   wanted.key_file = invocation.common.key_file;
   wanted.passphrase_file = invocation.common.passphrase_file;

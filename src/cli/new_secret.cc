@@ -22,6 +22,7 @@ Result<NewSecret> from_key_file(Invocation& invocation, const std::string& path)
   }
   PAILFS_ASSIGN(out.secret, read_key_file(env, path));
   out.label = std::filesystem::path(path).filename().string();
+  if (!is_utf8(out.label)) out.label.clear();  // the keyring is JSON
   return out;
 }
 

@@ -27,8 +27,8 @@ Result<UnlockSecret> new_secret(const Json& args) {
 
 Result<std::string> label_argument(const Json& args, std::string fallback) {
   PAILFS_ASSIGN(std::string label, string_argument(args, "label", std::move(fallback)));
-  if (label.size() > kMaxLabel) {
-    return fail(Code::kInvalid, fmt::format("a label has at most {} bytes", kMaxLabel));
+  if (label.size() > kMaxLabel || !is_utf8(label)) {
+    return fail(Code::kInvalid, fmt::format("a label is UTF-8 of at most {} bytes", kMaxLabel));
   }
   return label;
 }

@@ -6,10 +6,17 @@
 namespace pailfs::commands {
 namespace {
 
-Json store_status(const Store& store) {
+// Why a store is read-only that this process opened so itself, to look at it: no news to anybody.
+bool asked_for(const CommandContext& context, const StoreStatus& status) {
+  return context.daemon == nullptr && status.read_only_reason == "it was opened read-only";
+}
+
+Json store_status(const CommandContext& context) {
+  const Store& store = context.core.store();
   const StoreStatus status = store.status();
+  const bool read_only = status.read_only && !asked_for(context, status);
   Json out = {{"uuid", status.uuid},
-              {"read_only", status.read_only},
+              {"read_only", read_only},
               {"sequence", status.sequence},
               {"durable_sequence", status.durable_sequence},
               {"segments", status.segments},
@@ -18,7 +25,7 @@ Json store_status(const Store& store) {
               {"index_bytes", status.index_bytes},
               {"memtable_bytes", status.memtable_bytes},
               {"checkpoints", status.checkpoints}};
-  if (status.read_only) out["read_only_reason"] = status.read_only_reason;
+  if (read_only) out["read_only_reason"] = status.read_only_reason;
   out["recovery"] = {{"frames", status.recovery.frames},
                      {"bytes", status.recovery.bytes},
                      {"torn", status.recovery.torn},
@@ -49,10 +56,9 @@ Json daemon_status(const DaemonStatus& status, Time now) {
 }  // namespace
 
 Result<Json> status(const CommandContext& context, const Json& /*args*/) {
-  Store& store = context.core.store();
-  Json out = {{"protocol", kControlProtocol}, {"store", store_status(store)}, {"daemon", nullptr}};
+  Json out = {{"protocol", kControlProtocol}, {"store", store_status(context)}, {"daemon", nullptr}};
   if (context.daemon != nullptr) {
-    out["daemon"] = daemon_status(context.daemon->daemon_status(), store.env().now());
+    out["daemon"] = daemon_status(context.daemon->daemon_status(), context.core.store().env().now());
   }
   return out;
 }
@@ -62,6 +68,12 @@ Result<Json> check(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const bool deep, bool_argument(args, "deep", false));
   PAILFS_ASSIGN(const CheckResult result, context.core.check(deep, context.progress));
   Json problems = Json::array();
+  uint64_t count = result.problem_count;
+  // Damage in the log, or a medium that failed: what lies behind it could not be looked at.
+  if (const StoreStatus store = context.core.store().status(); store.read_only && !asked_for(context, store)) {
+    problems.push_back({{"what", "the store is read-only: " + store.read_only_reason}});
+    ++count;
+  }
   for (const CheckProblem& problem : result.problems) {
     Json entry = {{"what", problem.what}};
     if (!problem.path.empty()) entry["path"] = bytes_to_json(problem.path);
@@ -72,7 +84,7 @@ Result<Json> check(const CommandContext& context, const Json& args) {
               {"directories", result.directories},
               {"versions", result.versions},
               {"bytes", result.bytes},
-              {"problem_count", result.problem_count},
+              {"problem_count", count},
               {"problems", std::move(problems)}};
 }
 

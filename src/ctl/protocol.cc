@@ -16,8 +16,9 @@ std::unexpected<Error> wrong_type(const char* name, const char* wanted) {
   return fail(Code::kInvalid, fmt::format("the argument '{}' must be {}", name, wanted));
 }
 
+}  // namespace
+
 bool is_utf8(std::string_view bytes) {
-  // The serializer is the judge: what it would refuse must not reach it.
   size_t i = 0;
   const auto byte = [&](size_t k) { return static_cast<unsigned char>(bytes[k]); };
   while (i < bytes.size()) {
@@ -37,8 +38,6 @@ bool is_utf8(std::string_view bytes) {
   }
   return true;
 }
-
-}  // namespace
 
 std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
 

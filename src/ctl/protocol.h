@@ -39,6 +39,7 @@ std::string dump(const Json& json, int indent = -1);
 // The Code that code_name() gives this name; kIo for one that this build does not know.
 Code code_by_name(std::string_view name);
 
+bool is_utf8(std::string_view bytes);
 Json bytes_to_json(std::string_view bytes);
 Result<std::string> json_to_bytes(const Json& json);
 
