@@ -12,12 +12,12 @@ message(STATUS "libfuse ${FUSE3_VERSION} in ${FUSE3_LIBDIR}, installed along: ${
 
 foreach(program pailfs pail)
   if(TARGET ${program})
-    if(private_fuse)
-      set_target_properties(${program} PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/pailfs")
-    endif()
     install(TARGETS ${program} RUNTIME DESTINATION bin)
   endif()
 endforeach()
+if(private_fuse AND TARGET pailfs)
+  set_target_properties(pailfs PROPERTIES INSTALL_RPATH "$ORIGIN/../lib/pailfs")
+endif()
 
 # mount(8) looks for helpers in /sbin only: packaging/run puts a link there.
 install(PROGRAMS ${CMAKE_SOURCE_DIR}/packaging/mount.fuse.pailfs DESTINATION sbin)
