@@ -185,6 +185,8 @@ Status Core::fsync(Ino /*ino*/) {
   return impl_->store.sync();
 }
 
+Status Core::sync() { return impl_->store.sync(); }
+
 std::vector<Ino> Core::writable_inodes() const {
   std::vector<Ino> out;
   for (const HandlePtr& handle : impl_->handles.all()) {

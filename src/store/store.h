@@ -85,6 +85,8 @@ class StoreView {
   // The first entry with from <= key < end; then the ones after it. Empty `end`: no bound.
   Result<std::optional<Entry>> seek(Scope scope, std::string_view from, std::string_view end);
   Result<std::optional<Entry>> next(Scope scope, std::string_view end);
+  // The key alone of the first entry with from <= key < end: for a check, to step over a value that does not verify.
+  Result<std::optional<std::string>> seek_key(std::string_view from, std::string_view end);
   // The last entry with floor <= key < before.
   Result<std::optional<Entry>> last_before(Scope scope, std::string_view before, std::string_view floor);
 

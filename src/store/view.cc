@@ -53,6 +53,13 @@ Result<std::optional<StoreView::Entry>> StoreView::next(Scope scope, std::string
   return open_entry(impl_->store, scope, impl_->overlay->next(end));
 }
 
+Result<std::optional<std::string>> StoreView::seek_key(std::string_view from, std::string_view end) {
+  PAILFS_TRY(impl_->status());
+  PAILFS_ASSIGN(auto entry, impl_->overlay->seek(from, end));
+  if (!entry) return std::nullopt;
+  return std::move(entry->key);
+}
+
 Result<std::optional<StoreView::Entry>> StoreView::last_before(Scope scope, std::string_view before,
                                                                std::string_view floor) {
   PAILFS_TRY(impl_->status());

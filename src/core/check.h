@@ -1,0 +1,102 @@
+// Inside the check: what its parts share. See Core::check().
+//
+// The check runs beside everything else. It reads without locks first; what looks wrong is looked at again, under the
+// inode's lock or by a second count, before it is a problem.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/impl.h"
+
+namespace pailfs {
+
+// Keeps what was found, and finds out the path of each problem at the end.
+class CheckReport {
+ public:
+  static constexpr size_t kKept = 1000;
+
+  CheckReport(Core::Impl& core, const Progress& progress) : core_(core), progress_(progress) {}
+  // `ino` 0: nothing in particular. The path is looked for when the check ends.
+  void problem(Ino ino, std::string what);
+  void problem_at(Ino parent, const std::string& name, std::string what);
+  // Counts one record.
+  void step();
+  // Resolves paths; then `result` is complete.
+  void finish();
+  CheckResult result;
+
+ private:
+  bool keep(std::string what, Ino ino, Ino parent, const std::string& name);
+  void find_names(Scope bucket, std::map<Ino, std::pair<Ino, std::string>>& wanted);
+  std::string directory_path(Ino ino);
+
+  struct Place {
+    Ino ino = 0;
+    Ino parent = 0;
+    std::string name;
+  };
+  Core::Impl& core_;
+  const Progress& progress_;
+  uint64_t steps_ = 0;
+  std::vector<Place> places_;  // of result.problems
+  std::map<Ino, std::string> directories_;
+};
+
+// Visits from <= key < end as scan_range() does, but reports a value that does not verify, under the inode that its key
+// names, and goes on behind it.
+Status scan_for_check(CheckReport& report, const Store& store, Scope scope, std::string from, const std::string& end,
+                      const std::function<Status(const StoreView::Entry&)>& visit);
+
+// The inode number that a key (of any kind but 'b' and 'n') begins with.
+Ino ino_of_key(std::string_view key);
+// The range of all keys of one kind in a bucket.
+std::string kind_begin(char kind, Scope bucket);
+std::string kind_end(char kind, Scope bucket);
+
+// Contents: versions, chunk records, units.
+class ContentCheck {
+ public:
+  ContentCheck(Core::Impl& core, bool deep, CheckReport& report) : core_(core), deep_(deep), report_(report) {}
+  // Before the inodes of a bucket: which contents have records.
+  Status begin(Scope bucket);
+  // One inode, by its record as it was read.
+  Status object(Ino ino, const InodeRecord& record);
+  // After them: records that belong to nothing.
+  Status end(Scope bucket);
+  // After all buckets: units that two contents refer to.
+  void shared_units();
+
+ private:
+  struct Stretch {
+    uint64_t segment = 0;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    Ino ino = 0;
+  };
+  // What one look at an object found.
+  struct Findings {
+    std::vector<std::string> faults;
+    std::vector<Stretch> stretches;
+    std::vector<Ino> chunked;  // contents
+    uint64_t versions = 0;
+    uint64_t bytes = 0;
+  };
+  class Look;
+  Core::Impl& core_;
+  const bool deep_;
+  CheckReport& report_;
+  std::vector<Ino> with_records_;  // cids of the bucket that have 'c' records, ascending
+  std::vector<Ino> chunked_;       // cids that some version shows
+  std::vector<Stretch> stretches_;
+  bool too_many_ = false;
+};
+
+// Names: entries, link counts, orphans, extended attributes. Calls `object` for every inode record of the bucket.
+Status check_names(Core::Impl& core, CheckReport& report, Scope bucket,
+                   const std::function<Status(Ino ino, const InodeRecord& record)>& object);
+
+}  // namespace pailfs

@@ -1,0 +1,280 @@
+// Checking contents: the chain of versions of each inode, their extents, the room these refer to and, where the check
+// is deep, every unit.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/content.h"
+#include "core/scan.h"
+
+namespace pailfs {
+
+namespace {
+
+constexpr size_t kMaxStretches = size_t{2} << 20;  // 64 MiB; in larger stores units are not compared across files
+constexpr size_t kMaxFaults = 8;                   // of one file
+constexpr uint64_t kChunkEnd = kMaxFileSize / kChunkSize + 1;
+
+}  // namespace
+
+// One look at all versions of an inode.
+class ContentCheck::Look {
+ public:
+  Look(const Store& store, bool deep, Ino ino) : store_(store), deep_(deep), ino_(ino) {}
+  Status run(const InodeRecord& record);
+  Findings found;
+
+ private:
+  struct Content {
+    InodeRecord record;
+    bool current = false;
+    uint64_t stored = 0;  // counted
+  };
+  void fault(std::string what) {
+    if (found.faults.size() < kMaxFaults) found.faults.push_back(std::move(what));
+  }
+  Status load(const InodeRecord& record);
+  void chain();
+  // All versions of one cid: chain_[first, last).
+  Status contents(size_t first, size_t last);
+  Status chunked(size_t first, size_t last, ExtentList inline_extents);
+  void chunk(size_t first, size_t last, uint64_t chunk, const std::vector<std::pair<uint32_t, ExtentList>>& records);
+  void list(const ExtentList& extents, const Content& content, uint64_t chunk);
+  Status units(const ExtentList& extents, Scope scope);
+
+  const Store& store_;
+  const bool deep_;
+  const Ino ino_;
+  std::vector<Content> chain_;
+};
+
+Status ContentCheck::Look::load(const InodeRecord& record) {
+  if (record.vseq > 1) {
+    PAILFS_TRY(scan_range(store_, bucket_of(ino_), keys::version(ino_, 0), keys::version(ino_, ~0u),
+                          [&](const StoreView::Entry& entry) -> Result<bool> {
+                            PAILFS_ASSIGN(InodeRecord version, decode_inode(entry.value));
+                            if (keys::version(ino_, version.vseq) != entry.key) fault("a version is another one's");
+                            chain_.push_back({std::move(version), false, 0});
+                            return true;
+                          }));
+  }
+  chain_.push_back({record, true, 0});
+  return {};
+}
+
+void ContentCheck::Look::chain() {
+  for (size_t i = 0; i < chain_.size(); ++i) {
+    const InodeRecord& record = chain_[i].record;
+    if (!chain_[i].current && (!record.sealed || record.dirty)) fault("a version has no name");
+    if (record.sealed && !record.dirty) ++found.versions;
+    if (record.cid == 0 && (record.chunked || !record.extents.empty())) fault("content without a number");
+    if (record.chunked && !record.extents.empty()) fault("content in two forms");
+    const InodeRecord* older = i > 0 ? &chain_[i - 1].record : nullptr;
+    if (older != nullptr && older->vseq >= record.vseq) fault("versions are out of order");
+    const bool shares = older != nullptr && older->cid == record.cid && record.cid != 0;
+    if (record.prev != (shares ? older->vseq : 0)) {
+      fault(fmt::format("version {} says that version {} is before it", record.vseq, record.prev));
+    }
+    if (shares && older->chunked && !record.chunked) fault("content went back to the inline form");
+  }
+}
+
+void ContentCheck::Look::list(const ExtentList& extents, const Content& content, uint64_t chunk) {
+  const std::string wrong = extents_fault(extents, kChunkSize);
+  if (!wrong.empty()) return fault(fmt::format("chunk {}: {}", chunk, wrong));
+  if (extents.empty()) return;
+  const Extent& last = extents.back();
+  if (chunk * kChunkSize + last.offset + last.length > content.record.size) {
+    fault(fmt::format("chunk {}: content behind the end of the file", chunk));
+  }
+}
+
+// `extents` may show units more than once: each is looked at once.
+Status ContentCheck::Look::units(const ExtentList& extents, Scope scope) {
+  std::string bytes;
+  for (const Run& run : released(extents, {})) {
+    found.stretches.push_back({run.segment, run.offset, run.offset + run.stored_length(), ino_});
+    found.bytes += run.length;
+    PAILFS_ASSIGN(const bool live, store_.run_is_live(run));
+    if (!live) {
+      fault(fmt::format("content refers to room in segment {:016x} that was given back", run.segment));
+      continue;
+    }
+    for (Run rest = run; deep_;) {
+      const Run part = rest.units() > kMaxRun / kUnitSize ? rest.keep_front(kMaxRun / kUnitSize) : rest;
+      bytes.resize(part.length);
+      if (const Status read = store_.read(scope, part, 0, bytes); !read) fault(read.error().message);
+      if (part.units() == rest.units()) break;
+      rest = rest.drop_front(part.units());
+    }
+  }
+  return {};
+}
+
+void ContentCheck::Look::chunk(size_t first, size_t last, uint64_t chunk,
+                               const std::vector<std::pair<uint32_t, ExtentList>>& records) {
+  size_t claimed = 0;
+  for (size_t i = first; i < last; ++i) {
+    Content& content = chain_[i];
+    if (!content.record.chunked) continue;
+    const std::pair<uint32_t, ExtentList>* shown = nullptr;
+    for (const auto& record : records) {
+      if (record.first > content.record.vseq) break;
+      shown = &record;
+      if (record.first > content.record.prev) ++claimed;
+    }
+    if (shown == nullptr) continue;
+    content.stored += covered(shown->second);
+    list(shown->second, content, chunk);
+  }
+  if (claimed != records.size()) fault(fmt::format("chunk {}: a record that no version shows", chunk));
+}
+
+Status ContentCheck::Look::chunked(size_t first, size_t last, ExtentList inline_extents) {
+  const Ino cid = chain_[first].record.cid;
+  const Scope scope = bucket_of(cid);
+  found.chunked.push_back(cid);
+  uint64_t at = 0;
+  std::vector<std::pair<uint32_t, ExtentList>> records;
+  const auto finish = [&]() -> Status {
+    chunk(first, last, at, records);
+    ExtentList all = at == 0 ? inline_extents : ExtentList{};
+    for (const auto& [vseq, extents] : records) all.insert(all.end(), extents.begin(), extents.end());
+    records.clear();
+    return units(all, scope);
+  };
+  PAILFS_TRY(scan_range(store_, scope, keys::chunk(cid, 0, 0), keys::chunk(cid, kChunkEnd, 0),
+                        [&](const StoreView::Entry& entry) -> Result<bool> {
+                          const ChunkKey key = parse_chunk_key(entry.key);
+                          if (key.chunk != at) {
+                            if (Status done = finish(); !done) return std::unexpected(std::move(done).error());
+                            at = key.chunk;
+                          }
+                          PAILFS_ASSIGN(ExtentList extents, decode_extents(entry.value));
+                          records.emplace_back(key.vseq, std::move(extents));
+                          return true;
+                        }));
+  return finish();
+}
+
+Status ContentCheck::Look::contents(size_t first, size_t last) {
+  ExtentList inline_extents;
+  bool any_chunked = false;
+  for (size_t i = first; i < last; ++i) {
+    Content& content = chain_[i];
+    any_chunked = any_chunked || content.record.chunked;
+    if (content.record.chunked) continue;
+    list(content.record.extents, content, 0);
+    content.stored += covered(content.record.extents);
+    inline_extents.insert(inline_extents.end(), content.record.extents.begin(), content.record.extents.end());
+  }
+  if (any_chunked) {
+    PAILFS_TRY(chunked(first, last, std::move(inline_extents)));
+  } else {
+    PAILFS_TRY(units(inline_extents, bucket_of(ino_)));
+  }
+  for (size_t i = first; i < last; ++i) {
+    const Content& content = chain_[i];
+    if (content.stored != content.record.stored) {
+      fault(fmt::format("version {} says that it stores {} bytes, and stores {}", content.record.vseq,
+                        content.record.stored, content.stored));
+    }
+  }
+  return {};
+}
+
+Status ContentCheck::Look::run(const InodeRecord& record) {
+  const Store::ReadGuard guard(store_);
+  PAILFS_TRY(load(record));
+  chain();
+  for (size_t first = 0; first < chain_.size();) {
+    size_t last = first + 1;
+    while (last < chain_.size() && chain_[last].record.cid == chain_[first].record.cid) ++last;
+    if (chain_[first].record.cid != 0) PAILFS_TRY(contents(first, last));
+    first = last;
+  }
+  return {};
+}
+
+// --- Over all inodes
+
+Status ContentCheck::begin(Scope bucket) {
+  with_records_.clear();
+  chunked_.clear();
+  const std::string end = kind_end('c', bucket);
+  std::string from = kind_begin('c', bucket);
+  while (true) {
+    PAILFS_ASSIGN(const auto key, core_.store.view().seek_key(from, end));
+    if (!key) return {};
+    const Ino cid = parse_chunk_key(*key).cid;
+    with_records_.push_back(cid);
+    from = keys::chunk(cid + 1, 0, 0);
+  }
+}
+
+Status ContentCheck::object(Ino ino, const InodeRecord& record) {
+  if (!S_ISREG(record.mode)) {
+    if (record.cid != 0 || !record.extents.empty()) report_.problem(ino, "has content and is no regular file");
+    if (record.sealed) ++report_.result.versions;
+    return {};
+  }
+  Look look(core_.store, deep_, ino);
+  Status looked = look.run(record);
+  Findings found = std::move(look.found);
+  if (!looked || !found.faults.empty()) {
+    const Result<InodePtr> inode = core_.inodes.get(ino);
+    if (!inode && inode.error().code == Code::kNotFound) return {};
+    if (!inode) {
+      report_.problem(ino, inode.error().message);
+      return {};
+    }
+    ReaderLock lock((*inode)->lock);
+    if ((*inode)->gone) return {};
+    Look again(core_.store, deep_, ino);
+    looked = again.run((*inode)->record);
+    found = std::move(again.found);
+  }
+  if (!looked) {
+    if (looked.error().code != Code::kCorrupt) return looked;
+    report_.problem(ino, looked.error().message);
+  }
+  for (std::string& fault : found.faults) report_.problem(ino, std::move(fault));
+  report_.result.versions += found.versions;
+  report_.result.bytes += found.bytes;
+  chunked_.insert(chunked_.end(), found.chunked.begin(), found.chunked.end());
+  too_many_ = too_many_ || stretches_.size() + found.stretches.size() > kMaxStretches;
+  if (too_many_) {
+    stretches_ = {};
+  } else {
+    stretches_.insert(stretches_.end(), found.stretches.begin(), found.stretches.end());
+  }
+  return {};
+}
+
+Status ContentCheck::end(Scope bucket) {
+  std::sort(chunked_.begin(), chunked_.end());
+  for (const Ino cid : with_records_) {
+    if (std::binary_search(chunked_.begin(), chunked_.end(), cid)) continue;
+    // Removed since?
+    PAILFS_ASSIGN(const auto key, core_.store.view().seek_key(keys::chunk(cid, 0, 0), keys::chunk(cid + 1, 0, 0)));
+    if (key) report_.problem(0, fmt::format("bucket number {}: records of content {}, which no file has", bucket, cid));
+  }
+  return {};
+}
+
+void ContentCheck::shared_units() {
+  std::sort(stretches_.begin(), stretches_.end(), [](const Stretch& a, const Stretch& b) {
+    return a.segment != b.segment ? a.segment < b.segment : a.begin < b.begin;
+  });
+  for (size_t i = 1; i < stretches_.size(); ++i) {
+    const Stretch& a = stretches_[i - 1];
+    const Stretch& b = stretches_[i];
+    if (a.segment != b.segment || b.begin >= a.end) continue;
+    report_.problem(b.ino,
+                    fmt::format("shares bytes in segment {:016x} at {} with inode {}", b.segment, b.begin, a.ino));
+  }
+}
+
+}  // namespace pailfs
