@@ -9,8 +9,8 @@ namespace pailfs {
 
 Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
   InodeRecord& record = inode.record;
-  if (record.dirty) return {};
-  if (record.sealed) {
+  // A new file is dirty from the start, and has no content id yet.
+  if (!record.dirty && record.sealed) {
     const Versioning state = versioning(bucket_of(inode.ino));
     // Somebody who had the file open all along goes on writing: the version that was sealed meanwhile grows.
     const bool goes_on = inode.provisional != 0 && at - inode.provisional < kProvisionalTime;
