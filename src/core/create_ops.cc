@@ -71,7 +71,14 @@ Result<InodePtr> Core::Impl::make_node(const Caller& caller, Ino parent, std::st
     ++above.nlink;
   }
   above.mtime = above.ctime = record.ctime;
-  Dirent entry{.ino = ino, .type = node.mode & S_IFMT, .since = stamp(tx), .name = std::string(name)};
+  const Stamp since = stamp(tx);
+  if (S_ISLNK(node.mode)) {  // what a link leads to never changes: it is a version from the start
+    record.sealed = true;
+    record.version.sealed = since;
+    record.version.null_id = versioning(bucket_of(parent)) != Versioning::kEnabled;
+    if (!record.version.null_id) record.version.id = make_version_id(since);
+  }
+  Dirent entry{.ino = ino, .type = node.mode & S_IFMT, .since = since, .name = std::string(name)};
   if (Status inserted = insert_entry(parent, std::move(where), std::move(entry), tx); !inserted) {
     reload(*directory);
     return std::unexpected(std::move(inserted).error());

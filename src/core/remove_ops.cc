@@ -14,7 +14,7 @@ namespace pailfs {
 Result<bool> Core::Impl::kept_for_history(const Inode& inode) {
   if (versioning(bucket_of(inode.ino)) == Versioning::kOff) return false;
   std::string prefix;
-  if (S_ISREG(inode.record.mode)) {
+  if (S_ISREG(inode.record.mode) || S_ISLNK(inode.record.mode)) {
     if (inode.record.sealed) return true;
     prefix = keys::version(inode.ino, 0);
     prefix.resize(prefix.size() - sizeof(uint32_t));
