@@ -41,8 +41,9 @@ class MountHelperTest(unittest.TestCase):
         self.assertEqual(result.stdout.splitlines(), ["pailfs", *arguments])
 
     def test_a_remount_is_left_to_the_kernel(self):
-        result = self.call("/store", "/mnt", "-v", "-o", "ro,key_file=/k,remount,allow_other,noatime")
-        expected = "mount -i -t fuse.pailfs --options-mode ignore -o remount,ro,noatime /store /mnt"
+        result = self.call("/store", "/mnt", "-v", "-o", "ro,key_file=/k,remount,allow_other,noatime,suid")
+        flags = "remount,nosuid,nodev,ro,noatime,suid"
+        expected = "mount -i -t fuse.pailfs --options-mode ignore -o %s /store /mnt" % flags
         self.assertEqual(result.stdout.split(), expected.split())
 
     def test_a_missing_program_is_an_error(self):
