@@ -67,6 +67,25 @@ TEST(MemtableThreads, TakenChangesTogetherHoldTheLatestValueOfEveryKey) {
   for (const auto& [key, value] : durable) EXPECT_EQ(value, **table.get(key)) << key;
 }
 
+// With a lock that prefers readers this did not end for minutes.
+TEST(MemtableThreads, ReadersWithoutPauseDoNotStopTheWriter) {
+  Memtable table;
+  std::atomic<bool> done = false;
+  std::atomic<int> reading = 0;
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 8; ++t) {
+    readers.emplace_back([&] {
+      ++reading;
+      while (!done) table.seek("", false);
+    });
+  }
+  while (reading < 8) std::this_thread::yield();
+  for (int i = 0; i < 20'000; ++i) table.apply({put(std::to_string(i), "x")});
+  done = true;
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(table.entries(), 20'000U);
+}
+
 // The order that overlay.h prescribes: pin the tables, then the index; move a table into the index, then drop it.
 class SmallStore {
  public:
