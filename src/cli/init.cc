@@ -1,10 +1,12 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <filesystem>
 
 #include "cli/invocation.h"
 #include "cli/new_secret.h"
-#include "cli/session.h"
+#include "core/core.h"
+#include "ctl/client.h"
 #include "ctl/secrets.h"
 #include "store/keyring.h"
 #include "store/store.h"
@@ -19,13 +21,19 @@ struct InitOptions {
   bool recovery_key = false;
 };
 
-// Adds a recovery slot to a store that was just made. This also shows that the store opens.
-Result<std::string> add_recovery_key(const std::string& directory, const UnlockSecret& secret) {
+// Opens a store that was just made: its root directory is made then, and it is seen to open. With `recovery_key` adds a
+// slot for one and returns the key.
+Result<std::string> open_once(const std::string& directory, const UnlockSecret& secret, bool recovery_key) {
   Env& env = posix_env();
   PAILFS_ASSIGN(const std::unique_ptr<Store> store, Store::open(env, directory, secret));
-  std::string key = Keyring::make_recovery_key(env);
-  PAILFS_ASSIGN(const UnlockSecret recovery, make_secret(SlotKind::kRecovery, key));
-  PAILFS_TRY(store->keyring().add_slot(recovery, "recovery", ScryptCost{}));
+  PAILFS_ASSIGN(std::unique_ptr<Core> core, Core::open(*store, ::geteuid()));
+  core.reset();
+  std::string key;
+  if (recovery_key) {
+    key = Keyring::make_recovery_key(env);
+    PAILFS_ASSIGN(const UnlockSecret recovery, make_secret(SlotKind::kRecovery, key));
+    PAILFS_TRY(store->keyring().add_slot(recovery, "recovery", ScryptCost{}));
+  }
   PAILFS_TRY(store->close());
   return key;
 }
@@ -34,6 +42,10 @@ Result<Json> make_store(Invocation& invocation, const InitOptions& options, cons
   Env& env = posix_env();
   if (read_superblock(env, directory)) {
     return fail(Code::kExists, fmt::format("there is a store in {} already; it was left as it is", directory));
+  }
+  if (const auto owner = store_owner(directory); owner && *owner != ::geteuid()) {
+    return fail(Code::kNotPermitted,
+                fmt::format("{} belongs to uid {}, who would own the store: run this as that user", directory, *owner));
   }
   if (options.label.size() > 255 || !is_utf8(options.label)) {
     return fail(Code::kInvalid, "a label is UTF-8 of at most 255 bytes");
@@ -49,16 +61,12 @@ Result<Json> make_store(Invocation& invocation, const InitOptions& options, cons
                  {"uuid", superblock.uuid},
                  {"slot", slot_kind_name(secret.secret.kind)},
                  {"key_file_created", secret.key_file_created}};
-  if (options.recovery_key) {
-    auto key = add_recovery_key(directory, secret.secret);
-    if (!key) {
-      return std::unexpected(context(fmt::format("the store {} was made, but has no recovery key (`pail key add "
-                                                 "--recovery` adds one)",
-                                                 directory),
-                                     std::move(key).error()));
-    }
-    result["recovery_key"] = *key;
+  auto key = open_once(directory, secret.secret, options.recovery_key);
+  if (!key) {
+    return std::unexpected(
+        context(fmt::format("the store {} was made, but could not be opened", directory), std::move(key).error()));
   }
+  if (options.recovery_key) result["recovery_key"] = *key;
   return result;
 }
 

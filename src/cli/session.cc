@@ -114,7 +114,13 @@ Result<std::unique_ptr<Session>> Session::open(Invocation& invocation, const std
   PAILFS_ASSIGN(const UnlockSecret secret, secret_or_ask(invocation, store));
   StoreOptions options;
   options.read_only = access == Access::kRead;
-  PAILFS_ASSIGN(session->store_, Store::open(env, store, secret, options));
+  auto opened = Store::open(env, store, secret, options);
+  if (!opened && opened.error().code == Code::kInUse) {
+    return fail(Code::kInUse, fmt::format("the store {} is in use, and no daemon of it can be reached from here: {}",
+                                          store, opened.error().message));
+  }
+  if (!opened) return std::unexpected(std::move(opened).error());
+  session->store_ = std::move(*opened);
   PAILFS_ASSIGN(session->core_, Core::open(*session->store_, owner));
   return session;
 }
