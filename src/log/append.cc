@@ -179,6 +179,7 @@ Result<FrameInfo> Log::Impl::append_frame(uint64_t first_seq, uint64_t new_last_
     chain = info.chain;
     last_seq = new_last_seq;
     last_frame_end = info.end;
+    slot.segment->dirty = true;  // in the same breath: a sync that takes last_frame_end has to cover the frame
   }
   complete(slot, Outcome::kFrame, {});
   return info;

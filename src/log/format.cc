@@ -13,7 +13,8 @@ namespace {
 constexpr std::string_view kMagic = "PAILSEG1";
 constexpr uint32_t kFormat = 1;
 constexpr uint8_t kRecordVersion = 1;
-constexpr uint64_t kIdentityFactor = 0x9E3779B97F4A7C15;
+constexpr uint64_t kOffsetFactor = 0x9E3779B97F4A7C15;
+constexpr uint64_t kFieldsFactor = 0xC2B2AE3D27D4EB4F;
 constexpr size_t kSignedSize = kSegmentHeaderSize - kDigestSize;
 
 template <size_t N>
@@ -32,6 +33,11 @@ uint64_t get_little(const char* in, int bytes) {
   uint64_t value = 0;
   for (int i = bytes; i-- > 0;) value = value << 8 | static_cast<uint8_t>(in[i]);
   return value;
+}
+
+// `fields`: the first 8 bytes of the record header.
+uint64_t record_identity(Position begin, uint64_t fields) {
+  return begin.segment ^ (begin.offset * kOffsetFactor) ^ (fields * kFieldsFactor);
 }
 
 Nonce frame_nonce(Position begin) {
@@ -129,20 +135,18 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes, uint64_t id,
   return header;
 }
 
-uint64_t record_identity(Position begin) { return begin.segment ^ (begin.offset * kIdentityFactor); }
-
 void encode_record_header(const RecordHeader& header, Position begin, std::span<char> out) {
   out[0] = header.type;
   out[1] = static_cast<char>(kRecordVersion);
   out[2] = out[3] = 0;
   put_little(&out[4], header.length, 4);
-  put_little(&out[8], record_identity(begin), 8);
+  put_little(&out[8], record_identity(begin, get_little(&out[0], 8)), 8);
   std::memcpy(&out[16], header.digest.data(), header.digest.size());
 }
 
 std::optional<RecordHeader> decode_record_header(std::string_view bytes, Position begin) {
   if (bytes.size() < kRecordHeaderSize) return std::nullopt;
-  if (get_little(&bytes[8], 8) != record_identity(begin)) return std::nullopt;
+  if (get_little(&bytes[8], 8) != record_identity(begin, get_little(&bytes[0], 8))) return std::nullopt;
   if (bytes[1] != static_cast<char>(kRecordVersion) || bytes[2] != 0 || bytes[3] != 0) return std::nullopt;
   RecordHeader header;
   header.type = bytes[0];

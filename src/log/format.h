@@ -38,8 +38,9 @@
 //        1     1  version, 1
 //        2     2  0
 //        4     4  length of the payload
-//        8     8  identity: segment id XOR (offset of this header * 0x9E3779B97F4A7C15 mod 2^64), so that a record that
-//                 was copied elsewhere is not taken for one
+//        8     8  identity: segment id XOR (offset of this header * 0x9E3779B97F4A7C15) XOR (the 8 bytes before as one
+//                 integer * 0xC2B2AE3D27D4EB4F), products mod 2^64: a record that was copied elsewhere is not taken for
+//                 one, and neither is one whose length is damaged
 //       16    16  the first half of SHA-256(payload as stored); 'P': zeros, its payload is arbitrary
 //
 // The payload of 'D' is the store's. The payload of 'F':
@@ -139,9 +140,6 @@ void encode_record_header(const RecordHeader& header, Position begin, std::span<
 std::optional<RecordHeader> decode_record_header(std::string_view bytes, Position begin);
 // Whether `digest`, of the payload as stored, is what the header says.
 bool digest_matches(const RecordHeader& header, const Digest& digest);
-// The identity field of a record header at `begin`.
-uint64_t record_identity(Position begin);
-
 // Appends to `out` what a frame's data digest covers of one record.
 void append_digest_entry(std::string& out, Position begin, std::string_view record_header);
 

@@ -128,7 +128,7 @@ class Log {
   // here (on a medium that cannot reserve) abandons the record and closes the segment.
   Status write(Reservation&& reservation, std::span<char> record);
 
-  // --- Commits. One caller at a time.
+  // --- Commits. One caller of append_frame() at a time, and one of sync(); the two may overlap.
 
   // Waits for the writes of all reservations made so far, then appends a frame. Not durable until sync().
   // kNoSpace or kQuota: nothing was appended, may be tried again. first_seq must be beyond the last_seq before;
@@ -164,7 +164,8 @@ class Log {
   // Verifies, without any bucket's key, the digest of every data record and the frame chain of one closed segment.
   // kCorrupt names the first damage. A payload that holds whole blocks of zeros counts as punched, not as damaged.
   Status verify_segment(uint64_t segment) const;
-  // The range must lie inside the payload of one data record: record headers have to survive.
+  // Gives the range back to the medium (whole blocks; see LogStorage). Only what lies before the index's position may
+  // go. Where the range holds record headers, walk() and verify_segment() of that segment fail from then on.
   Status punch(uint64_t segment, uint64_t offset, uint64_t length);
   // kBusy: the log needs it still (active, not yet synced, or holding the last frame). The segment that the index's
   // position names must stay too: see LogStart.

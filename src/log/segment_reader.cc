@@ -99,7 +99,7 @@ Result<Position> durable_claim_at(LogStorage& storage, std::string_view header_b
   if (!stored) return stored.error().code == Code::kCorrupt ? Result<Position>{} : std::unexpected(stored.error());
   if (!digest_matches(*header, sha256(*stored))) return Position{};
   const auto clear = decode_frame_clear(*stored);
-  return clear && clear->durable < begin ? clear->durable : Position{};
+  return clear && clear->durable <= begin ? clear->durable : Position{};
 }
 
 }  // namespace
