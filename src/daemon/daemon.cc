@@ -62,7 +62,7 @@ Daemon::~Daemon() {
 // Another daemon of the same store may have been unmounted a moment ago: umount(8) returns before it has closed.
 Status Daemon::open_store() {
   PAILFS_ASSIGN(const UnlockSecret secret, read_unlock_secret(options_));
-  if (!options_.foreground) PAILFS_TRY(leave_session());
+  PAILFS_TRY(leave_surroundings(options_.foreground));
   StoreOptions store_options;
   store_options.read_only = options_.read_only;
   const auto deadline = Clock::now() + kLockPatience;
@@ -93,7 +93,9 @@ Status Daemon::mount() {
   mount.general_flags = options_.general_flags;
   mount.trace = options_.trace;
   if (!options_.bucket.empty()) {
-    PAILFS_ASSIGN(mount.root, core_->bucket_directory(options_.bucket));
+    auto directory = core_->bucket_directory(options_.bucket);
+    if (!directory) return context("bucket '" + options_.bucket + "'", std::move(directory).error());
+    mount.root = *directory;
   }
   PAILFS_ASSIGN(session_, FuseSession::mount(*core_, std::move(mount)));
   return {};

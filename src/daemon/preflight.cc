@@ -49,7 +49,7 @@ Result<Paths> check_paths(const DaemonOptions& options) {
     }
     if (top == nullptr || top->type != kMountType) return {};
     std::error_code error;
-    (void)fs::status(path, error);
+    (void)fs::space(path, error);  // stat(2) may be answered by the kernel's cache
     if (error == std::errc::not_connected) {
       return fail(
           Code::kBusy,

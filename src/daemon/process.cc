@@ -136,9 +136,9 @@ void open_standard_descriptors() {
   }
 }
 
-Status leave_session() {
+Status leave_surroundings(bool foreground) {
   // Fails only for the leader of a process group, which a forked child never is.
-  (void)setsid();
+  if (!foreground) (void)setsid();
   if (chdir("/") != 0) return std::unexpected(system_error(errno, "chdir /"));
   umask(0);
   return {};

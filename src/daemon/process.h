@@ -53,9 +53,9 @@ Result<Forked> fork_daemon(const std::string& mountpoint, Starter& starter);
 // Descriptors 0 to 2 are open, to /dev/null if nothing else: what opened first would get their numbers, and messages
 // would be written into it.
 void open_standard_descriptors();
-// A session of its own, directory /, umask 0. The terminal stays for messages until detach_terminal(),
-// which leaves standard error alone where the log goes there.
-Status leave_session();
+// Directory /, umask 0, and, unless in the foreground, a session of its own. The terminal stays for messages until
+// detach_terminal(), which leaves standard error alone where the log goes there.
+Status leave_surroundings(bool foreground);
 void detach_terminal(bool keep_stderr);
 
 // No core dumps, no debugger of the same user, as many descriptors as allowed, unlikely to be killed when memory is

@@ -233,10 +233,6 @@ void FuseSession::Impl::report(const Error& error, Operation operation, fuse_ino
       level = LogLevel::kError;
       hint = "; 'pail versions prune' removes old versions and gives their room back";
       break;
-    case Code::kInvalid:
-      // A bucket's name that S3 does not allow: EINVAL alone tells nobody which rule was broken.
-      if (operation == Operation::kMkdir && ino_of(node) == kRootIno) level = LogLevel::kWarning;
-      break;
     default:
       break;
   }
