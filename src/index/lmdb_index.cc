@@ -181,13 +181,15 @@ class LmdbIndex : public Index {
   // transaction are ones that no committed state refers to; the next transaction writes every page that it refers to
   // anew, and counts only if its own fdatasync succeeds.
   Status after_failure(int rc, uint64_t id, const std::vector<IndexChange>& changes) REQUIRES(apply_mutex_) {
-    const Error error = lmdb_error(rc, "writing the index in " + environment_->directory());
+    const std::string doing = "writing the index in " + environment_->directory();
     if (rc == kLmdbAssertionFailed) {
       environment_->abandon();
-      return give_up(error);
+      return give_up(lmdb_error(rc, doing));
     }
-    // LMDB turns a short write, which is how a disk usually becomes full, into EIO.
-    const bool full = rc == ENOSPC || rc == EDQUOT || (rc == EIO && environment_->disk_full(probe_bytes(changes)));
+    // A disk becomes full by a short write as a rule, and LMDB turns that into EIO.
+    if (rc == EIO && environment_->disk_full(probe_bytes(changes))) rc = ENOSPC;
+    const Error error = lmdb_error(rc, doing);
+    const bool full = rc == ENOSPC || rc == EDQUOT;
     if (environment_->poisoned()) return after_meta_failure(error, full, id);
     if (full) return fail(Code::kNoSpace, error.message);
     return give_up(error);

@@ -139,7 +139,7 @@ class Rehearsal {
     const auto action = random_() % 100;
     if (action < 40) return change();
     if (action < 42) return tables_.insert(tables_.begin(), std::make_shared<Memtable>()), void();
-    if (action < 44) return checkpoint();
+    if (action < 47) return checkpoint();
     if (action < 60) return compare_get();
     if (action < 80) return compare_last_before();
     compare_scan();
