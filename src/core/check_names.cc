@@ -164,7 +164,9 @@ Status NamesCheck::inodes(Ino low, const std::vector<Links>& links,
                             report_.problem(ino, record.error().message);
                             return {};
                           }
-                          ++(S_ISDIR(record->mode) ? report_.result.directories : report_.result.files);
+                          if (record->nlink > 0) {
+                            ++(S_ISDIR(record->mode) ? report_.result.directories : report_.result.files);
+                          }
                           PAILFS_ASSIGN(const std::string fault, links_fault(ino, *record, links[ino - low]));
                           if (!fault.empty()) suspects_[ino].ctime = record->ctime;
                           return object(ino, *record);

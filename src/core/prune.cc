@@ -84,6 +84,7 @@ Status Pruning::versions(const std::vector<NameSpan>& spans) {
     PAILFS_ASSIGN(const auto inode, record(span->ino));
     if (!inode || !span->owns(*inode)) continue;
     seen.insert(span->ino);
+    if (inode->nlink > 0 && inode->vseq == 1) continue;  // most files have no older version
     PAILFS_ASSIGN(auto versions, object_versions(core_, span->ino));
     for (ObjectVersion& version : versions) {
       if (version.current) continue;
@@ -136,7 +137,7 @@ Status Pruning::object(const std::vector<NameSpan>& spans, std::vector<NameSpan>
     PAILFS_TRY(ended(span));
     if (S_ISDIR(span.type) && (span.live() || (!span.derived && span.kind != EndKind::kRenamed))) below.push_back(span);
   }
-  if (progress_) progress_(++names_, 0);
+  if (progress_ && !progress_(++names_, 0)) return interrupted();
   return {};
 }
 
