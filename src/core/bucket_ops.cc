@@ -349,7 +349,7 @@ Result<BucketInfo> Core::bucket_usage(const Caller& caller, std::string_view nam
         ++info.noncurrent;
         info.noncurrent_bytes += record.size;
       }
-      if (++done % 1024 == 0 && progress) progress(done, 0);
+      if (++done % 1024 == 0 && progress && !progress(done, 0)) return interrupted();
       return true;
     };
     PAILFS_TRY(scan_range(impl.store, info.number, keys::numbered(kind, first), keys::numbered(kind, end), count));

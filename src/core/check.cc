@@ -11,7 +11,7 @@ namespace pailfs {
 namespace {
 
 constexpr size_t kBatch = 512;
-constexpr uint64_t kProgressSteps = 1024;
+constexpr uint64_t kProgressSteps = 256;
 constexpr int kMaxDepth = 4096;  // of a path in a report: damage can make circles
 
 }  // namespace
@@ -49,7 +49,7 @@ Status scan_for_check(CheckReport& report, const Store& store, Scope scope, std:
       }
     }
     for (const StoreView::Entry& entry : batch) {
-      report.step();
+      PAILFS_TRY(report.step());
       PAILFS_TRY(visit(entry));
     }
     if (bad) {
@@ -79,8 +79,14 @@ void CheckReport::problem_at(Ino parent, const std::string& name, std::string wh
   keep(std::move(what), 0, parent, name);
 }
 
-void CheckReport::step() {
-  if (++steps_ % kProgressSteps == 0 && progress_) progress_(steps_, 0);
+Status CheckReport::step() {
+  if (++steps_ % kProgressSteps != 0) return {};
+  return proceed();
+}
+
+Status CheckReport::proceed() {
+  if (progress_ && !progress_(steps_, 0)) return interrupted();
+  return {};
 }
 
 // Looks for a name of each wanted inode, live ones first.
@@ -205,7 +211,8 @@ Status check_roots(Core::Impl& core, CheckReport& report, std::vector<Scope>& bu
 Result<CheckResult> Core::check(bool deep, const Progress& progress) {
   Impl& impl = *impl_;
   CheckReport report(impl, progress);
-  PAILFS_TRY(impl.store.check(deep, [&](std::string problem) { report.problem(0, std::move(problem)); }));
+  PAILFS_TRY(impl.store.check(
+      deep, [&](std::string problem) { report.problem(0, std::move(problem)); }, [&] { return report.proceed(); }));
   std::vector<Scope> buckets;
   PAILFS_TRY(check_roots(impl, report, buckets));
   ContentCheck contents(impl, deep, report);

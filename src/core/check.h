@@ -23,8 +23,10 @@ class CheckReport {
   // `ino` 0: nothing in particular. The path is looked for when the check ends.
   void problem(Ino ino, std::string what);
   void problem_at(Ino parent, const std::string& name, std::string what);
-  // Counts one record.
-  void step();
+  // Counts one record. kInterrupted when whoever asked for the check wants it to end.
+  Status step();
+  // The same without a record, while one takes long.
+  Status proceed();
   // Resolves paths; then `result` is complete.
   void finish();
   CheckResult result;

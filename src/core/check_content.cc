@@ -22,7 +22,8 @@ constexpr uint64_t kChunkEnd = kMaxFileSize / kChunkSize + 1;
 // One look at all versions of an inode.
 class ContentCheck::Look {
  public:
-  Look(const Store& store, bool deep, Ino ino) : store_(store), deep_(deep), ino_(ino) {}
+  Look(const Store& store, bool deep, Ino ino, CheckReport& report)
+      : store_(store), deep_(deep), ino_(ino), report_(report) {}
   Status run(const InodeRecord& record);
   Findings found;
 
@@ -47,6 +48,7 @@ class ContentCheck::Look {
   const Store& store_;
   const bool deep_;
   const Ino ino_;
+  CheckReport& report_;  // only to be told when to end
   std::vector<Content> chain_;
 };
 
@@ -103,6 +105,7 @@ Status ContentCheck::Look::units(const ExtentList& extents, Scope scope) {
       continue;
     }
     for (Run rest = run; deep_;) {
+      PAILFS_TRY(report_.proceed());
       const Run part = rest.units() > kMaxRun / kUnitSize ? rest.keep_front(kMaxRun / kUnitSize) : rest;
       bytes.resize(part.length);
       if (const Status read = store_.read(scope, part, 0, bytes); !read) fault(read.error().message);
@@ -220,8 +223,9 @@ Status ContentCheck::object(Ino ino, const InodeRecord& record) {
     if (record.sealed) ++report_.result.versions;
     return {};
   }
-  Look look(core_.store, deep_, ino);
+  Look look(core_.store, deep_, ino, report_);
   Status looked = look.run(record);
+  if (!looked && looked.error().code == Code::kInterrupted) return looked;
   Findings found = std::move(look.found);
   if (!looked || !found.faults.empty()) {
     const Result<InodePtr> inode = core_.inodes.get(ino);
@@ -232,7 +236,7 @@ Status ContentCheck::object(Ino ino, const InodeRecord& record) {
     }
     ReaderLock lock((*inode)->lock);
     if ((*inode)->gone) return {};
-    Look again(core_.store, deep_, ino);
+    Look again(core_.store, deep_, ino, report_);
     looked = again.run((*inode)->record);
     found = std::move(again.found);
   }

@@ -68,7 +68,7 @@ Status Core::Impl::purge_inodes(Scope number, const Progress& progress) {
       if (ino != bucket_root(number)) PAILFS_TRY(purge_inode(ino));
       ++done;
     }
-    if (progress && !batch.empty()) progress(done, 0);
+    if (progress && !batch.empty() && !progress(done, 0)) return interrupted();
     if (batch.size() < kInodesAtOnce) return {};
     from = batch.back() + '\0';
   }

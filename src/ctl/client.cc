@@ -122,8 +122,9 @@ Result<Json> ControlClient::request(std::string_view op, const Json& args, const
     if (step == parsed.end() || !step->is_object()) return fail(Code::kIo, "the daemon answered something unknown");
     const auto done = integer_argument(*step, "done", 0);
     const auto total = integer_argument(*step, "total", 0);
-    if (progress && done && total && *done >= 0 && *total >= 0) {
-      progress(static_cast<uint64_t>(*done), static_cast<uint64_t>(*total));
+    if (progress && done && total && *done >= 0 && *total >= 0 &&
+        !progress(static_cast<uint64_t>(*done), static_cast<uint64_t>(*total))) {
+      return interrupted();
     }
   }
 }

@@ -23,8 +23,9 @@ class ControlClient {
   // To one socket, without these checks (tests).
   static Result<std::unique_ptr<ControlClient>> connect_socket(const std::string& path);
 
-  // Sends one request and waits for its reply, however long it takes. A failure that the daemon reported has its code
-  // and message. The arguments may hold secrets: the bytes sent are wiped here, the caller wipes `args`.
+  // Sends one request and waits for its reply, however long it takes. When `progress` says no, or the connection ends,
+  // the daemon stops the operation soon; no further request can be made then. A failure that the daemon reported has
+  // its code and message. The arguments may hold secrets: the bytes sent are wiped here, the caller wipes `args`.
   Result<Json> request(std::string_view op, const Json& args, const Progress& progress);
 
  private:

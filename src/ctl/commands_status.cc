@@ -36,6 +36,21 @@ Json store_status(const CommandContext& context) {
   return out;
 }
 
+// Mount options without those that say where keys are.
+std::string without_keys(std::string_view options) {
+  std::string out;
+  while (!options.empty()) {
+    size_t end = options.find(',');
+    while (end != std::string_view::npos && end > 0 && options[end - 1] == '\\') end = options.find(',', end + 1);
+    const std::string_view option = options.substr(0, end);
+    options.remove_prefix(end == std::string_view::npos ? options.size() : end + 1);
+    if (option.substr(0, option.find('=')).ends_with("_file")) continue;
+    if (!out.empty()) out += ',';
+    out += option;
+  }
+  return out;
+}
+
 Json daemon_status(const DaemonStatus& status, Time now) {
   Json requests = Json::object();
   for (const auto& [name, count] : status.requests) requests[name] = count;
@@ -44,7 +59,7 @@ Json daemon_status(const DaemonStatus& status, Time now) {
           {"store", bytes_to_json(status.store)},
           {"mountpoint", bytes_to_json(status.mountpoint)},
           {"bucket", status.bucket},
-          {"options", bytes_to_json(status.options)},
+          {"options", bytes_to_json(without_keys(status.options))},
           {"io_uring", status.io_uring},
           {"transport", status.transport},
           {"libfuse", status.libfuse},

@@ -40,11 +40,13 @@ class PeerGroups : public GroupSource {
 class ProgressSender {
  public:
   explicit ProgressSender(UnixConnection& connection) : connection_(connection) {}
-  void report(uint64_t done, uint64_t total) {
+  // False once the peer has gone: then nobody waits for the operation any more.
+  bool report(uint64_t done, uint64_t total) {
     const Clock::time_point now = Clock::now();
-    if (broken_ || now < next_) return;
+    if (broken_ || now < next_) return !broken_;
     next_ = now + kProgressInterval;
     broken_ = !connection_.send(encode_progress(done, total), 1s);
+    return !broken_;
   }
   // True when a line may have been sent in part: no reply can follow it.
   bool broken() const { return broken_; }
@@ -178,8 +180,9 @@ void ControlServer::Impl::serve(UnixConnection& socket, const PeerCredentials& p
       continue;
     }
     ProgressSender progress(socket);
-    const CommandContext context{core, caller, &status,
-                                 [&progress](uint64_t done, uint64_t total) { progress.report(done, total); }};
+    const CommandContext context{core, caller, &status, [&](uint64_t done, uint64_t total) {
+                                   return !stopping() && progress.report(done, total);
+                                 }};
     const std::string reply = answer(context, *request);
     if (progress.broken() || !socket.send(reply, kReplyLimit)) return;
   }

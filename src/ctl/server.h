@@ -44,7 +44,8 @@ class ControlServer {
   // somebody does. `core` and `status` outlive the server. Starts threads: call after the daemon has forked.
   static Result<std::unique_ptr<ControlServer>> open(Core& core, StatusSource& status, std::string path);
   ~ControlServer();  // stop()
-  // Removes the socket, refuses further requests, and waits for the operations that run. May be called twice.
+  // Removes the socket, refuses further requests, and waits for the operations that run; long ones end early
+  // (kInterrupted). May be called twice.
   void stop();
   const std::string& path() const;
 

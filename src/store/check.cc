@@ -50,7 +50,7 @@ Status check_moved(const Store::Impl& store, const std::map<uint64_t, uint64_t>&
 }
 }  // namespace
 
-Status Store::Impl::check(bool deep, const Report& report) const {
+Status Store::Impl::check(bool deep, const Report& report, const std::function<Status()>& proceed) const {
   PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
   std::map<uint64_t, uint64_t> sizes;
   for (const uint64_t segment : present) {
@@ -74,6 +74,7 @@ Status Store::Impl::check(bool deep, const Report& report) const {
   if (!deep) return {};
   for (const uint64_t segment : present) {
     // Segments with holes have lost record headers; their live units are verified by whoever refers to them.
+    if (proceed) PAILFS_TRY(proceed());
     const auto record = known.find(segment);
     if (segment == present.back() || (record != known.end() && record->second.dead > 0)) continue;
     if (auto verified = log->verify_segment(segment); !verified) report(verified.error().message);

@@ -149,7 +149,7 @@ struct Store::Impl {
   Status rewrite_segment(uint64_t segment) REQUIRES(reclaim_mutex);
   Result<std::map<uint64_t, uint64_t>> dead_ranges(uint64_t segment) const;
   uint64_t dead_bytes() const;
-  Status check(bool deep, const std::function<void(std::string)>& report) const;
+  Status check(bool deep, const std::function<void(std::string)>& report, const std::function<Status()>& proceed) const;
 
   // --- threads (threads.cc)
   Mutex thread_mutex;

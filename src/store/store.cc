@@ -86,9 +86,13 @@ Result<std::unique_ptr<Store>> Store::open(Env& env, const std::string& director
   PAILFS_ASSIGN(auto keyring, Keyring::unlock(env, directory, id, secret, options.read_only));
   PAILFS_ASSIGN(auto index, open_lmdb_index(index_directory(directory), {}));
   auto storage = make_file_log_storage(env, log_directory(directory));
+  // A small disk keeps a small reserve.
+  StoreOptions adapted = options;
+  if (const auto space = env.space(directory))
+    adapted.reserve_bytes = std::min(adapted.reserve_bytes, space->total / 16);
   std::unique_ptr<Store> store(
       new Store(std::make_unique<Impl>(env, std::move(keyring), std::move(index), std::move(storage), superblock.uuid,
-                                       options, options.read_only ? "" : reserve_file(directory))));
+                                       adapted, options.read_only ? "" : reserve_file(directory))));
   store->impl_->store_lock = std::move(lock);
   store->impl_->directory = directory;
   PAILFS_TRY(store->impl_->recover());

@@ -200,7 +200,9 @@ class Store {
   // Verifies what needs no knowledge of files: every value in the index opens with its scope's key is the core's
   // business; here: dead ranges, relocations and segments agree; with `deep`, frames and record digests. Reports each
   // problem.
-  Status check(bool deep, const std::function<void(std::string problem)>& report) const;
+  // `proceed` is asked between segments; its failure ends the check and is returned.
+  Status check(bool deep, const std::function<void(std::string problem)>& report,
+               const std::function<Status()>& proceed = {}) const;
   // True when `run` lies wholly in room that the log still holds and no dead range touches it.
   Result<bool> run_is_live(const Run& run) const;
 

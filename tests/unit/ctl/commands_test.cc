@@ -28,6 +28,7 @@ TEST_F(CommandsTest, StatusIsForEverybodyAndTellsNothingOfKeys) {
   ASSERT_TRUE(status) << status.error().message;
   EXPECT_EQ((*status)["daemon"]["mountpoint"], "/mnt/test");
   EXPECT_EQ((*status)["daemon"]["requests"]["lookup"], 7);
+  EXPECT_EQ((*status)["daemon"]["options"], "allow_other,ro");
   EXPECT_EQ((*status)["store"]["read_only"], false);
   EXPECT_EQ(dump(*status).find("slot"), std::string::npos);
 }
@@ -187,6 +188,25 @@ TEST_F(CommandsTest, SecretsThatMakeNoSenseAreRefused) {
   Json args = passphrase("x");
   args["label"] = {{"base64", base64("\xff")}};
   EXPECT_EQ(run(kAccount, "key.add", args).error().code, Code::kInvalid);
+}
+
+TEST_F(CommandsTest, LongOperationsEndWhenToldTo) {
+  make_bucket("photos");
+  write_file("photos", "a.jpg", "pixels");
+  const Caller caller{kAccount, kAccount, 1, 0, Door::kControl, nullptr};
+  const Progress stop = [](uint64_t, uint64_t) { return false; };
+  const std::vector<std::pair<std::string, Json>> requests = {
+      {"check", {{"deep", true}}},
+      {"versions.prune", Json::object()},
+      {"bucket.delete", {{"bucket", "photos"}, {"purge", true}}},
+  };
+  for (const auto& [op, args] : requests) {
+    const auto result = run_command({*core_, caller, &daemon_, stop}, op, args);
+    ASSERT_FALSE(result) << op;
+    EXPECT_EQ(result.error().code, Code::kInterrupted) << op;
+  }
+  // A purge that was stopped is finished by the next one.
+  EXPECT_TRUE(run(kAccount, "bucket.delete", {{"bucket", "photos"}, {"purge", true}}));
 }
 
 TEST_F(CommandsTest, CheckingASoundStoreFindsNothing) {

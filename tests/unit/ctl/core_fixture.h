@@ -23,6 +23,7 @@ class FakeDaemon : public StatusSource {
     status.store = "/s";
     status.mountpoint = "/mnt/test";
     status.bucket = mounted_bucket;
+    status.options = "key_file=/etc/a\\,b.key,allow_other,passphrase_file=x,ro";
     status.transport = "/dev/fuse: a test has no kernel";
     status.requests = {{"lookup", 7}};
     return status;
