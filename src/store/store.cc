@@ -272,8 +272,9 @@ StoreStatus Store::status() const {
   return status;
 }
 
-Status Store::check(bool deep, const std::function<void(std::string)>& report) const {
-  return impl_->check(deep, report);
+Status Store::check(bool deep, const std::function<void(std::string)>& report,
+                    const std::function<Status()>& proceed) const {
+  return impl_->check(deep, report, proceed);
 }
 
 }  // namespace pailfs

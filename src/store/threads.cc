@@ -51,6 +51,7 @@ void Store::Impl::commit_loop() {
 }
 
 void Store::Impl::checkpoint_loop() {
+  bool complained = false;
   while (true) {
     {
       const MutexLock lock(thread_mutex);
@@ -67,7 +68,8 @@ void Store::Impl::checkpoint_loop() {
     Status status;
     if (old) status = write_frame(true);
     if (status) status = checkpoint_waiting();
-    if (!status && !failed) log_error("a checkpoint has to wait: {}", status.error().message);
+    if (!status && !failed && !complained) log_error("a checkpoint has to wait: {}", status.error().message);
+    complained = !status;
   }
 }
 
