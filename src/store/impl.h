@@ -148,7 +148,8 @@ struct Store::Impl {
   Result<uint64_t> rewrite_segments() REQUIRES(reclaim_mutex);
   Status rewrite_segment(uint64_t segment) REQUIRES(reclaim_mutex);
   Result<std::map<uint64_t, uint64_t>> dead_ranges(uint64_t segment) const;
-  uint64_t dead_bytes() const;
+  // Bytes of a segment of `size` bytes that are not known to be dead.
+  uint64_t live_bytes(uint64_t segment, uint64_t size) const;
   Status check(bool deep, const std::function<void(std::string)>& report, const std::function<Status()>& proceed) const;
 
   // --- threads (threads.cc)
@@ -166,6 +167,7 @@ struct Store::Impl {
   void commit_loop();
   void checkpoint_loop();
   void reclaim_loop();
+  Status advance_epoch();  // a checkpoint also when nothing was changed
   void want_frame();
   void want_checkpoint();
 

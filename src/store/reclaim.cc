@@ -40,13 +40,11 @@ Status Store::Impl::load_segments() {
   return {};
 }
 
-uint64_t Store::Impl::dead_bytes() const {
+uint64_t Store::Impl::live_bytes(uint64_t segment, uint64_t size) const {
   const ReaderLock lock(segments_mutex);
-  uint64_t bytes = 0;
-  for (const auto& [segment, record] : segments) {
-    if (!record.removed) bytes += record.dead;
-  }
-  return bytes;
+  const auto it = segments.find(segment);
+  const uint64_t dead = kSegmentHeaderSize + (it == segments.end() ? 0 : it->second.dead);
+  return size > dead ? size - dead : 0;
 }
 
 Result<std::map<uint64_t, uint64_t>> Store::Impl::dead_ranges(uint64_t segment) const {

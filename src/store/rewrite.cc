@@ -73,18 +73,11 @@ Result<uint64_t> Store::Impl::rewrite_segments() {
   for (const uint64_t segment : present) {
     PAILFS_ASSIGN(const uint64_t occupied, storage->allocated(segment));
     PAILFS_ASSIGN(const uint64_t size, storage->size(segment));
-    uint64_t dead = 0;
-    {
-      const ReaderLock lock(segments_mutex);
-      const auto it = segments.find(segment);
-      if (it != segments.end()) dead = it->second.dead;
-    }
-    const uint64_t used = size > kSegmentHeaderSize ? size - kSegmentHeaderSize : 0;
-    const uint64_t live = used > dead ? used - dead : 0;
+    const uint64_t live = live_bytes(segment, size);
     const uint64_t waste = occupied > live ? occupied - live : 0;
     occupied_total += occupied;
     live_total += std::min(live, occupied);
-    if (segment >= quiet_segment.load() || (live > 0 && dead == 0)) continue;
+    if (segment >= quiet_segment.load() || live + kSegmentHeaderSize == size) continue;
     const double share = occupied == 0 ? 1.0 : static_cast<double>(waste) / static_cast<double>(occupied);
     if (live == 0 || share > kLeastShare) candidates.push_back({share, segment, waste, live});
   }

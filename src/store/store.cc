@@ -262,11 +262,16 @@ StoreStatus Store::status() const {
     for (const GenerationPtr& generation : impl_->waiting) status.memtable_bytes += generation->table->memory_bytes();
   }
   status.durable_sequence = impl_->durable();
+  status.dead_bytes = impl_->released_waiting.load();
   if (const auto segments = impl_->log->segments()) {
     status.segments = segments->size();
-    for (const uint64_t segment : *segments) status.log_bytes += impl_->storage->allocated(segment).value_or(0);
+    for (const uint64_t segment : *segments) {
+      const uint64_t occupied = impl_->storage->allocated(segment).value_or(0);
+      const uint64_t live = impl_->live_bytes(segment, impl_->storage->size(segment).value_or(0));
+      status.log_bytes += occupied;
+      if (segment != segments->back() && occupied > live) status.dead_bytes += occupied - live;
+    }
   }
-  status.dead_bytes = impl_->dead_bytes() + impl_->released_waiting.load();
   if (const auto index = impl_->index->stats()) status.index_bytes = index->file_bytes;
   status.checkpoints = impl_->checkpoints;
   return status;

@@ -22,7 +22,7 @@ Result<Superblock> read_superblock(Env& env, const std::string& directory) {
     return std::unexpected(text.error());
   }
   const auto json = nlohmann::json::parse(*text, nullptr, false);
-  if (!json.is_object() || json.value("pailfs", "") != "store" || !json.contains("format") ||
+  if (!json.is_object() || json.value("pailfs", nlohmann::json()) != "store" || !json.contains("format") ||
       !json["format"].is_number_integer()) {
     return fail(Code::kCorrupt, fmt::format("{} is damaged: it is not the superblock of a pailfs store", path));
   }

@@ -6,6 +6,7 @@ namespace pailfs {
 
 namespace {
 constexpr int64_t kReclaimInterval = 1'000'000'000;
+constexpr uint64_t kWorthOnFullDisk = uint64_t{64} << 10;
 constexpr uint64_t kWorthReclaiming = uint64_t{4} << 20;  // bytes released before reclaiming starts by itself
 }  // namespace
 
@@ -81,11 +82,21 @@ void Store::Impl::reclaim_loop() {
       if (stopping) return;
     }
     // Reclaiming makes frames, and frames make room to reclaim: an idle store must come to rest.
-    if (failed || released_waiting.load() < kWorthReclaiming) continue;
-    if (auto done = reclaim(); !done && !failed) {
-      log_warning("reclaiming space has to wait: {}", done.error().message);
-    }
+    const uint64_t worth = reserve.spent() ? kWorthOnFullDisk : kWorthReclaiming;
+    if (failed || released_waiting.load() < worth) continue;
+    const auto done = reclaim();
+    Status status = done ? Status{} : Status(std::unexpected(done.error()));
+    // All of it is in quarantine: only further checkpoints bring it out, and an idle store makes none by itself.
+    if (done && *done == 0) status = advance_epoch();
+    if (!status && !failed) log_warning("reclaiming space has to wait: {}", status.error().message);
   }
+}
+
+Status Store::Impl::advance_epoch() {
+  Transaction nothing;
+  nothing.erase(internal::key2(internal::kReleased, 0));
+  PAILFS_TRY(commit(std::move(nothing)));
+  return checkpoint_everything();
 }
 
 void Store::Impl::start_threads() {
