@@ -215,9 +215,22 @@ Result<LmdbEnvironment::Reader> LmdbEnvironment::acquire_reader() {
   return std::unexpected(std::move(active).error());
 }
 
-Status LmdbEnvironment::activate(Reader& reader) const {
-  const bool renewed = reader.txn != nullptr;
-  int rc = renewed ? mdb_txn_renew(reader.txn) : mdb_txn_begin(env_, nullptr, MDB_RDONLY, &reader.txn);
+// LMDB's readers (mdb_txn_renew0) learn the number n of the newest commit from shared memory and then copy the tree's
+// root from meta page n mod 2. Where the thread is held up between the two for longer than a commit takes, commit n + 2
+// may have begun to overwrite that page: the reader sees a state that is neither published nor durable, and its next
+// transaction an older one. So a transaction counts only if, after it began, commit n + 2 had not begun.
+Status LmdbEnvironment::activate(Reader& reader) {
+  int rc = 0;
+  for (bool usable = false; rc == 0 && !usable;) {
+    if (reader.txn == nullptr) {
+      rc = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &reader.txn);
+    } else {
+      mdb_txn_reset(reader.txn);
+      rc = mdb_txn_renew(reader.txn);
+    }
+    // A read-modify-write, so that the reads above cannot be moved behind it.
+    if (rc == 0) usable = committing_.fetch_add(0) < mdb_txn_id(reader.txn) + 2;
+  }
   if (rc == 0 && reader.scan != nullptr) rc = mdb_cursor_renew(reader.txn, reader.scan);
   if (rc == 0 && reader.probe != nullptr) rc = mdb_cursor_renew(reader.txn, reader.probe);
   if (rc != 0) return std::unexpected(lmdb_error(rc, "reading the index in " + directory_));
@@ -289,6 +302,7 @@ Status LmdbEnvironment::reopen() {
 // Behind the closed gate, which is what lets it work without the mutex.
 Status LmdbEnvironment::replace_environment(uint64_t map_size) {
   close_environment();
+  committing_ = 0;  // numbers may begin again below the last one
   Status opened = open_environment(map_size);
   MutexLock lock(mutex_);
   if (!opened) dead_ = opened.error();

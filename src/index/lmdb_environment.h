@@ -5,6 +5,7 @@
 
 #include <lmdb.h>
 
+#include <atomic>
 #include <chrono>
 #include <csetjmp>
 #include <memory>
@@ -65,6 +66,9 @@ class LmdbEnvironment {
 
   // The rest is for the thread that applies batches, with no transaction open.
 
+  // To be called before the commit of transaction `id`: see activate().
+  void announce_commit(uint64_t id) { committing_.exchange(id); }
+
   // Doubles the map, behind the closed gate. With `patience`, gives up when readers stay out for longer; without, waits
   // as long as it takes. An error means that nothing can be read any more.
   enum class Growth { kDone, kReadersStayed, kNoAddressSpace };  // the latter two: the map is as before
@@ -91,7 +95,7 @@ class LmdbEnvironment {
   Status replace_environment(uint64_t map_size) EXCLUDES(mutex_);
   bool close_gate(std::optional<std::chrono::milliseconds> patience) EXCLUDES(mutex_);
   void open_gate() EXCLUDES(mutex_);
-  Status activate(Reader& reader) const;
+  Status activate(Reader& reader);
   static void destroy(const Reader& reader);
 
   const std::string directory_;
@@ -100,6 +104,8 @@ class LmdbEnvironment {
   MDB_env* env_ = nullptr;
   MDB_dbi dbi_ = 0;
   bool abandoned_ = false;  // env_ is never closed
+
+  std::atomic<uint64_t> committing_ = 0;  // number of the transaction whose commit began last
 
   Mutex mutex_;  // innermost; never held across I/O
   CondVar changed_;

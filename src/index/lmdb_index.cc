@@ -159,7 +159,10 @@ class LmdbIndex : public Index {
     if (rc != 0) return rc;
     id = mdb_txn_id(txn);
     rc = guard_lmdb([&] { return write_all(txn, changes); });
-    if (rc == 0) return guard_lmdb([&] { return mdb_txn_commit(txn); });
+    if (rc == 0) {
+      environment_->announce_commit(id);
+      return guard_lmdb([&] { return mdb_txn_commit(txn); });
+    }
     if (rc != kLmdbAssertionFailed) mdb_txn_abort(txn);
     return rc;
   }

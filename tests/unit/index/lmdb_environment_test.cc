@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "support/temporary_directory.h"
 
 namespace pailfs {
@@ -41,6 +43,31 @@ TEST(LmdbEnvironment, AfterALostWriteReadersGoOnAndTheProcessDoesNotOpenTheIndex
   const auto healthy = open_lmdb_index(other.path(), {});
   ASSERT_TRUE(healthy);
   for (int i = 0; i < 10; ++i) EXPECT_TRUE((*healthy)->apply({{"key", std::to_string(i)}}));
+}
+
+// LMDB alternates between two meta pages. A reader that began on commit n must not count once commit n + 2 has begun.
+TEST(LmdbEnvironment, AReaderWhoseMetaPageMayBeOverwrittenIsRenewed) {
+  const test::TemporaryDirectory directory;
+  const auto environment = *LmdbEnvironment::open(directory.path(), {.map_size = 1 << 20});
+  const auto commit = [&] {
+    MDB_txn* txn = nullptr;
+    EXPECT_EQ(mdb_txn_begin(environment->env(), nullptr, 0, &txn), 0);
+    const uint64_t id = mdb_txn_id(txn);
+    MDB_val bytes = {.mv_size = sizeof(id), .mv_data = const_cast<uint64_t*>(&id)};
+    EXPECT_EQ(mdb_put(txn, environment->dbi(), &bytes, &bytes, 0), 0);
+    EXPECT_EQ(mdb_txn_commit(txn), 0);
+    return id;
+  };
+  const uint64_t newest = commit();
+  environment->announce_commit(newest + 2);
+  std::thread reader_thread([&] {
+    const auto reader = environment->acquire_reader();
+    ASSERT_TRUE(reader);
+    EXPECT_GE(mdb_txn_id(reader->txn), newest + 1);
+    environment->release_reader(*reader);
+  });
+  EXPECT_EQ(commit(), newest + 1);
+  reader_thread.join();
 }
 
 TEST(LmdbEnvironment, GrowingGivesUpOnReadersThatStayOut) {
