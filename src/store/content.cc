@@ -50,6 +50,7 @@ Run Run::keep_front(uint32_t n) const {
 Result<Run> Store::Impl::append(Scope scope, std::string_view plaintext) {
   PAILFS_TRY(writable());
   if (plaintext.empty() || plaintext.size() > kMaxRun) return fail(Code::kInvalid, "append of 0 or too many bytes");
+  if (reserve.spent()) reserve.replenish();
   if (reserve.spent()) {
     return fail(Code::kNoSpace, "the disk below the store is full; make room on it, or run 'pail versions prune'");
   }

@@ -31,8 +31,13 @@ void SpaceReserve::replenish() {
 }
 
 bool SpaceReserve::release() {
+  if (path_.empty()) return false;
   const MutexLock lock(mutex_);
-  if (file_ == nullptr) return false;
+  if (file_ == nullptr) {
+    auto file = env_.open(path_, OpenMode::kReadWrite);
+    if (!file) return false;
+    file_ = std::move(*file);
+  }
   const auto size = file_->size();
   if (!size || *size == 0) return false;
   if (!spent_.exchange(true)) {

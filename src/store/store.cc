@@ -150,9 +150,19 @@ Status Store::Impl::recover() {
   };
   const Secret log_key = keyring->derive("log");
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
-  Result<std::unique_ptr<Log>> opened =
-      options.read_only ? Log::open_read_only(*storage, env, log_key, id, options.log, start, replay, false)
-                        : Log::open(*storage, env, log_key, id, options.log, start, replay);
+  const auto open_log = [&]() -> Result<std::unique_ptr<Log>> {
+    {
+      const MutexLock lock(state_mutex);
+      generation->frames.clear();
+    }
+    if (options.read_only) {
+      return Log::open_read_only(*storage, env, log_key, id, options.log, start, replay, false);
+    }
+    return Log::open(*storage, env, log_key, id, options.log, start, replay);
+  };
+  auto opened = open_log();
+  // Replaying twice changes nothing.
+  if (!opened && opened.error().code == Code::kNoSpace && reserve.release()) opened = open_log();
   if (!opened && opened.error().code == Code::kCorrupt && !options.read_only) {
     // What was replayed before the damage is a prefix; replaying it again changes nothing.
     const std::string why = opened.error().message;
