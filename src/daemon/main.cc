@@ -11,8 +11,8 @@ namespace {
 
 using namespace pailfs;
 
-int complain(const Error& error) {
-  std::fprintf(stderr, "pailfs: %s\n", error.message.c_str());
+int refuse(const Error& error) {
+  complain(error.message);
   return exit_status_of(error.code);
 }
 
@@ -34,21 +34,21 @@ int serve(const DaemonOptions& options, const Paths& paths, Starter& starter) {
 int main(int argc, char** argv) {
   open_standard_descriptors();
   auto parsed = parse_arguments(std::vector<std::string>(argv, argv + argc));
-  if (!parsed) return complain(parsed.error());
+  if (!parsed) return refuse(parsed.error());
   if (const auto* answer = std::get_if<Answer>(&*parsed)) {
-    std::fputs(answer->text.c_str(), stdout);
+    (void)std::fputs(answer->text.c_str(), stdout);
     return answer->status;
   }
   DaemonOptions options = std::move(std::get<DaemonOptions>(*parsed));
-  if (const Status absolute = make_absolute(options); !absolute) return complain(absolute.error());
+  if (const Status absolute = make_absolute(options); !absolute) return refuse(absolute.error());
   const auto paths = check_paths(options);
-  if (!paths) return complain(paths.error());
+  if (!paths) return refuse(paths.error());
 
   Starter starter;
   if (!options.foreground) {
     const auto forked = fork_daemon(paths->mountpoint, starter);
     if (!forked) {
-      complain(forked.error());
+      complain(forked.error().message);
       return kSystemError;
     }
     if (!forked->child) return forked->parent_status;

@@ -49,9 +49,9 @@ int report_silent_child(pid_t child) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (WIFSIGNALED(status)) {
-    std::fprintf(stderr, "pailfs: the daemon was killed by signal %d before the mount was ready\n", WTERMSIG(status));
+    complain("the daemon was killed by signal " + std::to_string(WTERMSIG(status)) + " before the mount was ready");
   } else {
-    std::fprintf(stderr, "pailfs: the daemon ended before the mount was ready\n");
+    complain("the daemon ended before the mount was ready");
   }
   return kSystemError;
 }
@@ -61,20 +61,22 @@ int wait_for_child(pid_t child, int fd, const std::string& mountpoint) {
   ::close(fd);
   if (message.empty()) return report_silent_child(child);
   if (message[0] != kReadyByte) {
-    std::fprintf(stderr, "pailfs: %s\n", message.c_str() + 1);
+    complain(message.substr(1));
     return static_cast<int>(message[0]);
   }
   // Waits for the daemon's answer to the kernel's first question (FUSE INIT), and for an answer about the root.
   struct stat stat{};
   if (::stat(mountpoint.c_str(), &stat) != 0) {
     const Error error = system_error(errno, "the mount does not answer: " + mountpoint);
-    std::fprintf(stderr, "pailfs: %s (the daemon's log says more)\n", error.message.c_str());
+    complain(error.message + " (the daemon's log says more)");
     return kMountFailure;
   }
   return kMounted;
 }
 
 }  // namespace
+
+void complain(const std::string& message) { (void)std::fprintf(stderr, "pailfs: %s\n", message.c_str()); }
 
 int exit_status_of(Code code) {
   switch (code) {
@@ -92,7 +94,7 @@ int exit_status_of(Code code) {
 void Starter::ready() { send(kReadyByte, ""); }
 
 void Starter::failed(int status, const std::string& message) {
-  if (fd_ < 0) std::fprintf(stderr, "pailfs: %s\n", message.c_str());
+  if (fd_ < 0) complain(message);
   send(status, message);
 }
 
@@ -165,7 +167,7 @@ void harden_process() {
   (void)prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 #endif
   // Dozens of threads would otherwise each keep an arena of freed memory.
-  mallopt(M_ARENA_MAX, 4);
+  mallopt(M_ARENA_MAX, 4);  // NOLINT(concurrency-mt-unsafe): no other thread runs yet
 }
 
 Status open_log(const std::string& place, LogLevel level, bool foreground) {

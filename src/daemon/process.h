@@ -18,6 +18,8 @@ enum ExitStatus : int {
   kMountFailure = 32  // the store, its key, or the mount itself
 };
 int exit_status_of(Code code);
+// A line on standard error.
+void complain(const std::string& message);
 
 // The end of a pipe to the process that waits for the mount.
 class Starter {

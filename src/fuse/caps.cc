@@ -14,7 +14,6 @@ namespace {
 constexpr unsigned kMaxRequest = 1u << 20;    // bytes of a READ or WRITE
 constexpr unsigned kMaxReadahead = 4u << 20;  // the kernel's own limit (bdi read_ahead_kb) may be lower
 constexpr unsigned kMaxBackground = 64;
-constexpr unsigned kUringMemory = 32u << 20;  // bytes of request buffers over all queues
 
 bool capable(const fuse_conn_info& connection, uint32_t flag) { return (connection.capable & flag) != 0; }
 
@@ -75,6 +74,8 @@ void FuseSession::Impl::negotiate(fuse_conn_info& connection) {
 
 #ifdef FUSE_CAP_OVER_IO_URING
 namespace {
+constexpr unsigned kUringMemory = 32u << 20;  // bytes of request buffers over all queues
+
 // libfuse before 3.18.3 has the transport, with bugs that lose requests.
 bool library_is_new_enough(const std::string& version) {
   unsigned major = 0, minor = 0, patch = 0;

@@ -38,8 +38,9 @@ int errno_of(Code code) {
     case Code::kReadOnly:
       return EROFS;
     case Code::kIo:
-      return EIO;
     case Code::kCorrupt:
+    case Code::kWrongKey:  // a key that was there is gone: content cannot be verified
+    case Code::kTooNew:
       return EIO;
     case Code::kNoData:
       return ENODATA;
@@ -48,13 +49,8 @@ int errno_of(Code code) {
     case Code::kNotSupported:
       return EOPNOTSUPP;
     case Code::kBusy:
-      return EBUSY;
     case Code::kInUse:
       return EBUSY;
-    case Code::kWrongKey:  // a key that was there is gone: content cannot be verified
-      return EIO;
-    case Code::kTooNew:
-      return EIO;
     case Code::kBadHandle:
       return EBADF;
     case Code::kNoDevice:

@@ -84,6 +84,7 @@ Result<fuse_session*> new_session(FuseSession::Impl& impl) {
   fuse_set_log_func(on_library_log);
   std::vector<std::string> arguments = library_arguments(impl.options, impl.uring);
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size());
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   fuse_args args{static_cast<int>(pointers.size()), pointers.data(), 0};
   std::string messages;
