@@ -85,7 +85,7 @@ class Damage(MountTest):
             (self.bucket / "new").write_text("x") if self.bucket.exists() else self.bucket.mkdir()
         self.assertEqual(raised.exception.errno, 30)
         self.assertIn("read-only", self.fs.messages())
-        self.assertTrue(self.fs.status()["read_only"])
+        self.assertTrue(self.fs.status()["store"]["read_only"])
 
     def test_a_newer_format_is_refused_in_words(self):
         self.fs.unmount()

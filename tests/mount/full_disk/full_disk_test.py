@@ -61,7 +61,7 @@ class FullDisk(MountTest):
 
             wait_until(lambda: room() > 90 * MIB, "the room is back (round %d)" % round_number)
             (bucket / "after").write_bytes(b"x" * MIB)
-        self.assertFalse(self.fs.status().get("read_only", False))
+        self.assertFalse(self.fs.status()["store"]["read_only"])
         self.fs.remount()
         for name, content in old.items():
             self.assertEqual((bucket / name).read_bytes(), content)
