@@ -193,8 +193,8 @@ int Daemon::run(Starter& starter) {
     starter.failed(exit_status_of(started.error().code), started.error().message);
     return exit_status_of(started.error().code);
   }
-  log_info("{} is mounted on {}{}; {}", paths_.store, paths_.mountpoint,
-           options_.bucket.empty() ? "" : " (bucket " + options_.bucket + ")", session_->transport().description);
+  log_info("{} is mounted on {}{}", paths_.store, paths_.mountpoint,
+           options_.bucket.empty() ? "" : " (bucket " + options_.bucket + ")");
   if (!options_.foreground) detach_terminal(!options_.log.empty() && options_.log != "syslog");
   starter.ready();
   serve_until_ended();

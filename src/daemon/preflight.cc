@@ -10,21 +10,23 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What a mount answers whose daemon is gone, or just goes.
+bool is_dead(const std::error_code& error) {
+  return error == std::errc::not_connected || error == std::errc::connection_aborted;
+}
+
+std::unexpected<Error> dead_mount(const std::string& path) {
+  return fail(Code::kBusy,
+              fmt::format("{}: a daemon that has died left its mount there; 'umount -l {}' removes it", path, path));
+}
+
 Result<std::string> directory(const std::string& path, std::string_view what) {
   std::error_code error;
   const fs::path resolved = fs::canonical(path, error);
-  if (error == std::errc::not_connected) {
-    return fail(
-        Code::kBusy,
-        fmt::format("{} {}: a daemon that has died left its mount there; 'umount -l {}' removes it", what, path, path));
-  }
+  if (is_dead(error)) return dead_mount(path);
   if (error) return std::unexpected(system_error(error.value(), fmt::format("{} {}", what, path)));
   const bool is_directory = fs::is_directory(resolved, error);
-  if (error == std::errc::not_connected) {
-    return fail(
-        Code::kBusy,
-        fmt::format("{} {}: a daemon that has died left its mount there; 'umount -l {}' removes it", what, path, path));
-  }
+  if (is_dead(error)) return dead_mount(path);
   if (error) return std::unexpected(system_error(error.value(), fmt::format("{} {}", what, path)));
   if (!is_directory) return fail(Code::kNotDirectory, fmt::format("{} {} is not a directory", what, path));
   return resolved.string();
@@ -50,12 +52,7 @@ Result<Paths> check_paths(const DaemonOptions& options) {
     if (top == nullptr || top->type != kMountType) return {};
     std::error_code error;
     (void)fs::space(path, error);  // stat(2) may be answered by the kernel's cache
-    if (error == std::errc::not_connected) {
-      return fail(
-          Code::kBusy,
-          fmt::format("mountpoint {}: a daemon that has died left its mount of {} there; 'umount -l {}' removes it",
-                      path, top->source, path));
-    }
+    if (is_dead(error)) return dead_mount(path);
     return fail(Code::kBusy, fmt::format("mountpoint {} is busy: {} is mounted there", path, top->source));
   };
   PAILFS_TRY(check_free(typed));

@@ -70,6 +70,8 @@ void FuseSession::Impl::negotiate(fuse_conn_info& connection) {
   connection.congestion_threshold = kMaxBackground * 3 / 4;
   connection.time_gran = 1;
   initialised = true;
+  log_info("protocol {}.{}, write-back caching {}, {}", connection.proto_major, connection.proto_minor,
+           writeback ? "on" : "off", uring.wanted && uring_offered ? "io_uring" : "/dev/fuse");
 }
 
 #ifdef FUSE_CAP_OVER_IO_URING
