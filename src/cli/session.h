@@ -38,7 +38,7 @@ class Session {
   Status close();
 
  private:
-  Session(Invocation& invocation) : invocation_(invocation) {}
+  explicit Session(Invocation& invocation) : invocation_(invocation) {}
   Result<Json> run_here(std::string_view op, const Json& args, const Progress& progress);
 
   Invocation& invocation_;
