@@ -57,6 +57,7 @@ Result<Log::Impl::Slot> Log::Impl::place(uint64_t total) {
 void Log::Impl::complete(const Slot& slot, Outcome outcome, std::string_view header) {
   uint64_t from = 0;
   uint64_t to = 0;
+  std::shared_ptr<SegmentWriter> writer;  // its own share: the segment may be rolled away and synced meanwhile
   {
     MutexLock lock(mutex);
     Pending& mine = pending[slot.ticket - first_ticket];
@@ -86,12 +87,13 @@ void Log::Impl::complete(const Slot& slot, Outcome outcome, std::string_view hea
       to = front_is_here ? pending.front().begin.offset : tail.offset;
       if (to >= slot.segment->written_back + options.writeback_step) {
         from = std::exchange(slot.segment->written_back, to);
+        writer = slot.segment->writer;
       } else {
         to = 0;
       }
     }
   }
-  if (to > from) slot.segment->writer->start_writeback(from, to - from);
+  if (writer != nullptr) writer->start_writeback(from, to - from);
 }
 
 // Every slot that was handed out completes, also when its write fails.

@@ -19,13 +19,13 @@
 
 namespace pailfs {
 
-// A segment of this run. The fields below `writer` are guarded by Log::Impl::mutex.
+// A segment of this run. The fields from `writer` on are guarded by Log::Impl::mutex; who has a place in the segment
+// that has not completed may use the writer without it, since only a segment with none in flight loses its writer.
 struct OpenSegment {
   uint64_t id = 0;
   Salt salt{};
   std::unique_ptr<Aead> frame_cipher;
-  std::unique_ptr<SegmentWriter> writer;
-
+  std::shared_ptr<SegmentWriter> writer;
   uint64_t in_flight = 0;     // records with a place here that have not completed
   bool dirty = true;          // something completed that no sync has covered
   uint64_t written_back = 0;  // write-out was started up to here

@@ -151,12 +151,13 @@ Status Log::Impl::sync() {
     durable = std::max(durable, covered);
     unsynced -= bytes;
     for (const Target& target : targets) {
-      if (target.last) std::erase(rolled, target.segment);
+      if (!target.last) continue;
+      std::erase(rolled, target.segment);
+      target.segment->writer.reset();
     }
   }
   for (Target& target : targets) {
     if (!target.last) continue;
-    target.segment->writer.reset();
     const Status sealed = storage.seal(target.segment->id, target.segment->end);
     if (!sealed) log_warning("sealing segment {}: {}", segment_name(target.segment->id), sealed.error().message);
   }
