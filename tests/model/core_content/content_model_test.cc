@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 
+#include "support/sanitizers.h"
 #include "unit/core_content/content_fixture.h"
 
 namespace pailfs::test {
@@ -30,7 +31,7 @@ class ContentModel {
   }
 
   void run() {
-    for (int i = 0; i < shape_.steps && !testing::Test::HasFailure(); ++i) {
+    for (int i = 0; i < shape_.steps / kSlowdown && !testing::Test::HasFailure(); ++i) {
       step();
       if (i % 50 == 0) verify_everything();
     }

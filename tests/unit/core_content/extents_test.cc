@@ -7,6 +7,7 @@
 #include <set>
 
 #include "crypto/crypto.h"
+#include "support/sanitizers.h"
 
 namespace pailfs {
 namespace {
@@ -141,7 +142,7 @@ class ExtentModel {
 
 TEST(Extents, RandomChangesShowWhatWasWrittenAndReleaseEachUnitOnce) {
   ExtentModel model(1);
-  for (int i = 0; i < 100'000 && !testing::Test::HasFatalFailure(); ++i) {
+  for (int i = 0; i < 100'000 / test::kSlowdown && !testing::Test::HasFatalFailure(); ++i) {
     model.step();
     if (model.below(3) != 0) {
       model.settle();
@@ -154,7 +155,7 @@ TEST(Extents, RandomChangesShowWhatWasWrittenAndReleaseEachUnitOnce) {
 
 TEST(Extents, WhatAnOlderListShowsIsNotReleased) {
   ExtentModel model(2);
-  for (int i = 0; i < 20'000 && !testing::Test::HasFatalFailure(); ++i) {
+  for (int i = 0; i < 20'000 / test::kSlowdown && !testing::Test::HasFatalFailure(); ++i) {
     model.step();
     model.settle();
     model.verify_units();

@@ -1,6 +1,7 @@
 // When versions come into being, and what they hold.
 #include <sys/stat.h>
 
+#include "support/sanitizers.h"
 #include "unit/core_content/content_fixture.h"
 
 namespace pailfs::test {
@@ -249,7 +250,7 @@ TEST(Content, LongListsOfExtentsAreWrittenAnewAsOne) {
     f.put("file", std::string(512 * 1024, 'a'));
     const auto file = f.open_file(f.lookup(f.bucket, "file"));
     std::string expected(512 * 1024, 'a');
-    for (uint64_t i = 0; i < 2000; ++i) {
+    for (uint64_t i = 0; i < 2000 / kSlowdown; ++i) {
       const uint64_t offset = i * 7919 % (512 * 1024 - 3);
       f.write(file, offset, "bcd");
       expected.replace(offset, 3, "bcd");
