@@ -169,10 +169,11 @@ Status FuseSession::serve() {
 Status FuseSession::detach() {
   if (geteuid() != 0) return run_fusermount(impl_->options.mountpoint);
   PAILFS_ASSIGN(const std::vector<MountLine> mounts, read_mount_table());
-  // By the device: the mount may have been moved, bound elsewhere, or covered by another one. Deepest first.
+  // By the device: the mount may have been moved, bound elsewhere, or covered by another one. Deepest first. And by the
+  // store: where ours is gone already, the kernel may have given its device number to the mount of somebody else.
   Status status;
   for (auto line = mounts.rbegin(); line != mounts.rend(); ++line) {
-    if (line->device != impl_->device || line->type != kMountType) continue;
+    if (line->device != impl_->device || line->type != kMountType || line->source != impl_->options.store) continue;
     const auto top = std::find_if(mounts.rbegin(), mounts.rend(),
                                   [&](const MountLine& other) { return other.mountpoint == line->mountpoint; });
     if (&*top != &*line) {
