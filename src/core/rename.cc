@@ -24,7 +24,7 @@ struct Core::Impl::Move {
 
 Result<bool> Core::Impl::is_within(Ino directory, Ino ancestor) {
   // Directories below a bucket's root form a tree, which only who holds the tree lock changes.
-  for (Ino at = directory; at != kRootIno;) {
+  for (Ino at = directory; at != kRootIno && at != 0;) {  // 0: not a directory, which check_move() says
     if (at == ancestor) return true;
     PAILFS_ASSIGN(const InodePtr inode, inodes.get(at));
     ReaderLock lock(inode->lock);

@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 21> kIgnored = {
 
 constexpr std::string_view kHelp = R"(Options, separated by commas after -o:
   key_file=FILE           the key file that unlocks the store
-  passphrase_file=FILE    a file whose first bytes up to its last newline are the passphrase
+  passphrase_file=FILE    a file with the passphrase; one newline at its end is no part of it
   recovery_key_file=FILE  a file with a recovery key
                           (none of them: the passphrase is asked for on the terminal)
   allow_other             all users may use the mount; without it only the user who mounts

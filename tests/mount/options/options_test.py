@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import subprocess
 
-from mounted_store import PAIL, PAILFS, MountTest, main, mounts, wait_until
+from mounted_store import NOBODY, PAIL, PAILFS, MountTest, main, mounts, wait_until
 
 HELPER = pathlib.Path(__file__).resolve().parents[3] / "packaging/mount.fuse.pailfs"
 
@@ -177,6 +177,37 @@ class Options(MountTest):
         self.addCleanup(subprocess.run, ["umount", "-lq", str(self.fs.mountpoint)], check=False)
         status = json.loads(self.fs.run(PAIL, "status", "--json", "--store", store).stdout)
         self.end_background(status["daemon"]["pid"])
+
+    def test_a_user_other_than_root_mounts_his_own_store(self):
+        # /dev/fuse is open to all on most machines; in a private name space one is here as well.
+        home = self.fs.directory / "home"
+        (home / "mount").mkdir(parents=True)
+        (home / "key").write_bytes(os.urandom(32))
+        (home / "key").chmod(0o600)
+        for path in (home, home / "mount", home / "key"):
+            os.chown(path, NOBODY, NOBODY)
+        script = """
+            set -e
+            mkdir device
+            mount -t tmpfs tmpfs device
+            mknod device/fuse c 10 229
+            chmod 666 device/fuse
+            mount --bind device/fuse /dev/fuse
+            cd home
+            exec setpriv --reuid 65534 --regid 65534 --clear-groups env -u XDG_RUNTIME_DIR HOME=. sh -c '
+                set -e
+                "$1" init store --key-file key
+                "$0" store mount -o key_file=key,log=log
+                mkdir mount/bucket
+                echo content > mount/bucket/file
+                "$1" status mount --json
+                fusermount3 -u mount
+            ' "$1" "$2"
+        """
+        result = self.fs.run("unshare", "-m", "sh", "-c", script, "sh", PAILFS, PAIL, cwd=self.fs.directory)
+        pid = json.loads(result.stdout[result.stdout.index("{") :])["daemon"]["pid"]
+        wait_until(lambda: not os.path.exists("/proc/%d" % pid), "the daemon has ended")
+        self.assertIn("unmounted and closed", (home / "log").read_text())
 
     def test_no_secret_shows_in_arguments_environment_or_log(self):
         self.fs.mount("log_level=debug")
