@@ -248,8 +248,16 @@ class NamesModel : public testing::TestWithParam<Versioning>, public CoreOnMemor
 
   uint64_t below(uint64_t limit) { return random_() % limit; }
   const std::string& name() { return kNames[below(kNames.size())]; }
+  // A name that is in the directory, most of the time.
+  std::string name_in(const Node& node) {
+    if (node.entries.empty() || below(4) == 0) return name();
+    return std::next(node.entries.begin(), static_cast<std::ptrdiff_t>(below(node.entries.size())))->first;
+  }
   // Mostly permissive, so that the tree lives; any bits now and then.
-  uint32_t mode() { return static_cast<uint32_t>(below(3) == 0 ? below(010000) : below(2) == 0 ? 0777 : 0755); }
+  uint32_t mode() {
+    static const std::vector<uint32_t> kModes = {0777, 0777, 0755, 01777, 02777, 06777};
+    return below(4) == 0 ? static_cast<uint32_t>(below(010000)) : kModes[below(kModes.size())];
+  }
   Node& any() { return *live_[below(live_.size())]; }
   Node& directory() {
     for (int tries = 0; tries < 20; ++tries) {
@@ -328,7 +336,7 @@ class NamesModel : public testing::TestWithParam<Versioning>, public CoreOnMemor
 
   std::string move(const Person& who, const Caller& caller) {
     Node &from = directory(), &to = below(3) == 0 ? from : directory();
-    const std::string old_name = name(), new_name = name();
+    const std::string old_name = name_in(from), new_name = below(2) == 0 ? name_in(to) : name();
     const RenameMode how = below(4) == 0   ? RenameMode::kExchange
                            : below(6) == 0 ? RenameMode::kNoReplace
                                            : RenameMode::kReplace;
@@ -351,7 +359,7 @@ class NamesModel : public testing::TestWithParam<Versioning>, public CoreOnMemor
 
   std::string remove(const Person& who, const Caller& caller) {
     Node& parent = directory();
-    const std::string chosen = name();
+    const std::string chosen = name_in(parent);
     const bool rmdir = below(2) == 0;
     const Status removed = rmdir ? core->rmdir(caller, parent.ino, chosen) : core->unlink(caller, parent.ino, chosen);
     EXPECT_EQ(outcome(removed), tree_.remove(who, parent, chosen, rmdir));
@@ -392,7 +400,7 @@ class NamesModel : public testing::TestWithParam<Versioning>, public CoreOnMemor
 
   std::string look(const Person& who, const Caller& caller) {
     Node& parent = directory();
-    const std::string chosen = name();
+    const std::string chosen = name_in(parent);
     const Result<Attributes> found = core->lookup(caller, parent.ino, chosen);
     EXPECT_EQ(outcome(found), tree_.lookup(who, parent, chosen));
     if (found) {
@@ -458,7 +466,7 @@ class NamesModel : public testing::TestWithParam<Versioning>, public CoreOnMemor
 
 TEST_P(NamesModel, AgreesWithPosixOnRandomOperations) {
   const char* operations = std::getenv("PAILFS_MODEL_OPERATIONS");
-  run(operations != nullptr ? std::strtoull(operations, nullptr, 10) : 60'000);
+  run(operations != nullptr ? std::strtoull(operations, nullptr, 10) : 100'000);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versioning, NamesModel, testing::Values(Versioning::kOff, Versioning::kEnabled),
