@@ -108,7 +108,8 @@ Status apply(DaemonOptions& options, const std::string& option) {
 }
 
 struct CommandLine {
-  std::vector<std::string> paths;
+  std::string store;
+  std::string mountpoint;
   std::vector<std::string> options;
   bool foreground_or_fake = false;
   bool debug = false;
@@ -118,13 +119,13 @@ struct CommandLine {
 };
 
 void describe(CLI::App& app, CommandLine& line, bool helper) {
-  app.add_option("paths", line.paths, "STORE MOUNTPOINT: the directory that holds the store, and where to mount it")
-      ->expected(2)
-      ->type_name("");
+  app.add_option("STORE", line.store, "the directory that holds the store")->type_name("");
+  app.add_option("MOUNTPOINT", line.mountpoint, "where to mount it")->type_name("");
   // Each occurrence is one list of its own: commas are split by split_options(), which knows backslashes.
   app.add_option("-o", line.options, "options, separated by commas; see below")
       ->type_name("OPTIONS")
       ->expected(1)
+      ->allow_extra_args(false)
       ->take_all();
   app.add_flag("-f", line.foreground_or_fake, helper ? "check everything, but do not mount" : "stay in the foreground");
   app.add_flag("-d", line.debug, "stay in the foreground and log every request");
@@ -175,13 +176,13 @@ Result<std::variant<DaemonOptions, Answer>> parse_arguments(const std::vector<st
   if (line.version) {
     return Answer{fmt::format("pailfs {} with libfuse {}\n", PAILFS_VERSION, FuseSession::library_version()), 0};
   }
-  if (line.paths.size() != 2) {
+  if (line.store.empty() || line.mountpoint.empty()) {
     return fail(Code::kInvalid, "usage: pailfs STORE MOUNTPOINT [-o OPTIONS] [-f] [-d] (pailfs --help says more)");
   }
 
   DaemonOptions options;
-  options.store = line.paths[0];
-  options.mountpoint = line.paths[1];
+  options.store = line.store;
+  options.mountpoint = line.mountpoint;
   for (const std::string& list : line.options) {
     options.given += (options.given.empty() ? "" : ",") + list;
     for (const std::string& option : split_options(list)) PAILFS_TRY(apply(options, option));
