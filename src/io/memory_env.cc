@@ -37,6 +37,7 @@ struct MemoryEnv::State {
   uint64_t used_blocks GUARDED_BY(mutex) = 0;
   uint64_t capacity GUARDED_BY(mutex) = 0;
   int64_t now GUARDED_BY(mutex) = 1'767'225'600'000'000'000;  // 2026-01-01T00:00:00Z
+  int64_t clock_step GUARDED_BY(mutex) = 0;
   int64_t monotonic GUARDED_BY(mutex) = 1'000'000'000;
 
   uint64_t spare_blocks() const REQUIRES(mutex) {
@@ -270,7 +271,7 @@ Result<std::unique_ptr<FileLock>> MemoryEnv::lock_file(const std::string& path) 
 
 int64_t MemoryEnv::now() {
   MutexLock lock(state_->mutex);
-  return state_->now;
+  return state_->now += state_->clock_step;
 }
 
 int64_t MemoryEnv::monotonic() {
@@ -292,6 +293,7 @@ std::unique_ptr<MemoryEnv> MemoryEnv::crash_image(const CrashPolicy& policy) con
   image->used_blocks = image->tree.blocks();
   image->capacity = state_->capacity;
   image->now = state_->now;
+  image->clock_step = state_->clock_step;
   image->random.seed(state_->image_seeds());
   image->image_seeds.seed(state_->image_seeds());
   return std::unique_ptr<MemoryEnv>(new MemoryEnv(std::move(image)));
@@ -309,6 +311,11 @@ void MemoryEnv::crash(const CrashPolicy& policy) {
 void MemoryEnv::set_now(int64_t nanoseconds) {
   MutexLock lock(state_->mutex);
   state_->now = nanoseconds;
+}
+
+void MemoryEnv::run_clock(int64_t nanoseconds_per_call) {
+  MutexLock lock(state_->mutex);
+  state_->clock_step = nanoseconds_per_call;
 }
 
 void MemoryEnv::advance(int64_t nanoseconds) {

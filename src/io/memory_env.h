@@ -60,6 +60,9 @@ class MemoryEnv : public Env {
 
   // Nanoseconds, as now() will return it. The monotonic clock does not follow; it may go backwards, as clocks do.
   void set_now(int64_t nanoseconds);
+  // From now on each call of now() returns so much more than the one before. For tests of code that tells changes
+  // apart by their time: the clock stands still otherwise.
+  void run_clock(int64_t nanoseconds_per_call);
   // Moves both clocks.
   void advance(int64_t nanoseconds);
 

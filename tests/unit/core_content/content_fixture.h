@@ -34,6 +34,7 @@ class ContentFixture {
     EXPECT_OK(env.sync_dir("/"));
     EXPECT_OK(env.sync_dir("/s"));
     env.set_now(Time{1'700'000'000} * 1'000'000'000);
+    if (background) env.run_clock(1);  // a check beside changes goes by change times
     uuid = make_uuid(env);
     EXPECT_OK(Keyring::create(env, "/s", *uuid_bytes(uuid), secret(), "test", {}));
     open();
