@@ -74,6 +74,15 @@ bool is_now(const std::optional<Time>& time, bool now, const std::optional<Time>
   return now || (time && ctime && *time == *ctime);
 }
 
+// After a rename, link, chmod and the like the kernel's write-back cache sets the change time of a regular file to the
+// moment at which it got the answer: in the caller's name, without a handle, and along with the modification time as it
+// is. Refusing that would fail the file's next fsync. A utimensat(2) that asks for the time that the file already has
+// looks the same, and changes as little.
+bool is_change_time_only(const AttributeChange& change, const InodeRecord& record) {
+  return change.ctime && change.mtime == record.mtime && !change.atime && !change.atime_now && !change.mtime_now &&
+         !change.mode && !change.uid && !change.gid && !change.size;
+}
+
 // What one setattr asks for, judged by POSIX: chmod(2), chown(2), truncate(2), utimensat(2).
 class AttributeCheck {
  public:
@@ -175,15 +184,17 @@ Status Core::Impl::apply_attributes(const Caller& caller, Inode& inode, const At
   if (change.gid) record.gid = *change.gid;
   apply_times(change, at, record);
   put_inode(inode.ino, record, tx);
+  if (change.from_kernel) return {};  // what changed the file was recorded when it did
   const Action action = change.size ? Action::kPutObject : Action::kPutObjectAcl;
   tx.record(encode_change({action, caller, 0, {}, inode.ino}, at));
   return {};
 }
 
-Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeChange& change) {
+Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeChange& asked) {
   if (is_virtual(ino)) return fail(Code::kReadOnly, "versions are read-only");
   Impl& impl = *impl_;
   PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
+  AttributeChange change = asked;
   bool handle_writes = false;
   if (change.handle != 0) {
     const HandlePtr handle = impl.handles.get(change.handle);
@@ -193,6 +204,7 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
   LockedInodes locked({inode});
   assert_locked(*inode);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  if (is_change_time_only(change, inode->record)) change.from_kernel = true;
   const Attributes before = Impl::attributes(ino, inode->record);
   PAILFS_TRY(AttributeCheck(impl.gate, caller, before, change, handle_writes).run());
   Transaction tx;

@@ -225,11 +225,13 @@ Status Core::rename(const Caller& caller, Ino parent, std::string_view name, Ino
   }
   const Time now = impl.now();
   move.moved->record.ctime = now;
-  for (const InodePtr& directory : {move.from, move.to}) {
+  const auto touch = [&](const InodePtr& directory) {
     assert_locked(*directory);
     directory->record.mtime = directory->record.ctime = now;
     impl.put_inode(directory->ino, directory->record, tx);
-  }
+  };
+  touch(move.from);
+  if (move.to != move.from) touch(move.to);
   impl.put_inode(move.moved->ino, move.moved->record, tx);
   PAILFS_TRY(impl.commit(std::move(tx), locked));
   if (move.other) {

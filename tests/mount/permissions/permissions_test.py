@@ -109,6 +109,23 @@ class Permissions(MountTest):
         self.assertEqual(os.stat(self.bucket / "new").st_uid, NOBODY)
         self.assert_user(lambda: os.unlink(self.bucket / "file"), 0)
 
+    def test_a_file_that_another_renamed_still_syncs(self):
+        # The kernel sends the new change time in the name of who renamed; a refusal would be kept for the next fsync.
+        self.bucket.chmod(0o777)
+        file = self.bucket / "file"
+        with open(file, "wb", buffering=0) as writer:
+            writer.write(b"content")
+            os.fsync(writer.fileno())
+            self.assert_user(lambda: os.rename(file, self.bucket / "renamed"), 0)
+            os.fsync(writer.fileno())
+            before = os.fstat(writer.fileno())
+        self.assert_user(lambda: os.rename(self.bucket / "renamed", file), 0)
+        with open(file, "rb+", buffering=0) as writer:
+            os.fsync(writer.fileno())
+            after = os.fstat(writer.fileno())
+        self.assertEqual(after.st_mtime_ns, before.st_mtime_ns)
+        self.assertGreater(after.st_ctime_ns, before.st_ctime_ns)
+
     def test_the_sticky_bit(self):
         (self.bucket / "roots").write_text("x")
         self.bucket.chmod(0o1777)
