@@ -1,6 +1,8 @@
 // Life of a mount: mounting, serving, and the shutdown that loses nothing.
 #include "fuse/session.h"
 
+#include <linux/fuse.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -10,9 +12,11 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/logging.h"
 #include "fuse/mount_table.h"
+#include "fuse/request_loop.h"
 #include "fuse/session_impl.h"
 
 namespace pailfs {
@@ -20,7 +24,7 @@ namespace pailfs {
 namespace {
 
 constexpr unsigned kMaxThreads = 64;  // each fsync that waits holds one
-constexpr unsigned kIdleThreads = 12;
+constexpr unsigned kIdleThreads = 8;
 
 // libfuse's log function has no argument for a user: what it says while a mount is tried is collected per thread.
 thread_local std::string* mount_messages = nullptr;
@@ -113,6 +117,61 @@ Status run_fusermount(const std::string& mountpoint) {
   return {};
 }
 
+// Receives from /dev/fuse.
+class DeviceWorker final : public RequestLoop::Worker {
+ public:
+  explicit DeviceWorker(fuse_session* session) : session_(session) {}
+  ~DeviceWorker() override { free(buffer_.mem); }
+
+  Result<bool> receive() override {
+    for (;;) {
+      const int length = fuse_session_receive_buf(session_, &buffer_);
+      if (length > 0) return true;
+      if (length == 0) return false;
+      if (length != -EINTR && length != -EAGAIN) return std::unexpected(system_error(-length, "serving the mount"));
+    }
+  }
+
+  bool waiting() override {
+    pollfd device{.fd = fuse_session_fd(session_), .events = POLLIN, .revents = 0};
+    return poll(&device, 1, 0) != 0;
+  }
+
+  bool brief() const override {
+    const auto* header = static_cast<const fuse_in_header*>(buffer_.mem);
+    switch (header->opcode) {
+      case FUSE_READ: {
+        const auto* read = reinterpret_cast<const fuse_read_in*>(header + 1);
+        return buffer_.size >= sizeof *header + sizeof *read && read->size <= kBriefContent;
+      }
+      case FUSE_WRITE:
+        return buffer_.size <= kBriefContent + 4096;
+      case FUSE_FSYNC:
+      case FUSE_FSYNCDIR:
+      case FUSE_FALLOCATE:
+      case FUSE_COPY_FILE_RANGE:
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  void process() override {
+    const bool init = static_cast<const fuse_in_header*>(buffer_.mem)->opcode == FUSE_INIT;
+    fuse_session_process_buf(session_, &buffer_);
+    if (!init) return;
+    // What is agreed there decides how much room requests need.
+    free(buffer_.mem);
+    buffer_ = {};
+  }
+
+ private:
+  static constexpr size_t kBriefContent = 16384;  // bytes
+
+  fuse_session* const session_;
+  fuse_buf buffer_{};
+};
+
 // Inside the process that mounted without root's help, the ACL binds nobody who can reach the mount: see timeouts.cc.
 bool only_unbound_processes(const Core& core, const MountOptions& options) {
   const uid_t uid = geteuid();
@@ -154,13 +213,24 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(Core& core, MountOptions
 
 Status FuseSession::serve() {
   impl_->served = true;
+  return impl_->uring.wanted ? impl_->serve_uring() : impl_->serve_device();
+}
+
+Status FuseSession::Impl::serve_device() {
+  RequestLoop::Options loop{.max_threads = kMaxThreads, .idle_threads = kIdleThreads};
+  if (sysconf(_SC_NPROCESSORS_ONLN) < 2) loop.look_out = {};
+  return RequestLoop([this] { return std::make_unique<DeviceWorker>(session); }, loop).run();
+}
+
+// libfuse has a thread per processor for the ring; these are for what still comes through the device.
+Status FuseSession::Impl::serve_uring() {
   fuse_loop_config* config = fuse_loop_cfg_create();
   if (config == nullptr) return fail(Code::kNoMemory, "no memory for the request loop");
   // A device of each thread's own, where this process may open it: fewer threads wake for one request.
   fuse_loop_cfg_set_clone_fd(config, access("/dev/fuse", R_OK | W_OK) == 0 ? 1 : 0);
   fuse_loop_cfg_set_max_threads(config, kMaxThreads);
   fuse_loop_cfg_set_idle_threads(config, kIdleThreads);
-  const int result = fuse_session_loop_mt(impl_->session, config);
+  const int result = fuse_session_loop_mt(session, config);
   fuse_loop_cfg_destroy(config);
   if (result < 0) return std::unexpected(system_error(-result, "serving the mount"));
   return {};

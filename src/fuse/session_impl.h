@@ -116,6 +116,9 @@ struct FuseSession::Impl {
   struct stat stat_of(const Attributes& attributes) const;
   fuse_entry_param entry_of(const Attributes& attributes, Ino parent) const;
 
+  Status serve_device();
+  Status serve_uring();
+
   // fuse_lowlevel_ops.init
   void negotiate(fuse_conn_info& connection);
 };

@@ -75,7 +75,9 @@ struct Log::Impl {
   Status roll(uint64_t first_total) REQUIRES(alloc_mutex) EXCLUDES(mutex);
   // Guarantees room up to `end` in the active segment, and some more if that is to be had.
   Status reserve_room(SegmentWriter& writer, uint64_t end) REQUIRES(alloc_mutex);
-  Status sync() EXCLUDES(mutex);
+  Status sync() EXCLUDES(alloc_mutex, mutex);
+  // Writes zeros where the next records will go.
+  void zero_ahead() EXCLUDES(alloc_mutex, mutex);
   Status close() EXCLUDES(alloc_mutex, mutex);
   Status writable() const EXCLUDES(mutex);
   void go_read_only(std::string reason) EXCLUDES(mutex);
@@ -115,6 +117,9 @@ struct Log::Impl {
   uint64_t next_id GUARDED_BY(alloc_mutex) = 1;
   uint64_t room_end GUARDED_BY(alloc_mutex) = 0;  // reserved in the active segment
 
+  uint64_t zeroed_segment GUARDED_BY(alloc_mutex) = 0;
+  uint64_t zeroed_end GUARDED_BY(alloc_mutex) = 0;
+
   // Never held across I/O.
   mutable Mutex mutex ACQUIRED_AFTER(alloc_mutex);
   CondVar progress;  // a record left `pending`, or the log became read-only
@@ -134,6 +139,8 @@ struct Log::Impl {
   uint64_t unsynced GUARDED_BY(mutex) = 0;  // bytes
   bool failed GUARDED_BY(mutex) = false;    // read-only
   std::string reason GUARDED_BY(mutex);
+
+  int64_t last_sync = 0;  // of sync()'s caller: Env::monotonic() when the last one ended
 
   // Of append_frame()'s caller: digest entries of records since the last frame that was written.
   std::string frame_entries;

@@ -5,6 +5,7 @@ import errno
 import multiprocessing
 import os
 import stat
+import time
 import traceback
 
 from mounted_store import NOBODY, MountTest, main
@@ -119,6 +120,7 @@ class Permissions(MountTest):
             self.assert_user(lambda: os.rename(file, self.bucket / "renamed"), 0)
             os.fsync(writer.fileno())
             before = os.fstat(writer.fileno())
+        time.sleep(0.02)  # the kernel stamps by a clock that moves every few milliseconds
         self.assert_user(lambda: os.rename(self.bucket / "renamed", file), 0)
         with open(file, "rb+", buffering=0) as writer:
             os.fsync(writer.fileno())
