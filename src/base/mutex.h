@@ -1,10 +1,11 @@
 // std mutexes with Clang's thread-safety annotations (https://clang.llvm.org/docs/ThreadSafetyAnalysis.html).
 #pragma once
 
+#include <pthread.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <shared_mutex>
 
 #if defined(__clang__)
 #define PAILFS_TSA(x) __attribute__((x))
@@ -52,15 +53,33 @@ class SCOPED_CAPABILITY MutexLock {
   Mutex& mutex_;
 };
 
+// A readers-writer lock in which readers do not starve writers. glibc's default, which std::shared_mutex takes, lets
+// readers pass a waiting writer: eight threads that read a memtable without pause kept its writer, and with it every
+// commit, waiting for minutes. Here new readers queue behind a waiting writer, and readers that wait get their turn
+// after it. A thread may not take the lock shared twice: a writer that comes in between would wait for the first, and
+// the second for the writer.
 class CAPABILITY("shared_mutex") SharedMutex {
  public:
-  void lock() ACQUIRE() { mutex_.lock(); }
-  void unlock() RELEASE() { mutex_.unlock(); }
-  void lock_shared() ACQUIRE_SHARED() { mutex_.lock_shared(); }
-  void unlock_shared() RELEASE_SHARED() { mutex_.unlock_shared(); }
+  SharedMutex() {
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+#if defined(__GLIBC__)
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+    pthread_rwlock_init(&lock_, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+  }
+  ~SharedMutex() { pthread_rwlock_destroy(&lock_); }
+  SharedMutex(const SharedMutex&) = delete;
+  SharedMutex& operator=(const SharedMutex&) = delete;
+
+  void lock() ACQUIRE() { pthread_rwlock_wrlock(&lock_); }
+  void unlock() RELEASE() { pthread_rwlock_unlock(&lock_); }
+  void lock_shared() ACQUIRE_SHARED() { pthread_rwlock_rdlock(&lock_); }
+  void unlock_shared() RELEASE_SHARED() { pthread_rwlock_unlock(&lock_); }
 
  private:
-  std::shared_mutex mutex_;
+  pthread_rwlock_t lock_;
 };
 
 class SCOPED_CAPABILITY WriterLock {

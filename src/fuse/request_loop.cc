@@ -44,24 +44,29 @@ Status RequestLoop::start_thread() {
 }
 
 void RequestLoop::work() {
-  const std::unique_ptr<Worker> worker = make_worker_();
-  mutex_.lock();
-  while (!over_) {
-    if (has_receiver_) {
-      if (idle_ >= options_.idle_threads) break;
+  {
+    const std::unique_ptr<Worker> worker = make_worker_();
+    serve(*worker);
+  }
+  MutexLock lock(mutex_);
+  --threads_;
+  ended_.notify_all();
+}
+
+// Until it is over, or enough other threads are idle.
+void RequestLoop::serve(Worker& worker) {
+  for (;;) {
+    {
+      MutexLock lock(mutex_);
+      if (has_receiver_ && idle_ >= options_.idle_threads) return;
       ++idle_;
       while (!over_ && has_receiver_) appointed_.wait(mutex_);
       --idle_;
-      continue;
+      if (over_) return;
+      has_receiver_ = true;
     }
-    has_receiver_ = true;
-    mutex_.unlock();
-    receive(*worker);
-    mutex_.lock();
+    receive(worker);
   }
-  --threads_;
-  ended_.notify_all();
-  mutex_.unlock();
 }
 
 // Until this thread is not the receiver any more.

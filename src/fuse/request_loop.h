@@ -48,6 +48,7 @@ class RequestLoop {
  private:
   Status start_thread() REQUIRES(mutex_);
   void work();
+  void serve(Worker& worker);
   void receive(Worker& worker);
   void appoint();
   void look_out(Worker& worker);

@@ -38,7 +38,7 @@ void Memtable::apply(std::vector<IndexChange>&& changes) {
     values.push_back(change.value ? std::make_shared<const std::string>(without_slack(std::move(*change.value)))
                                   : nullptr);
   }
-  WriterFirstWrite lock(mutex_);
+  WriterLock lock(mutex_);
   for (size_t i = 0; i < changes.size(); ++i) put(std::move(changes[i].key), values[i]);
   memory_.store(node_bytes_ + pending_.capacity() * sizeof(Map::iterator), std::memory_order_relaxed);
 }
@@ -66,7 +66,7 @@ std::vector<std::pair<std::string, Memtable::Value>> Memtable::take_changes() {
   std::vector<std::pair<Map::iterator, Value>> taken;
   std::vector<Map::iterator> pending;
   {
-    WriterFirstWrite lock(mutex_);
+    WriterLock lock(mutex_);
     pending.swap(pending_);
     pending_bytes_ = 0;
     memory_.store(node_bytes_, std::memory_order_relaxed);
@@ -86,31 +86,31 @@ std::vector<std::pair<std::string, Memtable::Value>> Memtable::take_changes() {
 }
 
 size_t Memtable::pending_changes() const {
-  WriterFirstRead lock(mutex_);
+  ReaderLock lock(mutex_);
   return pending_.size();
 }
 
 size_t Memtable::pending_bytes() const {
-  WriterFirstRead lock(mutex_);
+  ReaderLock lock(mutex_);
   return pending_bytes_;
 }
 
 std::optional<Memtable::Value> Memtable::get(std::string_view key) const {
-  WriterFirstRead lock(mutex_);
+  ReaderLock lock(mutex_);
   const auto it = map_.find(key);
   if (it == map_.end()) return std::nullopt;
   return it->second.value;
 }
 
 std::optional<Memtable::Entry> Memtable::seek(std::string_view from, bool after) const {
-  WriterFirstRead lock(mutex_);
+  ReaderLock lock(mutex_);
   const auto it = after ? map_.upper_bound(from) : map_.lower_bound(from);
   if (it == map_.end()) return std::nullopt;
   return Entry{it->first, it->second.value};
 }
 
 std::optional<Memtable::Entry> Memtable::last_before(std::string_view before) const {
-  WriterFirstRead lock(mutex_);
+  ReaderLock lock(mutex_);
   const auto it = map_.lower_bound(before);
   if (it == map_.begin()) return std::nullopt;
   const auto last = std::prev(it);
@@ -118,12 +118,12 @@ std::optional<Memtable::Entry> Memtable::last_before(std::string_view before) co
 }
 
 void Memtable::for_each(const std::function<void(const std::string& key, const Value& value)>& visit) const {
-  WriterFirstRead lock(mutex_);
+  ReaderLock lock(mutex_);
   for (const auto& [key, node] : map_) visit(key, node.value);
 }
 
 size_t Memtable::entries() const {
-  WriterFirstRead lock(mutex_);
+  ReaderLock lock(mutex_);
   return map_.size();
 }
 

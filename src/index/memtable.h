@@ -16,7 +16,6 @@
 
 #include "base/mutex.h"
 #include "index/index.h"
-#include "index/writer_first_mutex.h"
 
 namespace pailfs {
 
@@ -60,7 +59,7 @@ class Memtable {
 
   void put(std::string&& key, Value& value) REQUIRES(mutex_);
 
-  mutable WriterFirstMutex mutex_;
+  mutable SharedMutex mutex_;
   // Nodes never move or go, so that an iterator, and the key behind it, stay good without the lock.
   Map map_ GUARDED_BY(mutex_);
   // Keys to report at the next take_changes(), each once.

@@ -37,9 +37,8 @@ Status check_moved(const Store::Impl& store, const std::map<uint64_t, uint64_t>&
           "what was born in segment {:016x} at {} should be in segment {:016x}, which is missing or too short", birth.a,
           birth.b, moved.segment));
     }
-    StoreView other(std::make_unique<StoreView::Impl>(store));
     PAILFS_ASSIGN(const auto back,
-                  other.get(kStoreScope, internal::key3(internal::kMovedBack, moved.segment, moved.offset)));
+                  view.get(kStoreScope, internal::key3(internal::kMovedBack, moved.segment, moved.offset)));
     if (!back) {
       report(fmt::format("segment {:016x}, byte {}: moved from segment {:016x}, with no way back", moved.segment,
                          moved.offset, birth.a));

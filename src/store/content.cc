@@ -47,6 +47,19 @@ Run Run::keep_front(uint32_t n) const {
   return front;
 }
 
+// Who writes faster than the disk takes it would make the next fsync, by whomever, wait for all of it.
+void Store::Impl::pace() {
+  constexpr uint64_t kMuch = uint64_t{16} << 20, kTooMuch = uint64_t{64} << 20;
+  if (log->unsynced_bytes() < kMuch || !options.background) return;
+  want_frame();
+  // With an end, as a sync that has to wait for room would keep the writer from learning that there is none.
+  const int64_t until = env.monotonic() + 10'000'000'000;
+  const MutexLock lock(sync_mutex);
+  while (!failed && log->unsynced_bytes() >= kTooMuch && env.monotonic() < until) {
+    synced.wait_for(sync_mutex, std::chrono::milliseconds(100));
+  }
+}
+
 Result<Run> Store::Impl::append(Scope scope, std::string_view plaintext) {
   PAILFS_TRY(writable());
   if (plaintext.empty() || plaintext.size() > kMaxRun) return fail(Code::kInvalid, "append of 0 or too many bytes");
@@ -58,6 +71,7 @@ Result<Run> Store::Impl::append(Scope scope, std::string_view plaintext) {
   run.length = static_cast<uint32_t>(plaintext.size());
   run.head = true;
   const size_t stored = run.stored_length();
+  pace();
   auto reservation = log->reserve(stored);
   if (!reservation) {
     if (log->read_only()) set_failed(log->read_only_reason());

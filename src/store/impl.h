@@ -128,6 +128,8 @@ struct Store::Impl {
 
   // --- content (content.cc)
   Result<Run> append(Scope scope, std::string_view plaintext);
+  // Starts a sync when much is unsynced, and waits while it is too much.
+  void pace();
   Status read(Scope scope, const Run& run, uint32_t skip, std::span<char> out) const;
   // Where the stored bytes of a birth range are now, in order.
   Result<std::vector<Range>> locate(const Range& birth) const;

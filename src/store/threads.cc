@@ -100,9 +100,13 @@ Status Store::Impl::advance_epoch() {
 }
 
 void Store::Impl::start_threads() {
-  threads.emplace_back([this] { commit_loop(); });
-  threads.emplace_back([this] { checkpoint_loop(); });
-  threads.emplace_back([this] { reclaim_loop(); });
+  const auto start = [this](const char* name, void (Impl::*loop)()) {
+    threads.emplace_back([this, loop] { (this->*loop)(); });
+    pthread_setname_np(threads.back().native_handle(), name);
+  };
+  start("commit", &Impl::commit_loop);
+  start("checkpoint", &Impl::checkpoint_loop);
+  start("reclaim", &Impl::reclaim_loop);
 }
 
 void Store::Impl::stop_threads() {
