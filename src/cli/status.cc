@@ -57,7 +57,8 @@ std::string daemon_lines(const Json& daemon) {
   if (const std::string options = text_member(daemon, "options"); !options.empty()) {
     out += fmt::format("options    {}\n", options);
   }
-  return out + fmt::format("transport  {}\n", text_member(daemon, "transport"));
+  return out + fmt::format("transport  {}\nentries    kept by the kernel: {}\n", text_member(daemon, "transport"),
+                           text_member(daemon, "entry_caching"));
 }
 
 std::string store_lines(const Json& store) {

@@ -216,6 +216,14 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
   return Impl::attributes(ino, inode->record);
 }
 
+bool Core::open_to_all(Ino directory) {
+  if (is_virtual(directory)) return false;
+  const Result<InodePtr> inode = impl_->existing(directory);
+  if (!inode) return false;
+  ReaderLock lock((*inode)->lock);
+  return !(*inode)->gone && impl_->gate.open_to_all(Impl::attributes(directory, (*inode)->record));
+}
+
 Result<Space> Core::statfs() const { return impl_->store.space(); }
 
 }  // namespace pailfs

@@ -203,6 +203,8 @@ class Core {
   Result<CheckResult> check(bool deep, const Progress& progress);
   Store& store();
   const Gate& gate() const;
+  // Whether the gate lets every caller there is look names up in this directory.
+  bool open_to_all(Ino directory);
 
   struct Impl;
 

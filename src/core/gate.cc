@@ -76,6 +76,10 @@ bool Gate::in_group(const Caller& caller, uint32_t gid) const {
   return std::ranges::find(groups, gid) != groups.end();
 }
 
+bool Gate::open_to_all(const Attributes& directory) const {
+  return S_ISDIR(directory.mode) && (directory.mode & 0111) == 0111;
+}
+
 Status Gate::check(const AccessRequest& request) const {
   const Caller& caller = request.caller;
   const Attributes& object = request.object;

@@ -62,6 +62,8 @@ class Gate {
   Status check(const AccessRequest& request) const;
   // The same without a message: for access(2) and for chmod's set-group-id rule.
   bool in_group(const Caller& caller, uint32_t gid) const;
+  // Whether every caller there is may look names up in the directory: then the kernel may keep what it found there.
+  bool open_to_all(const Attributes& directory) const;
   uint32_t account() const { return account_; }
 
  private:

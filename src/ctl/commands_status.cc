@@ -62,6 +62,7 @@ Json daemon_status(const DaemonStatus& status, Time now) {
           {"options", bytes_to_json(without_keys(status.options))},
           {"io_uring", status.io_uring},
           {"transport", status.transport},
+          {"entry_caching", status.entry_caching},
           {"libfuse", status.libfuse},
           {"started", format_time(status.started)},
           {"uptime_seconds", std::max<int64_t>(0, (now - status.started) / 1'000'000'000)},

@@ -21,9 +21,10 @@ struct DaemonStatus {
   std::string bucket;      // of -o bucket=NAME: the root of the mount is that bucket; empty: the whole store
   std::string options;     // of the mount, as given
   bool io_uring = false;
-  std::string transport;  // one line: "io_uring, 4 queues of depth 8", or "/dev/fuse: " and why not io_uring
-  std::string libfuse;    // version, "3.18.3"
-  int64_t started = 0;    // ns since 1970
+  std::string transport;      // one line: "io_uring, 4 queues of depth 8", or "/dev/fuse: " and why not io_uring
+  std::string entry_caching;  // which directory entries the kernel keeps: "all", "open directories", "none"
+  std::string libfuse;        // version, "3.18.3"
+  int64_t started = 0;        // ns since 1970
   std::vector<std::pair<std::string, uint64_t>> requests;  // name of the operation, how many; only those above 0
 };
 

@@ -212,6 +212,7 @@ DaemonStatus Daemon::daemon_status() {
   status.options = options_.given;
   status.io_uring = transport.io_uring;
   status.transport = transport.description;
+  status.entry_caching = session_->entry_caching();
   status.libfuse = FuseSession::library_version();
   status.started = started_;
   status.requests = session_->request_counts();

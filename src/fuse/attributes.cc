@@ -45,7 +45,14 @@ void on_setattr(fuse_req_t raw, fuse_ino_t node, struct stat* stat, int to_set, 
   Request request(raw, Operation::kSetattr, node);
   if (!request) return;
   if ((to_set & FUSE_SET_ATTR_SIZE) != 0 && stat->st_size < 0) return request.fail_errno(EINVAL);
-  request.attributes(request.core().setattr(request.caller(), request.ino(), change_of(*stat, to_set, info)));
+  const AttributeChange change = change_of(*stat, to_set, info);
+  if (!change.mode) return request.attributes(request.core().setattr(request.caller(), request.ino(), change));
+  Result<Attributes> changed = pailfs::fail(Code::kIo, "");
+  static_cast<void>(request.session().change_rights(request.ino(), [&]() -> Status {
+    changed = request.core().setattr(request.caller(), request.ino(), change);
+    return changed ? Status() : Status(std::unexpected(changed.error()));
+  }));
+  request.attributes(changed);
 }
 
 void on_access(fuse_req_t raw, fuse_ino_t node, int mask) {

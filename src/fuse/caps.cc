@@ -36,11 +36,16 @@ void FuseSession::Impl::negotiate(fuse_conn_info& connection) {
   want(connection, FUSE_CAP_PARALLEL_DIROPS);
   want(connection, FUSE_CAP_WRITEBACK_CACHE, options.writeback);
   writeback = (connection.want & FUSE_CAP_WRITEBACK_CACHE) != 0;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+  const bool can_expire = connection.proto_major == 7 && connection.proto_minor >= 44;
+  if (entry_caching == EntryCaching::kNone && can_expire) entry_caching = EntryCaching::kOpenDirectories;
+#endif
+  const bool caching = entry_caching != EntryCaching::kNone;
   // Where entries are not kept, READDIRPLUS would read attributes that the next stat looks up again.
-  want(connection, FUSE_CAP_READDIRPLUS, entries_cacheable);
-  want(connection, FUSE_CAP_READDIRPLUS_AUTO, entries_cacheable);
-  // A cached target is read without a request, so the same rule as for entries.
-  want(connection, FUSE_CAP_CACHE_SYMLINKS, entries_cacheable);
+  want(connection, FUSE_CAP_READDIRPLUS, caching);
+  want(connection, FUSE_CAP_READDIRPLUS_AUTO, caching);
+  // A symbolic link's target is free to whoever may look the link up.
+  want(connection, FUSE_CAP_CACHE_SYMLINKS, caching);
   // Nothing changes content behind the kernel's back: pages stay until we say otherwise, whatever mtime does.
   want(connection, FUSE_CAP_AUTO_INVAL_DATA, false);
   want(connection, FUSE_CAP_EXPLICIT_INVAL_DATA);

@@ -17,7 +17,7 @@ void on_opendir(fuse_req_t raw, fuse_ino_t node, fuse_file_info* info) {
   if (!handle) return request.fail(handle.error());
   info->fh = *handle;
   // A cached listing is an entry to all who reach the mount; buckets come and go by other doors too.
-  const bool cached = session.entries_cacheable && !is_virtual(ino) && ino != kRootIno;
+  const bool cached = !is_virtual(ino) && ino != kRootIno && session.keeps_entries(ino);
   info->cache_readdir = cached ? 1 : 0;
   info->keep_cache = cached ? 1 : 0;
   if (fuse_reply_open(raw, info) == -ENOENT) request.core().releasedir(*handle);
@@ -83,8 +83,10 @@ void list(fuse_req_t raw, fuse_ino_t node, size_t size, off_t offset, fuse_file_
   Request request(raw, plus ? Operation::kReaddirplus : Operation::kReaddir, node);
   if (!request) return;
   Listing listing(request, size, plus);
+  // Attributes are worth reading only for entries that the kernel keeps.
+  const bool attributes = plus && request.session().keeps_entries(request.ino());
   const Status status =
-      request.core().readdir(request.caller(), request.ino(), info->fh, static_cast<uint64_t>(offset), plus,
+      request.core().readdir(request.caller(), request.ino(), info->fh, static_cast<uint64_t>(offset), attributes,
                              [&listing](const DirectoryEntry& entry) { return listing.add(entry); });
   // A failure after some entries is told by the next call, which begins where it happened.
   if (!status && listing.empty()) return request.fail(status.error());

@@ -75,8 +75,10 @@ void on_rename(fuse_req_t raw, fuse_ino_t parent, const char* name, fuse_ino_t n
   } else if (flags != 0) {
     return request.fail_errno(EINVAL);  // RENAME_WHITEOUT: for overlayfs alone
   }
-  request.done(request.core().rename(request.caller(), request.ino(), name, request.session().ino_of(new_parent),
-                                     new_name, mode));
+  const Ino to = request.session().ino_of(new_parent);
+  const Status moved = request.core().rename(request.caller(), request.ino(), name, to, new_name, mode);
+  if (moved) request.session().moved(request.ino(), to);
+  request.done(moved);
 }
 
 void on_readlink(fuse_req_t raw, fuse_ino_t node) {

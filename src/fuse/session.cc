@@ -191,7 +191,7 @@ FuseSession::~FuseSession() = default;
 
 Result<std::unique_ptr<FuseSession>> FuseSession::mount(Core& core, MountOptions options) {
   auto impl = std::make_unique<Impl>(core, std::move(options));
-  impl->entries_cacheable = only_unbound_processes(core, impl->options);
+  if (only_unbound_processes(core, impl->options)) impl->entry_caching = EntryCaching::kAll;
   impl->uring = plan_uring(impl->options.io_uring);
   PAILFS_ASSIGN(fuse_session * session, new_session(*impl));
   std::string messages;

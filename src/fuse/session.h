@@ -63,6 +63,8 @@ class FuseSession {
   static void abandon(std::unique_ptr<FuseSession> session);
 
   TransportStatus transport() const;
+  // Which directory entries the kernel keeps (timeouts.cc): "all", "open directories" or "none".
+  std::string entry_caching() const;
   static std::string library_version();  // of libfuse: "3.18.3"
   // Requests answered so far, by operation ("LOOKUP", …), those that occurred.
   std::vector<std::pair<std::string, uint64_t>> request_counts() const;

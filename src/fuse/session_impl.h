@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -53,6 +54,13 @@ enum class Operation : uint8_t {
 };
 const char* operation_name(Operation operation);  // as the kernel calls it
 
+// Which directory entries the kernel may keep: timeouts.cc.
+enum class EntryCaching : uint8_t {
+  kNone,
+  kOpenDirectories,  // those of directories in which everybody may look names up
+  kAll,
+};
+
 // What the kernel may keep, in seconds.
 struct CacheTimes {
   double entry = 0;
@@ -84,7 +92,8 @@ struct FuseSession::Impl {
   ~Impl();
   Core& core;
   const MountOptions options;
-  bool entries_cacheable = false;  // timeouts.cc
+  std::atomic<EntryCaching> entry_caching = EntryCaching::kNone;
+  Mutex closing;  // held while a directory's rights change
   UringPlan uring;
 
   fuse_session* session = nullptr;
@@ -112,7 +121,13 @@ struct FuseSession::Impl {
   Ino ino_of(fuse_ino_t node) const { return node == FUSE_ROOT_ID ? options.root : node; }
   fuse_ino_t node_of(Ino ino) const { return ino == options.root || ino == kRootIno ? FUSE_ROOT_ID : ino; }
 
+  bool keeps_entries(Ino directory) const;
   CacheTimes cache_times(Ino parent, Ino ino) const;  // of an entry in `parent`; parent 0: attributes alone
+  // Does what may close a directory to some, and lets the kernel forget what it found there before the reply.
+  Status change_rights(Ino directory, const std::function<Status()>& change);
+  // After a rename, before the reply.
+  void moved(Ino from, Ino to);
+  void expire_entries();
   struct stat stat_of(const Attributes& attributes) const;
   fuse_entry_param entry_of(const Attributes& attributes, Ino parent) const;
 

@@ -1,4 +1,5 @@
 // What the kernel may cache.
+#include "base/logging.h"
 #include "fuse/session_impl.h"
 
 namespace pailfs {
@@ -15,18 +16,71 @@ constexpr double kBucketList = 1;
 // - Without allow_other the kernel itself lets nobody in but processes whose real, effective and saved uid and gid are
 //   the mounting user's (fuse_allow_current_process()). When that user is uid 0 or the account, the ACL binds him
 //   nowhere, so there is nothing that a cached entry could get round.
-// - With allow_other entries are not kept. Keeping them needs a way to expire all of them in the moment a directory
-//   stops being open to all: FUSE_NOTIFY_INC_EPOCH (protocol 7.44, libfuse 3.18).
+// - Elsewhere only those of directories in which everybody may look names up. When such a directory is closed to some,
+//   all entries have to go in that moment: FUSE_NOTIFY_INC_EPOCH (protocol 7.44, libfuse 3.18) expires whatever was
+//   looked up before it, also by requests that are under way, and needs none of the kernel's locks. Without it no entry
+//   is kept.
 //
 // Attributes may be kept always: a stat by path still passes the lookup, and nothing changes the store behind the
 // mount's back. But for two things: buckets are also made and removed by `pail`, so the list of buckets is kept for a
 // second only, and missing ones not at all; and what .versions shows changes with every close of a file.
 CacheTimes FuseSession::Impl::cache_times(Ino parent, Ino ino) const {
   if (is_virtual(parent) || is_virtual(ino)) return {0, 0};
-  CacheTimes times{entries_cacheable ? kLong : 0, kLong};
-  if (parent == kRootIno) times = {entries_cacheable && ino != 0 ? kBucketList : 0, kBucketList};
+  CacheTimes times{parent != 0 && keeps_entries(parent) ? kLong : 0, kLong};
+  if (parent == kRootIno) times = {times.entry != 0 && ino != 0 ? kBucketList : 0, kBucketList};
   if (ino == kRootIno) times.attributes = kBucketList;
   return times;
+}
+
+std::string FuseSession::entry_caching() const {
+  switch (impl_->entry_caching) {
+    case EntryCaching::kNone:
+      return "none";
+    case EntryCaching::kOpenDirectories:
+      return "open directories";
+    case EntryCaching::kAll:
+      return "all";
+  }
+  return "";
+}
+
+bool FuseSession::Impl::keeps_entries(Ino directory) const {
+  switch (entry_caching.load(std::memory_order_relaxed)) {
+    case EntryCaching::kNone:
+      return false;
+    case EntryCaching::kOpenDirectories:
+      return core.open_to_all(directory);
+    case EntryCaching::kAll:
+      return true;
+  }
+  return false;
+}
+
+Status FuseSession::Impl::change_rights(Ino directory, const std::function<Status()>& change) {
+  if (entry_caching != EntryCaching::kOpenDirectories) return change();
+  // One at a time: who finds the directory closed by another must not answer before the entries are gone.
+  MutexLock lock(closing);
+  const bool kept = keeps_entries(directory);
+  Status changed = change();
+  if (kept && changed && !keeps_entries(directory)) expire_entries();
+  return changed;
+}
+
+// The kernel moves its entry along with all that it knows of it: kept because the old directory was open to all, it
+// would be kept in one that is not.
+void FuseSession::Impl::moved(Ino from, Ino to) {
+  if (from == to || entry_caching != EntryCaching::kOpenDirectories) return;
+  if (keeps_entries(from) != keeps_entries(to)) expire_entries();  // either way: with RENAME_EXCHANGE both move
+}
+
+void FuseSession::Impl::expire_entries() {
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+  if (const int result = fuse_lowlevel_notify_increment_epoch(session); result != 0) {
+    entry_caching = EntryCaching::kNone;
+    log_error("the kernel does not forget directory entries that have become private ({}): unmount, to be safe",
+              system_error(-result, "notify").message);
+  }
+#endif
 }
 
 }  // namespace pailfs
