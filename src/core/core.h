@@ -163,6 +163,9 @@ class Core {
     OpenResult open;
   };
   Result<Created> create(const Caller& caller, Ino parent, std::string_view name, uint32_t mode, OpenFlags flags);
+  // A file without a name, open for writing: O_TMPFILE of open(2). It goes with its last handle, or in a crash, unless
+  // link() names it before; with `linkable` false it cannot be named.
+  Result<Created> create_unnamed(const Caller& caller, Ino directory, uint32_t mode, OpenFlags flags, bool linkable);
   // Appends up to `size` bytes to `out`; fewer only at the end of the file.
   Result<size_t> read(Ino ino, uint64_t handle, uint64_t offset, std::span<char> out);
   // `from_cache`: the kernel's write-back cache writes, on any handle: never stripped of set-user-id rights.

@@ -97,6 +97,46 @@ Result<InodePtr> Core::Impl::make_node(const Caller& caller, Ino parent, std::st
   return inode;
 }
 
+// As make_node(), but what it makes is an orphan from the start.
+Result<InodePtr> Core::Impl::make_unnamed(const Caller& caller, Ino parent, const NewNode& node, bool linkable) {
+  if (is_virtual(parent)) return fail(Code::kReadOnly, "versions are read-only");
+  if (parent == kRootIno) return fail(Code::kNotPermitted, "the store's root holds buckets only");
+  PAILFS_ASSIGN(const InodePtr directory, existing(parent));
+  InodeRecord record;
+  {
+    ReaderLock lock(directory->lock);
+    PAILFS_TRY(check_directory(caller, *directory));
+    const Attributes attributes = Impl::attributes(parent, directory->record);
+    PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kChangeDirectory, attributes}));
+    record = new_record(caller, directory->record, node);
+  }
+  record.nlink = 0;
+  Transaction tx;
+  PAILFS_ASSIGN(const Ino ino, new_number(bucket_of(parent), tx));
+  put_inode(ino, record, tx);
+  tx.put(bucket_of(ino), keys::orphan(ino), std::string());
+  tx.record(encode_change({Action::kPutObject, caller, 0, {}, ino}, record.ctime));
+  InodePtr inode = inodes.insert(ino, std::move(record));
+  inode->handles = 1;
+  inode->writers = node.write ? 1 : 0;
+  {
+    WriterLock lock(inode->lock);
+    inode->linkable = linkable;
+  }
+  {
+    MutexLock lock(orphans_lock);
+    orphans.insert(ino);
+  }
+  if (Status committed = commit(std::move(tx)); !committed) {
+    inodes.remove(ino);
+    MutexLock lock(orphans_lock);
+    orphans.erase(ino);
+    return std::unexpected(std::move(committed).error());
+  }
+  inodes.add_reference(ino);
+  return inode;
+}
+
 namespace {
 
 Result<Attributes> shown(const Result<InodePtr>& made) {
@@ -173,7 +213,8 @@ Result<Attributes> Core::link(const Caller& caller, Ino ino, Ino parent, std::st
   if (bucket_of(ino) != bucket_of(parent) || !source) return fail(Code::kCrossDevice, "a link stays in its bucket");
   assert_locked(*source);
   InodeRecord& record = source->record;
-  if (source->gone || record.nlink == 0) return fail(Code::kNotFound, "no such file");
+  const bool first_name = record.nlink == 0 && source->linkable;
+  if (source->gone || (record.nlink == 0 && !first_name)) return fail(Code::kNotFound, "no such file");
   if (S_ISDIR(record.mode)) return fail(Code::kNotPermitted, "directories have one name");
   const Attributes attributes = Impl::attributes(parent, directory->record);
   const Attributes old = Impl::attributes(ino, record);
@@ -186,11 +227,17 @@ Result<Attributes> Core::link(const Caller& caller, Ino ino, Ino parent, std::st
   Dirent entry{.ino = ino, .type = record.mode & S_IFMT, .since = impl.stamp(tx), .name = std::string(name)};
   PAILFS_TRY(impl.insert_entry(parent, std::move(where), std::move(entry), tx));
   ++record.nlink;
+  if (first_name) tx.erase(keys::orphan(ino));
   record.ctime = directory->record.mtime = directory->record.ctime = impl.now();
   impl.put_inode(ino, record, tx);
   impl.put_inode(parent, directory->record, tx);
   tx.record(encode_change({Action::kPutObject, caller, parent, name, ino}, record.ctime));
   PAILFS_TRY(impl.commit(std::move(tx), locked));
+  if (first_name) {
+    source->linkable = false;
+    MutexLock lock(impl.orphans_lock);
+    impl.orphans.erase(ino);
+  }
   impl.inodes.add_reference(ino);
   return Impl::attributes(ino, record);
 }

@@ -105,20 +105,29 @@ Result<OpenResult> Core::open(const Caller& caller, Ino ino, OpenFlags flags) {
   return OpenResult{impl.handles.add(make_handle(caller, opened, flags)), true};
 }
 
-Result<Core::Created> Core::create(const Caller& caller, Ino parent, std::string_view name, uint32_t mode,
-                                   OpenFlags flags) {
-  Impl& impl = *impl_;
-  // Who makes a file may use it as asked, whatever its mode says.
-  PAILFS_ASSIGN(
-      const InodePtr made,
-      impl.make_node(caller, parent, name, {.mode = S_IFREG | (mode & 07777), .open = true, .write = flags.write}));
+Core::Created Core::Impl::opened(const Caller& caller, const InodePtr& made, OpenFlags flags) {
   Created out;
   {
     ReaderLock lock(made->lock);
-    out.attributes = Impl::attributes(made->ino, made->record);
+    out.attributes = attributes(made->ino, made->record);
   }
-  out.open = OpenResult{impl.handles.add(make_handle(caller, made, flags)), true};
+  out.open = OpenResult{handles.add(make_handle(caller, made, flags)), true};
   return out;
+}
+
+// Who makes a file may use it as asked, whatever its mode says.
+Result<Core::Created> Core::create(const Caller& caller, Ino parent, std::string_view name, uint32_t mode,
+                                   OpenFlags flags) {
+  const NewNode node{.mode = S_IFREG | (mode & 07777), .open = true, .write = flags.write};
+  PAILFS_ASSIGN(const InodePtr made, impl_->make_node(caller, parent, name, node));
+  return impl_->opened(caller, made, flags);
+}
+
+Result<Core::Created> Core::create_unnamed(const Caller& caller, Ino directory, uint32_t mode, OpenFlags flags,
+                                           bool linkable) {
+  const NewNode node{.mode = S_IFREG | (mode & 07777), .open = true, .write = flags.write};
+  PAILFS_ASSIGN(const InodePtr made, impl_->make_unnamed(caller, directory, node, linkable));
+  return impl_->opened(caller, made, flags);
 }
 
 Status Core::flush(Ino ino, uint64_t handle) {

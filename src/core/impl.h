@@ -26,7 +26,8 @@ struct Inode {
   const Ino ino;
   SharedMutex lock;
   InodeRecord record GUARDED_BY(lock);
-  bool gone GUARDED_BY(lock) = false;  // removed for good: every further call is kNotFound
+  bool gone GUARDED_BY(lock) = false;      // removed for good: every further call is kNotFound
+  bool linkable GUARDED_BY(lock) = false;  // made without a name, and may still get one
   // Sealed while another handle stayed open for writing: the next change within kProvisionalTime goes on in the same
   // version instead of beginning a new one.
   Stamp provisional GUARDED_BY(lock) = 0;  // when; 0: the seal is final
@@ -155,6 +156,8 @@ struct Core::Impl {
   // forget() takes back) and the handle that `node.open` asks for. kExists if the name is taken.
   Result<InodePtr> make_node(const Caller& caller, Ino parent, std::string_view name, const NewNode& node)
       EXCLUDES(tree);
+  Created opened(const Caller& caller, const InodePtr& made, OpenFlags flags);  // with a handle that was counted
+  Result<InodePtr> make_unnamed(const Caller& caller, Ino parent, const NewNode& node, bool linkable);
   // The record of a new node in a directory: owner, group and set-group-id bit as mkdir(2) and open(2) have them.
   InodeRecord new_record(const Caller& caller, const InodeRecord& directory, const NewNode& node) const;
   // For every call that changes what a directory holds. The name can be given to something new there:

@@ -87,6 +87,7 @@ Status Daemon::mount() {
   mount.store = paths_.store;
   mount.mountpoint = paths_.mountpoint;
   mount.allow_other = options_.allow_other;
+  mount.default_permissions = options_.default_permissions;
   mount.read_only = options_.read_only;
   mount.writeback = options_.writeback;
   mount.io_uring = options_.io_uring;

@@ -26,6 +26,7 @@ constexpr std::string_view kHelp = R"(Options, separated by commas after -o:
   recovery_key_file=FILE  a file with a recovery key
                           (none of them: the passphrase is asked for on the terminal)
   allow_other             all users may use the mount; without it only the user who mounts
+  default_permissions     the kernel checks mode bits too; guards FIFOs, sockets and devices
   bucket=NAME             mount one bucket as the root
   ro, rw                  mount read-only, or not (default)
   writeback=on|off        gather small writes in the kernel (default on)
@@ -95,6 +96,8 @@ Status apply(DaemonOptions& options, const std::string& option) {
   }
   if (option == "allow_other") {
     options.allow_other = true;
+  } else if (option == "default_permissions") {
+    options.default_permissions = true;
   } else if (option == "ro") {
     options.read_only = true;
   } else if (option == "rw") {

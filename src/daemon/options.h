@@ -20,6 +20,7 @@ struct DaemonOptions {
   std::string log;  // empty: syslog, or standard error in the foreground; "stderr"; or a file's path
   LogLevel log_level = LogLevel::kInfo;
   bool allow_other = false;
+  bool default_permissions = false;
   bool read_only = false;
   bool writeback = true;
   bool io_uring = true;

@@ -51,23 +51,38 @@ void on_open(fuse_req_t raw, fuse_ino_t node, fuse_file_info* info) {
   }
 }
 
-void on_create(fuse_req_t raw, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
-  Request request(raw, Operation::kCreate, parent);
-  if (!request) return;
-  FuseSession::Impl& session = request.session();
-  const OpenFlags flags = flags_of(info->flags, session.writeback);
-  const Result<Core::Created> created = request.core().create(request.caller(), request.ino(), name, mode, flags);
+// The reply to a request that made a file and opened it.
+void reply_created(Request& request, const Result<Core::Created>& created, OpenFlags flags, fuse_file_info* info) {
   if (!created) return request.fail(created.error());
+  FuseSession::Impl& session = request.session();
   const Ino ino = created->attributes.ino;
   fill_open_reply(*info, created->open, flags, session.writeback);
   if (flags.write) session.writers.add(ino, created->open.handle);
   const fuse_entry_param entry = session.entry_of(created->attributes, request.ino());
-  if (fuse_reply_create(raw, &entry, info) == -ENOENT) {
+  if (fuse_reply_create(request.raw(), &entry, info) == -ENOENT) {
     if (flags.write) session.writers.remove(ino, created->open.handle);
     request.core().release(ino, created->open.handle);
     request.core().forget(ino, 1);
   }
 }
+
+void on_create(fuse_req_t raw, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
+  Request request(raw, Operation::kCreate, parent);
+  if (!request) return;
+  const OpenFlags flags = flags_of(info->flags, request.session().writeback);
+  reply_created(request, request.core().create(request.caller(), request.ino(), name, mode, flags), flags, info);
+}
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+void on_tmpfile(fuse_req_t raw, fuse_ino_t parent, mode_t mode, fuse_file_info* info) {
+  Request request(raw, Operation::kTmpfile, parent);
+  if (!request) return;
+  const OpenFlags flags = flags_of(info->flags, request.session().writeback);
+  const bool linkable = (info->flags & O_EXCL) == 0;
+  reply_created(request, request.core().create_unnamed(request.caller(), request.ino(), mode, flags, linkable), flags,
+                info);
+}
+#endif
 
 // A buffer of the thread's own that grows to the largest read so far.
 std::span<char> thread_buffer(size_t size) {
@@ -185,6 +200,9 @@ std::vector<std::pair<Ino, uint64_t>> OpenWriters::all() const {
 void add_content_operations(fuse_lowlevel_ops& operations) {
   operations.open = on_open;
   operations.create = on_create;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+  operations.tmpfile = on_tmpfile;
+#endif
   operations.read = on_read;
   operations.write = on_write;
   operations.flush = on_flush;

@@ -88,6 +88,8 @@ const char* operation_name(Operation operation) {
       return "REMOVEXATTR";
     case Operation::kAccess:
       return "ACCESS";
+    case Operation::kTmpfile:
+      return "TMPFILE";
     case Operation::kCreate:
       return "CREATE";
     case Operation::kFallocate:

@@ -73,6 +73,7 @@ std::string escaped(std::string_view value) {
 std::vector<std::string> library_arguments(const MountOptions& options, const UringPlan& uring) {
   std::vector<std::string> arguments{"pailfs", "-ofsname=" + escaped(options.store), "-osubtype=pailfs"};
   if (options.allow_other) arguments.emplace_back("-oallow_other");
+  if (options.default_permissions) arguments.emplace_back("-odefault_permissions");
   for (const std::string& flag : options.general_flags) arguments.push_back("-o" + flag);
   if (options.read_only) arguments.emplace_back("-oro");
   if (uring.wanted) {

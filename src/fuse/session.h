@@ -23,6 +23,7 @@ struct MountOptions {
   std::string mountpoint;  // absolute, without symbolic links
   Ino root = kRootIno;     // inode shown as the root: of the store, or of one bucket
   bool allow_other = false;
+  bool default_permissions = false;  // the kernel checks mode bits too, before it asks
   bool read_only = false;
   bool writeback = true;
   bool io_uring = true;                    // where library and kernel have it

@@ -48,6 +48,7 @@ enum class Operation : uint8_t {
   kRemovexattr,
   kAccess,
   kCreate,
+  kTmpfile,
   kFallocate,
   kLseek,
   kCount,

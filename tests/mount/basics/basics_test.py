@@ -45,6 +45,32 @@ class Basics(MountTest):
         self.assertEqual(os.getxattr(copy / "script", "user.note"), b"a value")
         self.assertEqual(os.lstat(copy / "link").st_mtime_ns, 10**18 + 2)
 
+    def test_a_file_without_a_name_gets_one_or_goes(self):
+        bucket = self.fs.mount().bucket()
+        if tuple(map(int, self.fs.status()["daemon"]["libfuse"].split(".")[:2])) < (3, 17):
+            with self.assertRaisesRegex(OSError, "not supported"):
+                os.open(bucket, os.O_TMPFILE | os.O_RDWR)
+            return
+        root = os.open("/", os.O_RDONLY)
+        self.addCleanup(os.close, root)
+        for exclusive in (0, os.O_EXCL):
+            descriptor = os.open(bucket, os.O_TMPFILE | os.O_RDWR | exclusive, 0o640)
+            os.write(descriptor, b"content")
+            os.fsync(descriptor)
+            self.assertEqual(os.fstat(descriptor).st_nlink, 0)
+            # With a directory to begin from, os.link() follows the link in /proc.
+            link = lambda: os.link("/proc/self/fd/%d" % descriptor, bucket / "name", src_dir_fd=root)
+            if exclusive:
+                self.assertRaises(FileNotFoundError, link)
+            else:
+                link()
+            os.close(descriptor)
+            self.assertEqual([path.name for path in bucket.iterdir()], [] if exclusive else ["name"])
+            if not exclusive:
+                self.assertEqual((bucket / "name").read_bytes(), b"content")
+                (bucket / "name").unlink()
+        self.fs.pail("check")
+
     def test_the_root_holds_buckets_only(self):
         bucket = self.fs.mount().bucket()
         with self.assertRaises(PermissionError):

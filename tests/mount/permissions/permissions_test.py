@@ -248,6 +248,21 @@ class Permissions(MountTest):
         self.assert_user(lambda: os.link(self.bucket / "file", self.bucket / "second"), errno.EPERM)
 
 
+class DefaultPermissions(MountTest):
+    def test_fifos_are_guarded_by_their_own_bits_only_where_the_kernel_checks_them(self):
+        for options in ("allow_other", "allow_other,default_permissions"):
+            bucket = self.fs.mount(options).bucket()
+            bucket.chmod(0o755)
+            fifo = bucket / "fifo"
+            if not fifo.exists():
+                os.mkfifo(fifo, 0o600)
+            expected = errno.EACCES if "default" in options else 0
+            self.assertEqual(as_user(lambda: os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)), expected)
+            bucket.chmod(0o700)
+            self.assertEqual(as_user(lambda: os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)), errno.EACCES)
+            self.fs.unmount()
+
+
 class WithoutAllowOther(MountTest):
     def test_only_the_mounting_user_gets_in(self):
         bucket = self.fs.mount().bucket()

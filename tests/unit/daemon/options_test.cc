@@ -34,9 +34,11 @@ TEST(Arguments, StoreAndMountpointAloneAreEnough) {
 }
 
 TEST(Arguments, OptionsMayStandAnywhereAndBeRepeated) {
-  const auto options = parse({"-o", "allow_other,writeback=off", "/store", "-f", "/mnt", "-o", "key_file=/k,ro"});
+  const auto options =
+      parse({"-o", "allow_other,default_permissions,writeback=off", "/store", "-f", "/mnt", "-o", "key_file=/k,ro"});
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_TRUE(options->allow_other);
+  EXPECT_TRUE(options->default_permissions);
   EXPECT_FALSE(options->writeback);
   EXPECT_TRUE(options->foreground);
   EXPECT_TRUE(options->read_only);
