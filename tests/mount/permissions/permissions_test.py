@@ -6,34 +6,9 @@ import multiprocessing
 import os
 import stat
 import time
-import traceback
 
 from mounted_store import NOBODY, MountTest, main
-
-
-def as_user(action, uid=NOBODY, gid=NOBODY, groups=()):
-    """Runs `action` in a child with these ids; its errno, 0, or the exception's text."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        answer = b"0"
-        try:
-            os.setgroups(list(groups))
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
-            action()
-        except OSError as error:
-            answer = str(error.errno).encode()
-        except BaseException:  # pylint: disable=broad-except
-            answer = traceback.format_exc().encode()
-        os.write(writer, answer)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answers:
-        answer = answers.read()
-    os.waitpid(child, 0)
-    return int(answer) if answer.isdigit() else answer
+from other_users import as_user
 
 
 def append(path):
