@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 
 #include <cerrno>
+#include <limits>
 
 #include "fuse/session_impl.h"
 
@@ -10,7 +11,15 @@ namespace pailfs {
 
 namespace {
 
-Time time_of(const timespec& time) { return Time{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+// What is out of reach (from 1677 to 2262) becomes the nearest second that is not, as it does on the kernel's own file
+// systems.
+Time time_of(const timespec& time) {
+  constexpr Time kSecond = 1'000'000'000;
+  constexpr Time kLast = std::numeric_limits<Time>::max() / kSecond - 1;
+  if (time.tv_sec > kLast) return kLast * kSecond;
+  if (time.tv_sec < -kLast) return -kLast * kSecond;
+  return Time{time.tv_sec} * kSecond + time.tv_nsec;
+}
 
 void on_getattr(fuse_req_t raw, fuse_ino_t node, fuse_file_info*) {
   Request request(raw, Operation::kGetattr, node);
