@@ -119,7 +119,8 @@ class AttributeCheck {
     if (owner) return owner;
     // The kernel strips set-id bits for who writes to a file by a chmod in his name.
     const uint32_t old = object_.mode & 07777, wanted = *change_.mode & 07777;
-    const bool only_strips = (old & ~(S_ISUID | S_ISGID)) == (wanted & ~(S_ISUID | S_ISGID)) && (wanted & ~old) == 0;
+    const bool only_strips =
+        old != wanted && (old & ~(S_ISUID | S_ISGID)) == (wanted & ~(S_ISUID | S_ISGID)) && (wanted & ~old) == 0;
     if (!only_strips) return owner;
     if (handle_writes_ || need(Action::kPutObject, Need::kWrite).has_value()) return {};
     return owner;
@@ -129,7 +130,14 @@ class AttributeCheck {
     const bool any = change_.atime || change_.mtime || change_.atime_now || change_.mtime_now;
     // With a new size come the times that the kernel gave the file at that moment.
     if (!any || change_.from_kernel || change_.size) return {};
-    const bool explicit_time = (change_.atime && !is_now(change_.atime, change_.atime_now, change_.ctime)) ||
+    const bool access = change_.atime || change_.atime_now, modification = change_.mtime || change_.mtime_now;
+    // Under write-back caching the kernel sends what O_TRUNC did to the times so, in the caller's name and without a
+    // handle. A utimensat(2) of the modification time alone, to now, looks the same.
+    const bool pushed = !access && change_.mtime && change_.mtime == change_.ctime;
+    if (pushed && need(Action::kPutObject, Need::kWrite)) return {};
+    // Both at once to now is for whoever may write; one alone counts as choosing a time (Linux, vfs_utimes()).
+    const bool explicit_time = access != modification ||
+                               (change_.atime && !is_now(change_.atime, change_.atime_now, change_.ctime)) ||
                                (change_.mtime && !is_now(change_.mtime, change_.mtime_now, change_.ctime));
     if (explicit_time) return need(Action::kPutObjectAcl, Need::kOwner);
     if (handle_writes_) return {};

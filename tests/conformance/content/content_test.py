@@ -259,7 +259,7 @@ class Content(Bodies):
         path = self.make("file", b"a" * 10_000)
         os.link(path, self.top / "kept")
         with open(path, "r+b") as file:
-            mapping = mmap.mmap(os.dup(file.fileno()), 10_000)
+            mapping = mmap.mmap(file.fileno(), 10_000)  # has a descriptor of its own
         os.unlink(path)
         mapping[10:15] = b"hello"
         self.assertEqual(self.content("kept")[9:16], b"ahelloa")
