@@ -154,7 +154,7 @@ class Tree {
     if (S_ISLNK(node.mode)) return code(Code::kNotSupported);
     if (who.uid != 0 && who.uid != node.uid) {
       const uint32_t stripped = (node.mode & 07777) & ~mode;
-      const bool strips = (mode & ~(node.mode & 07777)) == 0 && (stripped & ~06000u) == 0;
+      const bool strips = stripped != 0 && (mode & ~(node.mode & 07777)) == 0 && (stripped & ~06000u) == 0;
       if (!strips || !may(who, node, kW)) return code(Code::kNotPermitted);
     }
     if ((mode & S_ISGID) != 0 && who.uid != 0 && !who.groups.contains(node.gid)) mode &= ~uint32_t{S_ISGID};
