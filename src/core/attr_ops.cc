@@ -19,7 +19,8 @@ Attributes Core::Impl::attributes(Ino ino, const InodeRecord& record) {
           .atime = record.atime,
           .mtime = record.mtime,
           .ctime = record.ctime,
-          .btime = record.btime};
+          .btime = record.btime,
+          .acl = record.acl};
 }
 
 void Core::Impl::put_inode(Ino ino, const InodeRecord& record, Transaction& tx) {
@@ -188,6 +189,7 @@ Status Core::Impl::apply_attributes(const Caller& caller, Inode& inode, const At
     record.mtime = at;
   }
   record.mode = mode;
+  if (change.mode && record.acl) record.acl = std::make_shared<const Acl>(acl_with_mode(*record.acl, mode));
   if (change.uid) record.uid = *change.uid;
   if (change.gid) record.gid = *change.gid;
   apply_times(change, at, record);

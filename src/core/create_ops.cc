@@ -38,6 +38,15 @@ InodeRecord Core::Impl::new_record(const Caller& caller, const InodeRecord& dire
       record.mode &= ~uint32_t{S_ISGID};
     }
   }
+  // posix_acl_create() of Linux: a default ACL takes the place of the umask. Symbolic links have neither.
+  if (directory.default_acl && !S_ISLNK(record.mode)) {
+    InheritedAcl inherited = inherit_acl(*directory.default_acl, record.mode);
+    record.mode = (record.mode & ~0777u) | inherited.permissions;
+    record.acl = std::move(inherited.acl);
+    if (is_directory) record.default_acl = directory.default_acl;
+  } else if (!S_ISLNK(record.mode)) {
+    record.mode &= ~(caller.umask & 0777u);
+  }
   record.nlink = is_directory ? 2 : 1;
   record.rdev = node.rdev;
   record.target = node.target;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/acl.h"
+
 namespace pailfs {
 namespace {
 
@@ -12,12 +14,46 @@ constexpr uint32_t kR = 4, kW = 2, kX = 1;
 std::unexpected<Error> denied() { return fail(Code::kAccessDenied, "access denied"); }
 std::unexpected<Error> not_permitted() { return fail(Code::kNotPermitted, "not permitted"); }
 
+// acl(5), "Access Check Algorithm", for who is neither the superuser nor the owner.
+bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object, uint32_t wanted) {
+  const std::vector<AclEntry>& entries = object.acl->entries;
+  uint32_t mask = kR | kW | kX;
+  bool by_other = false;
+  for (const AclEntry& entry : entries) {
+    if (entry.tag == AclTag::kMask) mask = entry.permissions;
+    if (entry.tag == AclTag::kOther) by_other = (entry.permissions & wanted) == wanted;
+  }
+  bool by_some_group = false, by_every_group = true;
+  const auto grants = [&](const AclEntry& entry) { return (entry.permissions & mask & wanted) == wanted; };
+  const auto is_group = [](const AclEntry& entry) {
+    return entry.tag == AclTag::kGroupObj || entry.tag == AclTag::kGroup;
+  };
+  for (const AclEntry& entry : entries) {
+    if (entry.tag == AclTag::kUser && entry.id == caller.uid) return grants(entry);
+    if (!is_group(entry)) continue;
+    by_some_group |= grants(entry);
+    by_every_group &= grants(entry);
+  }
+  // As below: the groups of the process only where they can decide.
+  if (!by_some_group && !by_other) return false;
+  if (by_every_group && by_other) return true;
+  bool member = false;
+  for (const AclEntry& entry : entries) {
+    if (!is_group(entry) || !gate.in_group(caller, entry.tag == AclTag::kGroup ? entry.id : object.gid)) continue;
+    if (grants(entry)) return true;
+    member = true;
+  }
+  return !member && by_other;
+}
+
 // POSIX.1-2017, 4.5 "File Access Permissions": the first class that matches decides, and it alone.
 bool allows(const Gate& gate, const Caller& caller, const Attributes& object, uint32_t wanted) {
   if (caller.uid == 0) {
     return (wanted & kX) == 0 || S_ISDIR(object.mode) || (object.mode & 0111) != 0;
   }
   if (caller.uid == object.uid) return (object.mode >> 6 & wanted) == wanted;
+  if (object.acl != nullptr) [[unlikely]]
+    return acl_allows(gate, caller, object, wanted);
   const bool by_group = (object.mode >> 3 & wanted) == wanted;
   const bool by_other = (object.mode & wanted) == wanted;
   // Asking for the groups of a process costs a read of /proc: only where the answer differs.
@@ -77,7 +113,11 @@ bool Gate::in_group(const Caller& caller, uint32_t gid) const {
 }
 
 bool Gate::open_to_all(const Attributes& directory) const {
-  return S_ISDIR(directory.mode) && (directory.mode & 0111) == 0111;
+  if (!S_ISDIR(directory.mode) || (directory.mode & 0111) != 0111) return false;
+  // The mode has the owner, the mask and the others.
+  return directory.acl == nullptr || std::ranges::all_of(directory.acl->entries, [](const AclEntry& entry) {
+           return (entry.permissions & kX) != 0;
+         });
 }
 
 Status Gate::check(const AccessRequest& request) const {

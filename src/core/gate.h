@@ -1,6 +1,6 @@
-// The gate: the one function that decides every operation through every door. Today the ACL alone answers, that is the
-// check POSIX prescribes for the call; IAM policies join here, in the order of pailfs-policy(7): explicit deny, allow,
-// ACL.
+// The gate: the one function that decides every operation through every door. Today the ACL alone answers (mode bits,
+// or the POSIX ACL of an object that has one), that is the check POSIX prescribes for the call; IAM policies join here,
+// in the order of pailfs-policy(7): explicit deny, allow, ACL.
 #pragma once
 
 #include <cstdint>

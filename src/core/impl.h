@@ -158,7 +158,8 @@ struct Core::Impl {
       EXCLUDES(tree);
   Created opened(const Caller& caller, const InodePtr& made, OpenFlags flags);  // with a handle that was counted
   Result<InodePtr> make_unnamed(const Caller& caller, Ino parent, const NewNode& node, bool linkable);
-  // The record of a new node in a directory: owner, group and set-group-id bit as mkdir(2) and open(2) have them.
+  // The record of a new node in a directory: owner, group, set-group-id bit, umask and ACLs as mkdir(2) and open(2)
+  // have them.
   InodeRecord new_record(const Caller& caller, const InodeRecord& directory, const NewNode& node) const;
   // For every call that changes what a directory holds. The name can be given to something new there:
   Status check_new_name(Ino parent, std::string_view name) const;
@@ -266,6 +267,11 @@ struct Core::Impl {
   void put_inode(Ino ino, const InodeRecord& record, Transaction& tx);
   Status apply_attributes(const Caller& caller, Inode& inode, const AttributeChange& change, Transaction& tx)
       REQUIRES(inode.lock);
+  // The ACLs as attributes (xattr_ops.cc); `name` is kAccessAclName or kDefaultAclName. An empty value removes.
+  Result<std::string> get_acl(const Caller& caller, const Inode& inode, std::string_view name) const
+      REQUIRES_SHARED(inode.lock);
+  Status set_acl(const Caller& caller, Ino ino, std::string_view name, std::string_view value);
+  void apply_access_acl(const Caller& caller, Acl acl, InodeRecord& record) const;
   // Takes one name from an inode whose lock is held (a directory: all of them); when the last is gone: keeps it for its
   // versions (a directory: for the history of its entries), or makes it an orphan while it is in use, or removes it
   // with its content and marks it gone. Sets ctime. After the commit, call inodes.remove() for what is gone.

@@ -57,7 +57,22 @@ VersionId get_id(Decoder& in) {
 }
 
 // InodeRecord's flags.
-constexpr uint8_t kHasXattrs = 1, kChunked = 2, kDirty = 4, kSealed = 8, kNullId = 16, kAllFlags = 31;
+constexpr uint8_t kHasXattrs = 1, kChunked = 2, kDirty = 4, kSealed = 8, kNullId = 16, kHasAcl = 32,
+                  kHasDefaultAcl = 64, kAllFlags = 127;
+
+Status decode_acls(uint8_t flags, std::string_view acl, std::string_view default_acl, InodeRecord& inode) {
+  if ((flags & kHasAcl) != 0) {
+    PAILFS_ASSIGN(inode.acl, decode_acl(acl));
+    if (acl_is_mode(*inode.acl) || acl_mode(*inode.acl) != (inode.mode & 0777) || S_ISLNK(inode.mode)) {
+      return malformed("an inode's ACL");
+    }
+  }
+  if ((flags & kHasDefaultAcl) != 0) {
+    PAILFS_ASSIGN(inode.default_acl, decode_acl(default_acl));
+    if (!S_ISDIR(inode.mode)) return malformed("an inode's default ACL");
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -111,13 +126,15 @@ Result<ExtentList> decode_extents(std::string_view value) {
 }
 
 // version, flags, mode, nlink, uid, gid, rdev, size, stored; ctime fixed, atime, mtime and btime as differences from
-// it; parent, target; cid, vseq, prev, extents (empty: none); when sealed, the version's id and stamp.
+// it; parent, target; cid, vseq, prev, extents (empty: none); when sealed, the version's id and stamp; the ACLs there
+// are.
 std::string encode_inode(const InodeRecord& inode) {
   Encoder out;
   out.u8(kFormat);
   out.u8(static_cast<uint8_t>((inode.has_xattrs ? kHasXattrs : 0) | (inode.chunked ? kChunked : 0) |
                               (inode.dirty ? kDirty : 0) | (inode.sealed ? kSealed : 0) |
-                              (inode.sealed && inode.version.null_id ? kNullId : 0)));
+                              (inode.sealed && inode.version.null_id ? kNullId : 0) | (inode.acl ? kHasAcl : 0) |
+                              (inode.default_acl ? kHasDefaultAcl : 0)));
   out.varint(inode.mode);
   out.varint(inode.nlink);
   out.varint(inode.uid);
@@ -139,6 +156,8 @@ std::string encode_inode(const InodeRecord& inode) {
     put_id(out, inode.version.id);
     out.i64(inode.version.sealed);
   }
+  if (inode.acl) out.bytes(encode_acl(*inode.acl));
+  if (inode.default_acl) out.bytes(encode_acl(*inode.default_acl));
   return out.take();
 }
 
@@ -174,6 +193,8 @@ Result<InodeRecord> decode_inode(std::string_view value) {
     inode.version.id = get_id(in);
     inode.version.sealed = in.i64();
   }
+  const std::string_view acl = (flags & kHasAcl) != 0 ? in.bytes() : std::string_view();
+  const std::string_view default_acl = (flags & kHasDefaultAcl) != 0 ? in.bytes() : std::string_view();
   if (!in.done() || !fits || (inode.mode & ~(S_IFMT | 07777u)) != 0 || !valid_type(inode.mode & S_IFMT) ||
       (!inode.sealed && inode.version.null_id) || inode.target.size() > kSymlinkMax || inode.size > kMaxFileSize) {
     return malformed("an inode");
@@ -182,6 +203,7 @@ Result<InodeRecord> decode_inode(std::string_view value) {
     PAILFS_ASSIGN(inode.extents, decode_extents(extents));
     if (inode.extents.empty()) return malformed("an inode");
   }
+  if ((flags & (kHasAcl | kHasDefaultAcl)) != 0) PAILFS_TRY(decode_acls(flags, acl, default_acl, inode));
   return inode;
 }
 

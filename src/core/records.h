@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "core/acl.h"
 #include "core/types.h"
 
 namespace pailfs {
@@ -62,6 +63,8 @@ struct InodeRecord {
   Ino parent = 0;  // directories: where .. leads
   bool has_xattrs = false;
   std::string target;  // symlinks
+  AclPtr acl;          // null: the mode says everything; else it has a mask, and the mode is its acl_mode()
+  AclPtr default_acl;  // directories: what is made in them gets it
 
   // Content of regular files. Chunk c of the content (cid, vseq) is the 'c' record with the greatest vseq' <= vseq,
   // unless `chunked` is false: then `extents` is all of chunk 0 and there is no other. A truncation to zero starts a

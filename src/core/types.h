@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ inline constexpr uint64_t kMaxFileSize = uint64_t{1} << 60;
 using Time = int64_t;
 using Stamp = int64_t;
 
+struct Acl;  // acl.h
+
 struct Attributes {
   Ino ino = 0;
   uint32_t mode = 0;  // type and permission bits, as st_mode
@@ -46,6 +49,7 @@ struct Attributes {
   Time mtime = 0;
   Time ctime = 0;
   Time btime = 0;
+  std::shared_ptr<const Acl> acl = nullptr;  // null: the mode says everything
 };
 
 // Where a request came from.
@@ -63,7 +67,7 @@ struct Caller {
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t pid = 0;
-  uint32_t umask = 0;  // already applied to modes by the kernel; informational
+  uint32_t umask = 0;  // for what the caller makes where the directory has no default ACL
   Door door = Door::kFuse;
   GroupSource* groups = nullptr;  // may be null: no supplementary groups
 };

@@ -416,14 +416,25 @@ Result<std::string> VersionsView::readlink(const Caller& caller, Ino ino) {
   return std::move(record.target);
 }
 
-Result<std::string> VersionsView::getxattr(const Caller& /*caller*/, Ino ino, std::string_view /*name*/) {
-  PAILFS_TRY(place(ino));
+Result<std::string> VersionsView::getxattr(const Caller& /*caller*/, Ino ino, std::string_view name) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (name == kAccessAclName) {
+    PAILFS_ASSIGN(const Attributes shown, attributes(found));
+    if (shown.acl != nullptr) {
+      Acl acl = *shown.acl;
+      for (AclEntry& entry : acl.entries) entry.permissions &= kReadableBits & 7;
+      return format_acl(acl);
+    }
+  }
   return fail(Code::kNoData, "versions have no extended attributes");
 }
 
 Result<std::vector<std::string>> VersionsView::listxattr(const Caller& /*caller*/, Ino ino) {
-  PAILFS_TRY(place(ino));
-  return std::vector<std::string>{};
+  PAILFS_ASSIGN(const Place found, place(ino));
+  PAILFS_ASSIGN(const Attributes shown, attributes(found));
+  std::vector<std::string> names;
+  if (shown.acl != nullptr) names.emplace_back(kAccessAclName);
+  return names;
 }
 
 Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view name) {

@@ -53,7 +53,7 @@ class VersionsView {
   // Opens a version for reading; Core::read() and Core::release() take the handle. Writing is kReadOnly.
   Result<OpenResult> open(const Caller& caller, Ino ino, OpenFlags flags);
   Result<std::string> readlink(const Caller& caller, Ino ino);
-  // Versions have no extended attributes: kNoData, and an empty list.
+  // The ACL that the place had or has, without rights to write; no other extended attributes (kNoData).
   Result<std::string> getxattr(const Caller& caller, Ino ino, std::string_view name);
   Result<std::vector<std::string>> listxattr(const Caller& caller, Ino ino);
 

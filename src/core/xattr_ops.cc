@@ -1,9 +1,11 @@
 // Extended attributes: xattr(7). Who may do what follows xattr_permission() of Linux; names in user.s3. are the store's
-// own (pail(1)) and none is served yet.
+// own (pail(1)) and none is served yet. Two attributes of the namespace system. are the POSIX ACLs, which live in the
+// inode's record; what is an error, and which, follows set_posix_acl() of Linux.
 #include <sys/stat.h>
 
 #include <algorithm>
 
+#include "core/acl.h"
 #include "core/impl.h"
 #include "core/scan.h"
 #include "core/versions_view.h"
@@ -75,13 +77,75 @@ Result<std::vector<std::string>> names_of(const Store& store, Ino ino) {
   return names;
 }
 
+// Where a record has the ACL that is shown as this attribute; null for other attributes.
+AclPtr InodeRecord::* acl_of(std::string_view name) {
+  if (name == kAccessAclName) return &InodeRecord::acl;
+  if (name == kDefaultAclName) return &InodeRecord::default_acl;
+  return nullptr;
+}
+
+// Bytes of a list that has both.
+constexpr size_t kAclNames = kAccessAclName.size() + kDefaultAclName.size() + 2;
+
 }  // namespace
+
+Result<std::string> Core::Impl::get_acl(const Caller& caller, const Inode& inode, std::string_view name) const {
+  if (S_ISLNK(inode.record.mode)) return fail(Code::kNotSupported, "symbolic links have no ACL");
+  // As stat(2), which shows the mode to everybody who gets there.
+  PAILFS_TRY(gate.check({caller, Action::kListBucket, Need::kNothing, attributes(inode.ino, inode.record)}));
+  const AclPtr& acl = inode.record.*acl_of(name);
+  if (acl == nullptr) return no_data();
+  return format_acl(*acl);
+}
+
+// posix_acl_update_mode() of Linux: what a mode can say is said by the mode alone.
+void Core::Impl::apply_access_acl(const Caller& caller, Acl acl, InodeRecord& record) const {
+  record.mode = (record.mode & ~0777u) | acl_mode(acl);
+  if (caller.uid != 0 && !gate.in_group(caller, record.gid)) record.mode &= ~uint32_t{S_ISGID};
+  record.acl = acl_is_mode(acl) ? nullptr : std::make_shared<const Acl>(std::move(acl));
+}
+
+Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name, std::string_view value) {
+  PAILFS_ASSIGN(Acl acl, parse_acl(value));
+  const bool removes = acl.entries.empty();
+  PAILFS_ASSIGN(const InodePtr inode, existing(ino));
+  LockedInodes locked({inode});
+  assert_locked(*inode);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  InodeRecord& record = inode->record;
+  if (S_ISLNK(record.mode)) return fail(Code::kNotSupported, "symbolic links have no ACL");
+  const bool is_default = name == kDefaultAclName;
+  if (is_default && !S_ISDIR(record.mode)) {
+    if (removes) return {};
+    return fail(Code::kAccessDenied, "only directories have a default ACL");
+  }
+  PAILFS_TRY(gate.check({caller, Action::kPutObjectAcl, Need::kOwner, attributes(ino, record)}));
+  if (removes) {
+    // Not an error where there is none, other than with any other attribute.
+    AclPtr& place = record.*acl_of(name);
+    if (place == nullptr) return {};
+    place = nullptr;
+  } else {
+    PAILFS_TRY(check_acl(acl));
+    if (is_default) {
+      record.default_acl = std::make_shared<const Acl>(std::move(acl));
+    } else {
+      apply_access_acl(caller, std::move(acl), record);
+    }
+  }
+  record.ctime = now();
+  Transaction tx;
+  put_inode(ino, record, tx);
+  tx.record(encode_change({Action::kPutObjectAcl, caller, 0, {}, ino}, record.ctime));
+  return commit(std::move(tx), locked);
+}
 
 Result<std::string> Core::getxattr(const Caller& caller, Ino ino, std::string_view name) {
   if (is_virtual(ino)) return impl_->view->getxattr(caller, ino, name);
   PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  if (acl_of(name) != nullptr) return impl_->get_acl(caller, *inode, name);
   const Attributes attributes = Impl::attributes(ino, inode->record);
   PAILFS_TRY(check_attribute(impl_->gate, caller, attributes, name, Access::kRead));
   // The kernel asks for security.capability at every write: no store access for the many files without attributes.
@@ -100,9 +164,14 @@ Result<std::vector<std::string>> Core::listxattr(const Caller& caller, Ino ino) 
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   const Attributes attributes = Impl::attributes(ino, inode->record);
   PAILFS_TRY(impl_->gate.check({caller, Action::kListBucket, Need::kNothing, attributes}));
-  if (!inode->record.has_xattrs) return std::vector<std::string>();
-  PAILFS_ASSIGN(std::vector<std::string> names, names_of(impl_->store, ino));
+  std::vector<std::string> names;
+  if (inode->record.has_xattrs) {
+    PAILFS_ASSIGN(names, names_of(impl_->store, ino));
+  }
   if (caller.uid != 0) std::erase_if(names, [](const std::string& name) { return name.starts_with("trusted."); });
+  for (const std::string_view name : {kAccessAclName, kDefaultAclName}) {
+    if (inode->record.*acl_of(name) != nullptr) names.emplace_back(name);
+  }
   return names;
 }
 
@@ -112,6 +181,7 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   if (name.find('\0') != name.npos) return fail(Code::kInvalid, "an attribute's name holds no NUL");
   if (value.size() > kXattrSizeMax) return fail(Code::kTooBig, "an attribute's value has at most 64 KiB");
   Impl& impl = *impl_;
+  if (acl_of(name) != nullptr) return impl.set_acl(caller, ino, name, value);
   PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
   LockedInodes locked({inode});
   assert_locked(*inode);
@@ -123,7 +193,7 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   if (record.has_xattrs) {
     PAILFS_ASSIGN(names, names_of(impl.store, ino));
   }
-  size_t listed = name.size() + 1;
+  size_t listed = kAclNames + name.size() + 1;
   bool exists = false;
   for (const std::string& other : names) {
     if (other == name)
@@ -147,6 +217,7 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
 Status Core::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   if (is_virtual(ino)) return fail(Code::kReadOnly, "versions are read-only");
   Impl& impl = *impl_;
+  if (acl_of(name) != nullptr) return impl.set_acl(caller, ino, name, {});
   PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
   LockedInodes locked({inode});
   assert_locked(*inode);

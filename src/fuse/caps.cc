@@ -27,12 +27,13 @@ void want(fuse_conn_info& connection, uint32_t flag, bool on = true) {
 }  // namespace
 
 // FUSE_CAP_POSIX_ACL is never asked for: it makes the kernel check permissions itself, and the core is the only gate.
-// FUSE_CAP_DONT_MASK is not needed: the kernel applies the umask. Splicing is off: content is decrypted into memory
-// anyway, and pipes cost two more system calls per request.
+// FUSE_CAP_DONT_MASK: whether the umask counts is known to the core, which knows the directory's default ACL. Splicing
+// is off: content is decrypted into memory anyway, and pipes cost two more system calls per request.
 void FuseSession::Impl::negotiate(fuse_conn_info& connection) {
   want(connection, FUSE_CAP_ASYNC_READ);
   want(connection, FUSE_CAP_ASYNC_DIO);
   want(connection, FUSE_CAP_ATOMIC_O_TRUNC);
+  want(connection, FUSE_CAP_DONT_MASK);
   want(connection, FUSE_CAP_PARALLEL_DIROPS);
   want(connection, FUSE_CAP_WRITEBACK_CACHE, options.writeback);
   writeback = (connection.want & FUSE_CAP_WRITEBACK_CACHE) != 0;

@@ -2,8 +2,10 @@
 #include <sys/xattr.h>
 
 #include <cerrno>
+#include <functional>
 #include <string>
 
+#include "core/acl.h"
 #include "fuse/session_impl.h"
 
 namespace pailfs {
@@ -42,6 +44,18 @@ void on_listxattr(fuse_req_t raw, fuse_ino_t node, size_t size) {
   reply_sized(request, list, size);
 }
 
+// Where an access ACL was set or removed, the mode may have changed, which the kernel does not expect of an attribute:
+// with write-back caching it asks for nothing but the change time, and that time of a regular file is its own. Told
+// before the reply, so that no stat after the call sees the mode from before. A negative offset: of the attributes
+// only, which takes no lock of the inode (fuse_reverse_inval_inode() of Linux), so that a request under way is no
+// obstacle.
+void change(Request& request, fuse_ino_t node, std::string_view name, const std::function<Status()>& change_it) {
+  if (name != kAccessAclName) return request.done(change_it());
+  const Status changed = request.session().change_rights(request.ino(), change_it);
+  if (changed) fuse_lowlevel_notify_inval_inode(request.session().session, node, -1, 0);
+  request.done(changed);
+}
+
 void on_setxattr(fuse_req_t raw, fuse_ino_t node, const char* name, const char* value, size_t size, int flags) {
   Request request(raw, Operation::kSetxattr, node);
   if (!request) return;
@@ -53,12 +67,14 @@ void on_setxattr(fuse_req_t raw, fuse_ino_t node, const char* name, const char* 
   } else if (flags != 0) {
     return request.fail_errno(EINVAL);
   }
-  request.done(request.core().setxattr(request.caller(), request.ino(), name, {value, size}, mode));
+  change(request, node, name,
+         [&] { return request.core().setxattr(request.caller(), request.ino(), name, {value, size}, mode); });
 }
 
 void on_removexattr(fuse_req_t raw, fuse_ino_t node, const char* name) {
   Request request(raw, Operation::kRemovexattr, node);
-  if (request) request.done(request.core().removexattr(request.caller(), request.ino(), name));
+  if (!request) return;
+  change(request, node, name, [&] { return request.core().removexattr(request.caller(), request.ino(), name); });
 }
 
 }  // namespace

@@ -24,6 +24,12 @@ InodeRecord full_inode() {
   inode.btime = 1'700'000'000'123'456'789;
   inode.parent = bucket_root(3);
   inode.has_xattrs = true;
+  inode.acl = std::make_shared<const Acl>(Acl{{{AclTag::kUserObj, 7},
+                                               {AclTag::kUser, 6, 1000},
+                                               {AclTag::kGroupObj, 5},
+                                               {AclTag::kGroup, 0, ~0u - 1},
+                                               {AclTag::kMask, 5},
+                                               {AclTag::kOther, 5}}});
   inode.cid = bucket_root(3) + 9;
   inode.vseq = 7;
   inode.prev = 6;
@@ -74,6 +80,8 @@ TEST(Records, AnInodeComesBackAsItWas) {
   EXPECT_EQ(decoded->ctime, inode.ctime);
   EXPECT_EQ(decoded->btime, inode.btime);
   EXPECT_EQ(decoded->extents, inode.extents);
+  EXPECT_EQ(*decoded->acl, *inode.acl);
+  EXPECT_EQ(decoded->default_acl, nullptr);
   EXPECT_EQ(decoded->version.id, inode.version.id);
   EXPECT_EQ(decoded->version.sealed, 42);
   EXPECT_TRUE(decoded->version.null_id && decoded->dirty && decoded->sealed && decoded->has_xattrs);
@@ -129,7 +137,7 @@ TEST(Records, DamagedValuesDecodeToSomethingOrNothingButNeverCrash) {
 
 TEST(Records, WhatNoEncoderWritesIsRefused) {
   InodeRecord inode = full_inode();
-  inode.mode = 0644;  // no type
+  inode.mode = 0755;  // no type
   EXPECT_FALSE(decode_inode(encode_inode(inode)));
   inode = full_inode();
   inode.extents[1].offset = 4000;  // overlaps the first
