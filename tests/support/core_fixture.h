@@ -16,6 +16,7 @@
 #include "log/log_storage.h"
 #include "store/store.h"
 #include "store/superblock.h"
+#include "support/shared_index.h"
 
 namespace pailfs::test {
 
@@ -200,18 +201,6 @@ class CoreOnMemory {
     EXPECT_EQ(checked->problem_count, 0u);
     for (const CheckProblem& problem : checked->problems) ADD_FAILURE() << problem.path << ": " << problem.what;
   }
-
-  // An index that outlives its store: what is durable of it after a "crash".
-  class SharedIndex : public Index {
-   public:
-    explicit SharedIndex(std::shared_ptr<Index> index) : index_(std::move(index)) {}
-    Result<std::unique_ptr<IndexSnapshot>> snapshot() override { return index_->snapshot(); }
-    Status apply(const std::vector<IndexChange>& changes) override { return index_->apply(changes); }
-    Result<IndexStats> stats() override { return index_->stats(); }
-
-   private:
-    std::shared_ptr<Index> index_;
-  };
 
   static constexpr uint32_t kAccount = 500;
   MemoryEnv env;

@@ -14,6 +14,7 @@
 #include "log/log_storage.h"
 #include "store/store.h"
 #include "store/superblock.h"
+#include "support/shared_index.h"
 
 namespace pailfs::test {
 
@@ -178,18 +179,6 @@ class ContentFixture {
     EXPECT_EQ(checked->problem_count, 0u);
     for (const CheckProblem& problem : checked->problems) ADD_FAILURE() << problem.path << ": " << problem.what;
   }
-
-  // An index that outlives its store.
-  class SharedIndex : public Index {
-   public:
-    explicit SharedIndex(std::shared_ptr<Index> index) : index_(std::move(index)) {}
-    Result<std::unique_ptr<IndexSnapshot>> snapshot() override { return index_->snapshot(); }
-    Status apply(const std::vector<IndexChange>& changes) override { return index_->apply(changes); }
-    Result<IndexStats> stats() override { return index_->stats(); }
-
-   private:
-    std::shared_ptr<Index> index_;
-  };
 
   MemoryEnv env;
   std::shared_ptr<Index> index = make_memory_index();

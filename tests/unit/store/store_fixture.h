@@ -9,24 +9,13 @@
 #include "log/log_storage.h"
 #include "store/store.h"
 #include "store/superblock.h"
+#include "support/shared_index.h"
 
 namespace pailfs {
 
 inline UnlockSecret test_secret(std::string_view bytes = "0123456789abcdef0123456789abcdef") {
   return {SlotKind::kKeyFile, Secret(bytes)};
 }
-
-// An index that shares its content with others made from the same object: what is left of it after a "crash".
-class SharedIndex : public Index {
- public:
-  explicit SharedIndex(std::shared_ptr<Index> index) : index_(std::move(index)) {}
-  Result<std::unique_ptr<IndexSnapshot>> snapshot() override { return index_->snapshot(); }
-  Status apply(const std::vector<IndexChange>& changes) override { return index_->apply(changes); }
-  Result<IndexStats> stats() override { return index_->stats(); }
-
- private:
-  std::shared_ptr<Index> index_;
-};
 
 class StoreTest : public testing::Test {
  protected:
