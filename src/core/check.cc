@@ -54,7 +54,7 @@ Status scan_for_check(CheckReport& report, const Store& store, Scope scope, std:
     }
     if (bad) {
       if (!store.get(scope, *bad)) {  // still
-        report.problem(bad->size() > sizeof(Ino) ? ino_of_key(*bad) : 0,
+        report.problem(bad->size() > sizeof(Ino) && bad->front() != 's' ? ino_of_key(*bad) : 0,
                        fmt::format("a record of kind '{}' is damaged: {}", bad->front(), why.message));
       }
       from = *bad + '\0';
@@ -226,7 +226,7 @@ Result<CheckResult> Core::check(bool deep, const Progress& progress) {
     // A bucket that was deleted meanwhile has taken its keys along.
     if (!done && impl.store.has_scope(bucket) && !impl.deleting(bucket)) return std::unexpected(done.error());
   }
-  contents.shared_units();
+  PAILFS_TRY(contents.shared_units());
   report.finish();
   return std::move(report.result);
 }

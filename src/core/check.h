@@ -62,21 +62,21 @@ std::string kind_end(char kind, Scope bucket);
 // Contents: versions, chunk records, units.
 class ContentCheck {
  public:
-  ContentCheck(Core::Impl& core, bool deep, CheckReport& report) : core_(core), deep_(deep), report_(report) {}
+  ContentCheck(Core::Impl& core, bool deep, CheckReport& report)
+      : core_(core), deep_(deep), report_(report), watch_(core.shares) {}
   // Before the inodes of a bucket: which contents have records.
   Status begin(Scope bucket);
   // One inode, by its record as it was read.
   Status object(Ino ino, const InodeRecord& record);
   // After them: records that belong to nothing.
   Status end(Scope bucket);
-  // After all buckets: units that two contents refer to.
-  void shared_units();
+  // After all buckets: units that several owners show, and what is written down about them.
+  Status shared_units();
 
  private:
+  // What one owner (shares.h) shows.
   struct Stretch {
-    uint64_t segment = 0;
-    uint64_t begin = 0;
-    uint64_t end = 0;
+    UnitRange range;
     Ino ino = 0;
   };
   // What one look at an object found.
@@ -95,6 +95,7 @@ class ContentCheck {
   std::vector<Ino> chunked_;       // cids that some version shows
   std::vector<Stretch> stretches_;
   bool too_many_ = false;
+  const Shares::Watch watch_;
 };
 
 // Names: entries, link counts, orphans, extended attributes. Calls `object` for every inode record of the bucket.

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <functional>
+#include <queue>
 
 #include "core/check.h"
 #include "core/content.h"
@@ -97,7 +99,7 @@ void ContentCheck::Look::list(const ExtentList& extents, const Content& content,
 Status ContentCheck::Look::units(const ExtentList& extents, Scope scope) {
   std::string bytes;
   for (const Run& run : released(extents, {})) {
-    found.stretches.push_back({run.segment, run.offset, run.offset + run.stored_length(), ino_});
+    found.stretches.push_back({range_of(run), ino_});
     found.bytes += run.length;
     PAILFS_ASSIGN(const bool live, store_.run_is_live(run));
     if (!live) {
@@ -268,17 +270,74 @@ Status ContentCheck::end(Scope bucket) {
   return {};
 }
 
-void ContentCheck::shared_units() {
-  std::sort(stretches_.begin(), stretches_.end(), [](const Stretch& a, const Stretch& b) {
-    return a.segment != b.segment ? a.segment < b.segment : a.begin < b.begin;
-  });
-  for (size_t i = 1; i < stretches_.size(); ++i) {
-    const Stretch& a = stretches_[i - 1];
-    const Stretch& b = stretches_[i];
-    if (a.segment != b.segment || b.begin >= a.end) continue;
-    report_.problem(b.ino,
-                    fmt::format("shares bytes in segment {:016x} at {} with inode {}", b.segment, b.begin, a.ino));
+namespace {
+
+using Place = std::pair<uint64_t, uint64_t>;  // segment, offset
+
+// Walks through the log and calls visit(range, found, said) for every stretch of it in which as many owners were found
+// and are written down. Both lists are sorted by place.
+template <typename Stretches, typename Visit>
+void sweep(const Stretches& stretches, const std::vector<SharedRange>& records, const Visit& visit) {
+  std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> ends;  // of the stretches that cover `at`
+  auto stretch = stretches.begin();
+  auto record = records.begin();
+  Place at{0, 0};
+  Ino ino = 0;
+  while (true) {
+    while (record != records.end() && Place{record->range.segment, record->range.end} <= at) ++record;
+    Place next{~uint64_t{0}, 0};
+    if (record != records.end()) next = {record->range.segment, record->range.begin};
+    const bool said = next <= at;
+    if (ends.empty() && !said) {
+      if (stretch != stretches.end()) next = std::min(next, Place{stretch->range.segment, stretch->range.begin});
+      if (next.first == ~uint64_t{0}) return;
+      at = next;
+    }
+    for (; stretch != stretches.end() && Place{stretch->range.segment, stretch->range.begin} <= at; ++stretch) {
+      ends.push(stretch->range.end);
+      ino = stretch->ino;
+    }
+    const bool covers = record != records.end() && Place{record->range.segment, record->range.begin} <= at;
+    uint64_t end = covers ? record->range.end : ~uint64_t{0};
+    if (!ends.empty()) end = std::min(end, ends.top());
+    if (!covers && record != records.end() && record->range.segment == at.first) {
+      end = std::min(end, record->range.begin);
+    }
+    if (stretch != stretches.end() && stretch->range.segment == at.first) end = std::min(end, stretch->range.begin);
+    visit(UnitRange{at.first, at.second, end, false}, ends.size(), covers ? record->owners : 0, ino);
+    at.second = end;
+    while (!ends.empty() && ends.top() <= end) ends.pop();
   }
+}
+
+}  // namespace
+
+Status ContentCheck::shared_units() {
+  if (too_many_) return {};
+  std::vector<SharedRange> records;
+  PAILFS_TRY(scan_for_check(report_, core_.store, kStoreScope, keys::shared(0, 0), keys::after_prefix("s"),
+                            [&](const StoreView::Entry& entry) -> Status {
+                              Result<SharedRange> record = decode_shared(entry);
+                              if (record) {
+                                records.push_back(*record);
+                              } else {
+                                report_.problem(0, record.error().message);
+                              }
+                              return {};
+                            }));
+  const auto place = [](const auto& item) { return Place{item.range.segment, item.range.begin}; };
+  std::ranges::sort(stretches_, {}, place);
+  const std::vector<UnitRange> changed = watch_.changed();
+  sweep(stretches_, records, [&](const UnitRange& range, uint64_t found, uint64_t said, Ino ino) {
+    if (std::max<uint64_t>(found, 1) == std::max<uint64_t>(said, 1)) return;
+    const bool moving = std::ranges::any_of(changed, [&](const UnitRange& other) {
+      return other.segment == range.segment && other.begin < range.end && range.begin < other.end;
+    });
+    if (moving) return;
+    report_.problem(ino, fmt::format("segment {:016x}, bytes {} to {}: {} contents show them, and {} are written down",
+                                     range.segment, range.begin, range.end, found, said));
+  });
+  return {};
 }
 
 }  // namespace pailfs

@@ -253,6 +253,36 @@ Status ContentEdit::write(std::span<const ChunkExtent> extents) {
   return {};
 }
 
+Result<bool> ContentEdit::may_share(uint64_t chunk) const {
+  if (record_.prev == 0) return true;
+  if (chunk == 0) return false;  // a version from before the content was chunked may show it
+  StoreView view = store_.view();
+  PAILFS_ASSIGN(const auto older,
+                view.last_before(bucket_of(record_.cid), keys::chunk(record_.cid, chunk, record_.prev + 1),
+                                 keys::chunk(record_.cid, chunk, 0)));
+  return !older;
+}
+
+Status ContentEdit::show(uint64_t chunk, uint32_t begin, uint32_t end, const ExtentList& shared, const ExtentList& own,
+                         std::vector<Run>& added) {
+  PAILFS_ASSIGN(const ChunkList before, load(chunk));
+  ExtentList now = before.extents;
+  ExtentList dropped;
+  pailfs::punch(now, begin, end, dropped);
+  if (shared.empty() && own.empty() && dropped.empty()) return {};
+  for (const Extent& extent : shared) replace(now, extent, dropped);
+  for (const Extent& extent : own) replace(now, extent, dropped);
+  if (now.size() > kCoalesceExtents) {
+    PAILFS_ASSIGN(now, coalesce(chunk, now));
+    dropped = before.extents;
+    dropped.insert(dropped.end(), own.begin(), own.end());
+  } else {
+    const std::vector<Run> units = released(shared, {&before.extents});
+    added.insert(added.end(), units.begin(), units.end());
+  }
+  return put(chunk, before, std::move(now), dropped);
+}
+
 Status ContentEdit::punch_chunk(uint64_t chunk, uint64_t begin, uint64_t end) {
   PAILFS_ASSIGN(const ChunkList before, load(chunk));
   ExtentList now = before.extents;

@@ -97,6 +97,13 @@ class ContentEdit {
   Status write(std::span<const ChunkExtent> extents);
   // Makes a hole of [begin, end).
   Status punch(uint64_t begin, uint64_t end);
+  // Whether the chunk may show units of another owner: not where older versions show something of it. They might show
+  // the same units, with versions between them that do not.
+  Result<bool> may_share(uint64_t chunk) const;
+  // Shows `shared` and `own` in [begin, end) of the chunk, and holes where neither is. `own` was appended to `runs`;
+  // the units of `shared` that this chunk did not show before are put into `added` (see Shares).
+  Status show(uint64_t chunk, uint32_t begin, uint32_t end, const ExtentList& shared, const ExtentList& own,
+              std::vector<Run>& added);
 
  private:
   Result<ChunkList> load(uint64_t chunk);

@@ -8,7 +8,7 @@
 namespace pailfs {
 
 Core::Impl::Impl(Store& s, uint32_t account)
-    : store(s), gate(account), inodes(s), view(std::make_unique<VersionsView>(*this)) {}
+    : store(s), gate(account), inodes(s), shares(s), view(std::make_unique<VersionsView>(*this)) {}
 Core::Impl::~Impl() = default;
 
 Core::Core(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -34,6 +34,7 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
   auto impl = std::make_unique<Impl>(store, account);
   PAILFS_TRY(impl->load_stamps());
   PAILFS_TRY(impl->load_buckets());
+  PAILFS_TRY(impl->shares.load());
   PAILFS_TRY(impl->make_root());
   PAILFS_TRY(impl->reap_leftovers());
   return std::unique_ptr<Core>(new Core(std::move(impl)));

@@ -6,7 +6,8 @@
 // ours).
 //
 // One file per operation family: lookup.cc, dir_ops.cc (create, unlink, rename, link), attr_ops.cc, xattr_ops.cc,
-// readdir.cc, bucket_ops.cc, handles.cc, read_write.cc, sealing.cc, versions_view.cc, prune.cc, check.cc.
+// readdir.cc, bucket_ops.cc, handles.cc, read_write.cc, copy_range.cc, sealing.cc, versions_view.cc, prune.cc,
+// check.cc.
 #pragma once
 
 #include <functional>
@@ -176,6 +177,15 @@ class Core {
   void release(Ino ino, uint64_t handle);
   // Everything written before is durable, and so are the names that lead to it.
   Status fsync(Ino ino);
+  // copy_file_range(2): the content of `from` shows in `to` what it has there, and shares the units where both are of
+  // one bucket. Returns how many bytes, which may be fewer than asked for: ask again for the rest; 0 at the end of
+  // `from`.
+  struct RangeEnd {
+    Ino ino = 0;
+    uint64_t handle = 0;
+    uint64_t offset = 0;
+  };
+  Result<uint64_t> copy_range(const RangeEnd& from, const RangeEnd& to, uint64_t length);
   // fallocate(2): kSupported modes are 0 and KEEP_SIZE (no preallocation is kept, the size grows),
   // PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE with or without KEEP_SIZE.
   Status fallocate(Ino ino, uint64_t handle, int mode, uint64_t offset, uint64_t length);

@@ -46,50 +46,42 @@ void substitute(ExtentList& list, uint32_t begin, uint32_t end, const Extent* ex
          std::span(pieces).first(count));
 }
 
-// Ciphertext bytes [begin, end) of a segment: whole units.
-struct Stretch {
-  uint64_t segment;
-  uint64_t begin;
-  uint64_t end;
-  bool head;
-};
-
-bool before(const Stretch& a, const Stretch& b) {
+bool before(const UnitRange& a, const UnitRange& b) {
   return a.segment != b.segment ? a.segment < b.segment : a.begin < b.begin;
 }
 
 // a ends at or below the beginning of b.
-bool wholly_before(const Stretch& a, const Stretch& b) {
+bool wholly_before(const UnitRange& a, const UnitRange& b) {
   return a.segment != b.segment ? a.segment < b.segment : a.end <= b.begin;
 }
 
-Stretch stretch_of(const Run& run) { return {run.segment, run.offset, run.offset + run.stored_length(), run.head}; }
-
 // Sorts, and joins what overlaps or continues within one log record.
-void unite(std::vector<Stretch>& stretches) {
-  std::sort(stretches.begin(), stretches.end(), before);
+void unite(std::vector<UnitRange>& ranges) {
+  std::sort(ranges.begin(), ranges.end(), before);
   size_t last = 0;
-  for (size_t i = 1; i < stretches.size(); ++i) {
-    Stretch& a = stretches[last];
-    const Stretch& b = stretches[i];
+  for (size_t i = 1; i < ranges.size(); ++i) {
+    UnitRange& a = ranges[last];
+    const UnitRange& b = ranges[i];
     const bool continues = b.begin == a.end && !b.head && (a.end - a.begin) % kStoredUnit == 0;
     if (a.segment == b.segment && (b.begin < a.end || continues)) {
       a.end = std::max(a.end, b.end);
       a.head = a.head || (b.begin == a.begin && b.head);
     } else {
-      stretches[++last] = b;
+      ranges[++last] = b;
     }
   }
-  if (!stretches.empty()) stretches.resize(last + 1);
-}
-
-Run run_of(const Stretch& stretch) {
-  const uint64_t stored = stretch.end - stretch.begin;
-  const uint64_t units = (stored + kStoredUnit - 1) / kStoredUnit;
-  return {stretch.segment, stretch.begin, static_cast<uint32_t>(stored - units * kTagSize), stretch.head};
+  if (!ranges.empty()) ranges.resize(last + 1);
 }
 
 }  // namespace
+
+UnitRange range_of(const Run& run) { return {run.segment, run.offset, run.offset + run.stored_length(), run.head}; }
+
+Run run_of(const UnitRange& range) {
+  const uint64_t stored = range.end - range.begin;
+  const uint64_t units = (stored + kStoredUnit - 1) / kStoredUnit;
+  return {range.segment, range.begin, static_cast<uint32_t>(stored - units * kTagSize), range.head};
+}
 
 Extent slice(const Extent& extent, uint32_t from, uint32_t to) {
   Extent out{extent.offset + from, to - from, extent.skip + from, extent.run};
@@ -117,30 +109,30 @@ void cut(ExtentList& list, uint32_t end, ExtentList& dropped) {
 std::vector<Run> released(const ExtentList& dropped, std::initializer_list<const ExtentList*> kept) {
   std::vector<Run> out;
   if (dropped.empty()) return out;
-  std::vector<Stretch> old;
+  std::vector<UnitRange> old;
   old.reserve(dropped.size());
-  for (const Extent& extent : dropped) old.push_back(stretch_of(extent.run));
+  for (const Extent& extent : dropped) old.push_back(range_of(extent.run));
   unite(old);
-  std::vector<Stretch> live;
+  std::vector<UnitRange> live;
   for (const ExtentList* list : kept) {
     for (const Extent& extent : *list) {
-      const Stretch stretch = stretch_of(extent.run);
-      if (!wholly_before(stretch, old.front()) && !wholly_before(old.back(), stretch)) live.push_back(stretch);
+      const UnitRange range = range_of(extent.run);
+      if (!wholly_before(range, old.front()) && !wholly_before(old.back(), range)) live.push_back(range);
     }
   }
   unite(live);
   size_t next = 0;
-  for (const Stretch& stretch : old) {
+  for (const UnitRange& range : old) {
     const auto release = [&](uint64_t begin, uint64_t end) {
-      if (begin < end) out.push_back(run_of({stretch.segment, begin, end, stretch.head && begin == stretch.begin}));
+      if (begin < end) out.push_back(run_of({range.segment, begin, end, range.head && begin == range.begin}));
     };
-    while (next < live.size() && wholly_before(live[next], stretch)) ++next;
-    uint64_t at = stretch.begin;
-    for (size_t i = next; i < live.size() && !wholly_before(stretch, live[i]); ++i) {
+    while (next < live.size() && wholly_before(live[next], range)) ++next;
+    uint64_t at = range.begin;
+    for (size_t i = next; i < live.size() && !wholly_before(range, live[i]); ++i) {
       release(at, live[i].begin);
       at = std::max(at, live[i].end);
     }
-    release(at, stretch.end);
+    release(at, range.end);
   }
   return out;
 }

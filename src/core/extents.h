@@ -26,6 +26,16 @@ Extent slice(const Extent& extent, uint32_t from, uint32_t to);
 // The units of `dropped` that no list in `kept` refers to, as runs; each unit once.
 std::vector<Run> released(const ExtentList& dropped, std::initializer_list<const ExtentList*> kept);
 
+// Consecutive units of one log record, as ciphertext bytes [begin, end) of a segment.
+struct UnitRange {
+  uint64_t segment = 0;
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  bool head = false;  // as in Run
+};
+UnitRange range_of(const Run& run);
+Run run_of(const UnitRange& range);
+
 // Bytes that the list covers.
 uint64_t covered(const ExtentList& list);
 

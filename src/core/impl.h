@@ -1,14 +1,16 @@
 // Inside the core: state and steps that the operation families share. Only src/core includes this.
 //
-// Locks, in this order: tree (one namespace change at a time), then inodes (a namespace change may hold several; any
-// other operation holds exactly one), then the tables' own. Nothing takes tree or a second inode while it holds an
-// inode and not the tree. Lookups and listings take neither: each reads one record at a time.
+// Locks, in this order: tree (one namespace change at a time), then inodes (several only through LockedInodes, and only
+// by a namespace change and by the copying of a range; any other operation holds exactly one), then shares.lock, then
+// the tables' own. Nothing takes tree while it holds an inode. Lookups and listings take neither: each reads one record
+// at a time.
 #pragma once
 
 #include <atomic>
 #include <list>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -17,6 +19,7 @@
 #include "base/mutex.h"
 #include "core/core.h"
 #include "core/records.h"
+#include "core/shares.h"
 
 namespace pailfs {
 
@@ -104,7 +107,7 @@ class VersionsView;  // versions_view.h
 inline void assert_locked(Inode& inode) PAILFS_TSA(assert_capability(inode.lock)) { static_cast<void>(inode); }
 
 // Exclusive locks on several inodes, taken in the order of their numbers; null ones and repetitions are passed over.
-// Only for who holds the tree lock, or for a single inode.
+// Only for who holds the tree lock, for a single inode, and for regular files.
 class LockedInodes {
  public:
   LockedInodes(std::initializer_list<InodePtr> inodes);
@@ -148,6 +151,7 @@ struct Core::Impl {
   Gate gate;
   InodeTable inodes;
   HandleTable handles;
+  Shares shares;
   Mutex tree;
   std::unique_ptr<VersionsView> view;
 
@@ -318,6 +322,8 @@ struct Core::Impl {
   Status read_content(const InodeRecord& content, uint64_t offset, std::span<char> out) const;
 
   Status commit(Transaction&& tx);
+  // The same for one that makes content show units of another one: `added`, once for every owner (shares.h).
+  Status commit(Transaction&& tx, std::span<const Run> added);
   // Commits the change of inodes whose locks are held; when that fails, reloads them.
   Status commit(Transaction&& tx, const LockedInodes& changed);
 

@@ -49,6 +49,14 @@ std::string version(Ino ino, uint32_t vseq) {
   return out.take();
 }
 
+std::string shared(uint64_t segment, uint64_t offset) {
+  Encoder out;
+  out.u8('s');
+  out.be64(segment);
+  out.be64(offset);
+  return out.take();
+}
+
 std::string chunk(Ino cid, uint64_t chunk, uint32_t vseq) {
   Encoder out;
   out.u8('c');

@@ -85,6 +85,16 @@ Result<Scope> Core::Impl::new_bucket_number() {
 }
 
 Status Core::Impl::commit(Transaction&& tx) {
+  PAILFS_ASSIGN(const bool shared, shares.concerns(tx));
+  if (shared) return commit(std::move(tx), std::span<const Run>());
+  auto sequence = store.commit(std::move(tx));
+  if (!sequence) return std::unexpected(std::move(sequence).error());
+  return {};
+}
+
+Status Core::Impl::commit(Transaction&& tx, std::span<const Run> added) {
+  const MutexLock lock(shares.lock);
+  PAILFS_TRY(shares.resolve(tx, added));
   auto sequence = store.commit(std::move(tx));
   if (!sequence) return std::unexpected(std::move(sequence).error());
   return {};

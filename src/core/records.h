@@ -9,6 +9,7 @@
 //   'c' cid(be64) chunk(be64) vseq(be32)        extents of one chunk    "
 //   'x' ino(be64) token(16)                     Xattr                   "
 //   'o' ino(be64)                               empty: no name left, still in use; reaped at start         "
+//   's' segment(be64) offset(be64)              units that several owners show (shares.h); scope 0
 //   'n' bucket(be32)                            first number of the bucket that was not handed out yet; scope 0.
 //                                               bucket 0: first bucket number that was not
 //   'm' 0                                       a stamp that was not reached yet; scope 0
@@ -137,6 +138,7 @@ std::string ended(Ino parent, uint64_t slot, Stamp end);
 std::string inode(Ino ino);
 std::string version(Ino ino, uint32_t vseq);
 std::string chunk(Ino cid, uint64_t chunk, uint32_t vseq);
+std::string shared(uint64_t segment, uint64_t offset);
 std::string xattr(Ino ino, std::string_view token);
 std::string orphan(Ino ino);
 std::string numbers(Scope bucket);

@@ -154,6 +154,19 @@ void on_fallocate(fuse_req_t raw, fuse_ino_t node, int mode, off_t offset, off_t
                                         static_cast<uint64_t>(length)));
 }
 
+// The kernel has written its dirty pages of both ranges back, and forgets its pages of the target's.
+void on_copy_file_range(fuse_req_t raw, fuse_ino_t from, off_t from_offset, fuse_file_info* from_info, fuse_ino_t to,
+                        off_t to_offset, fuse_file_info* to_info, size_t length, int flags) {
+  Request request(raw, Operation::kCopyFileRange, to);
+  if (!request) return;
+  if (from_offset < 0 || to_offset < 0 || flags != 0) return request.fail_errno(EINVAL);
+  const Core::RangeEnd source{request.session().ino_of(from), from_info->fh, static_cast<uint64_t>(from_offset)};
+  const Core::RangeEnd target{request.ino(), to_info->fh, static_cast<uint64_t>(to_offset)};
+  const Result<uint64_t> copied = request.core().copy_range(source, target, length);
+  if (!copied) return request.fail(copied.error());
+  fuse_reply_write(raw, *copied);
+}
+
 // SEEK_DATA and SEEK_HOLE. The kernel passes them on without writing its dirty pages back first, and only it knows how
 // long a file is that has some. So while somebody may hold dirty pages the answer is "not supported" (EINVAL), on which
 // programs read everything; a wrong answer would make cp(1) leave data out.
@@ -209,6 +222,7 @@ void add_content_operations(fuse_lowlevel_ops& operations) {
   operations.release = on_release;
   operations.fsync = on_fsync;
   operations.fallocate = on_fallocate;
+  operations.copy_file_range = on_copy_file_range;
   operations.lseek = on_lseek;
 }
 

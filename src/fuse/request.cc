@@ -94,6 +94,8 @@ const char* operation_name(Operation operation) {
       return "CREATE";
     case Operation::kFallocate:
       return "FALLOCATE";
+    case Operation::kCopyFileRange:
+      return "COPY_FILE_RANGE";
     case Operation::kLseek:
       return "LSEEK";
     case Operation::kCount:

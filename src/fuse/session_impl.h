@@ -50,6 +50,7 @@ enum class Operation : uint8_t {
   kCreate,
   kTmpfile,
   kFallocate,
+  kCopyFileRange,
   kLseek,
   kCount,
 };

@@ -51,6 +51,8 @@ class Transaction {
   void erase(std::string key) { erased_.push_back(std::move(key)); }
   // The run is referenced no longer: by nothing, not even an older version. Its space comes back after the quarantine.
   void release(const Run& run) { released_.push_back(run); }
+  // For who decides what a reference given up means before the transaction is committed.
+  std::vector<Run>& released() { return released_; }
   // An opaque change record; written into the commit frame with the transaction's sequence number and time.
   void record(std::string encoded) { records_.push_back(std::move(encoded)); }
   bool empty() const { return puts_.empty() && erased_.empty() && released_.empty() && records_.empty(); }

@@ -327,6 +327,61 @@ class Content(Bodies):
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         self.assertEqual(os.pread(descriptor, 3, 10), b"two")
 
+    def test_ranges_are_copied(self):
+        source, target = self.open("source"), self.open("target")
+        content = os.urandom(1_500_000)
+        os.pwrite(source, content, 0)  # not written back yet
+        os.pwrite(target, b"t" * 3_000_000, 0)
+        self.copy_all(source, target, len(content), 100, 1_000_001)
+        wanted = b"t" * 1_000_001 + content[100:] + b"t" * (1_999_999 - len(content) + 100)
+        self.assertEqual(self.content("target"), wanted)
+        # What was in the kernel's pages, also of others, is not shown any more.
+        self.assertEqual(os.pread(target, 10, 1_000_001), content[100:110])
+        os.pwrite(source, b"changed", 500)
+        self.assertEqual(self.content("target"), wanted)
+        os.pwrite(target, b"changed", 1_000_001)
+        self.assertEqual(self.content("source"), content[:500] + b"changed" + content[507:])
+
+    def copy_all(self, source, target, length, source_offset, target_offset):
+        done = 0
+        while copied := os.copy_file_range(source, target, length - done, source_offset + done, target_offset + done):
+            done += copied
+        return done
+
+    def test_what_is_copied_ends_with_the_source_and_makes_the_target_longer(self):
+        source, target = self.open("source"), self.open("target")
+        os.pwrite(source, b"x" * 100_000, 0)
+        self.assertEqual(self.copy_all(source, target, 1 << 20, 60_000, 200_000), 40_000)
+        self.assertEqual(self.content("target"), bytes(200_000) + b"x" * 40_000)
+        self.assertEqual(self.copy_all(source, target, 10, 100_000, 0), 0)
+        os.lseek(source, 10, os.SEEK_SET)
+        os.lseek(target, 5, os.SEEK_SET)
+        self.assertEqual(os.copy_file_range(source, target, 20), 20)
+        self.assertEqual([os.lseek(d, 0, os.SEEK_CUR) for d in (source, target)], [30, 25])
+        self.assertEqual(self.content("target")[:30], bytes(5) + b"x" * 20 + bytes(5))
+        os.ftruncate(source, 5_000_000)
+        self.assertEqual(self.copy_all(source, target, 5_000_000, 0, 0), 5_000_000)
+        self.assertEqual(self.content("target"), self.content("source"))
+
+    def test_ranges_of_one_file_are_copied_where_they_do_not_overlap(self):
+        descriptor = self.open()
+        content = os.urandom(700_000)
+        os.pwrite(descriptor, content, 0)
+        self.assertEqual(self.copy_all(descriptor, descriptor, 300_000, 0, 300_000), 300_000)
+        self.assertEqual(self.content(), content[:300_000] * 2 + content[600_000:])
+        self.assert_errno(errno.EINVAL, os.copy_file_range, descriptor, descriptor, 100, 0, 50)
+
+    def test_what_cannot_be_copied_from_or_to(self):
+        source, target = self.open("source"), self.open("target")
+        os.pwrite(source, b"x" * 100, 0)
+        reader, writer = self.open("source", os.O_RDONLY), self.open("target", os.O_WRONLY)
+        appender = self.open("target", os.O_WRONLY | os.O_APPEND)
+        self.assert_errno(errno.EBADF, os.copy_file_range, source, reader, 10)
+        self.assert_errno(errno.EBADF, os.copy_file_range, writer, target, 10)
+        self.assert_errno(errno.EBADF, os.copy_file_range, source, appender, 10)
+        directory = self.open(".", os.O_RDONLY | os.O_DIRECTORY)
+        self.assert_errno(errno.EISDIR, os.copy_file_range, directory, target, 10)
+
     def test_fifos_and_sockets_carry_their_bytes(self):
         os.mkfifo(self.top / "fifo")
         child = os.fork()

@@ -329,8 +329,16 @@ class Permissions(Bodies):
         def chown():
             os.chown(file, -1, GROUP)
 
+        source = os.open(self.make("source", b"content" * 1000), os.O_RDONLY)
+        self.addCleanup(os.close, source)
+
+        def copy():
+            with open(file, "r+b") as handle:
+                os.copy_file_range(source, handle.fileno(), 100, 0)
+
         acts = {
             "write": write,
+            "copy": copy,
             "truncate": lambda: os.truncate(file, 10),
             "open and truncate": lambda: open_as(file, os.O_WRONLY | os.O_TRUNC),
         }

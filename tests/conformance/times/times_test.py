@@ -144,6 +144,7 @@ class Times(Bodies):
                 ("truncate", lambda: os.truncate(path, 40_000), "mc"),
                 ("allocate", lambda: fallocate(number, 0, 0, 60_000), "mc"),
                 ("punch", lambda: fallocate(number, PUNCH_HOLE | KEEP_SIZE, 0, 8192), "mc"),
+                ("copied to", lambda: os.copy_file_range(number, number, 1000, 10_000, 20_000), "mc"),
                 ("opened and truncated", lambda: os.close(os.open(path, os.O_WRONLY | os.O_TRUNC)), "mc"),
                 ("emptied again", lambda: os.close(os.open(path, os.O_WRONLY | os.O_TRUNC)), "mc"),
                 ("opened", lambda: os.close(os.open(path, os.O_RDWR | os.O_CREAT)), ""),

@@ -1,5 +1,6 @@
 // Random changes to a file, compared with a plain string, and every version that was sealed with the copy taken then;
-// at the end everything is removed, in random order, and what was appended must have been released exactly once.
+// ranges are copied within it, from its versions, and from and to another file. At the end everything is removed, in
+// random order, and what was appended must have been released exactly once.
 #include <linux/falloc.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@ class ContentModel {
   ContentModel(Versioning versioning, const Shape& shape, uint32_t seed)
       : f_(versioning), versioning_(versioning), shape_(shape), random_(seed) {
     file_ = f_.create("file");
+    other_ = f_.create("other");
     changed_ = true;
   }
 
@@ -40,26 +42,45 @@ class ContentModel {
 
   void take_apart() {
     f_.close(file_);
+    f_.close(other_);
     after_close();
     EXPECT_TRUE(f_.content(file_.ino) == bytes_);
+    EXPECT_TRUE(f_.content(other_.ino) == other_bytes_);
     for (const auto& [name, copy] : copies_) verify_version(name, copy);
     f_.expect_sound();
     EXPECT_OK(f_.core->unlink(f_.root, f_.bucket, "file"));
     f_.core->forget(file_.ino, 1);
+    const bool other_first = below(2) == 0;
+    if (other_first) remove_other();
     while (!testing::Test::HasFailure()) {
-      auto left = f_.versions("file");
-      std::erase_if(left, [](const VersionEntry& entry) { return entry.marker; });
+      const auto left = versions_left("file");
       if (left.empty()) break;
       const std::string name = left[below(left.size())].name;
       EXPECT_OK(f_.core->unlink(f_.root, f_.versions_of({"file"}), name));
       copies_.erase(name);
       for (const auto& [kept, copy] : copies_) verify_version(kept, copy);
+      EXPECT_TRUE(other_first || f_.content(other_.ino) == other_bytes_);
     }
+    if (!other_first) remove_other();
     f_.expect_all_released();
     f_.expect_sound();
   }
 
  private:
+  std::vector<VersionEntry> versions_left(const std::string& name) {
+    auto left = f_.versions(name);
+    std::erase_if(left, [](const VersionEntry& entry) { return entry.marker; });
+    return left;
+  }
+
+  void remove_other() {
+    EXPECT_OK(f_.core->unlink(f_.root, f_.bucket, "other"));
+    f_.core->forget(other_.ino, 1);
+    for (const VersionEntry& version : versions_left("other")) {
+      EXPECT_OK(f_.core->unlink(f_.root, f_.versions_of({"other"}), version.name));
+    }
+  }
+
   uint64_t below(uint64_t limit) { return std::uniform_int_distribution<uint64_t>(0, limit - 1)(random_); }
 
   uint64_t some_length() {
@@ -95,8 +116,56 @@ class ContentModel {
     for (size_t i = 0; i < data.size(); i += 97) data[i] = static_cast<char>(random_());
     change();
     f_.write(file_, offset, data);
-    if (bytes_.size() < offset + data.size()) bytes_.resize(offset + data.size());
-    bytes_.replace(offset, data.size(), data);
+    show(bytes_, offset, data);
+  }
+
+  void write_other() {
+    const uint64_t offset = some_offset();
+    std::string data(std::min(some_length(), shape_.span - offset), '\0');
+    for (size_t i = 0; i < data.size(); i += 89) data[i] = static_cast<char>(random_());
+    f_.write(other_, offset, data);
+    show(other_bytes_, offset, data);
+  }
+
+  void reopen_other(bool truncate) {
+    f_.close(other_);
+    other_ = f_.open_file(other_.ino, {.read = true, .write = true, .truncate = truncate});
+    if (truncate) other_bytes_.clear();
+  }
+
+  static void show(std::string& bytes, uint64_t offset, const std::string& data) {
+    if (data.empty()) return;
+    if (bytes.size() < offset + data.size()) bytes.resize(offset + data.size());
+    bytes.replace(offset, data.size(), data);
+  }
+
+  // What two files have at the same place in a chunk is shared as it is; else units are shared askew, or not at all.
+  void copy_range() {
+    const bool to_file = below(2) == 0;
+    const uint64_t whence = below(3);
+    ContentFixture::OpenFile from = to_file == (whence == 0) ? file_ : other_;
+    std::string bytes = to_file == (whence == 0) ? bytes_ : other_bytes_;
+    Ino version = 0;
+    if (whence == 2 && !copies_.empty()) {
+      const auto chosen = std::next(copies_.begin(), static_cast<ptrdiff_t>(below(copies_.size())));
+      version = f_.lookup(f_.versions_of({"file"}), chosen->first);
+      from = f_.open_file(version, {.read = true});
+      bytes = chosen->second;
+    }
+    const uint64_t offset = some_offset();
+    const uint64_t at = below(2) == 0 ? offset : some_offset();
+    const uint64_t length = std::min(below(2) == 0 ? 300'000 + some_length() : some_length(), shape_.span - at);
+    const bool apart = offset + length <= at || at + length <= offset;
+    if (from.ino != (to_file ? file_ : other_).ino || apart) {
+      const std::string data = offset < bytes.size() ? bytes.substr(offset, length) : std::string();
+      if (to_file && !data.empty()) change();
+      EXPECT_EQ(f_.copy(from, offset, to_file ? file_ : other_, at, length), data.size());
+      show(to_file ? bytes_ : other_bytes_, at, data);
+    }
+    if (version != 0) {
+      f_.core->release(version, from.handle);
+      f_.core->forget(version, 1);
+    }
   }
 
   void resize(uint64_t size) {
@@ -161,7 +230,7 @@ class ContentModel {
   void step() {
     f_.env.advance(1000);
     // Lists grow long only where little is cut off again.
-    switch (shape_.small_writes && below(20) != 0 ? 39 : below(40)) {
+    switch (shape_.small_writes && below(20) != 0 ? 49 : below(50)) {
       case 0:
         return resize(below(5) == 0 ? 0 : below(shape_.span));
       case 1:
@@ -184,6 +253,18 @@ class ContentModel {
       case 10:
       case 11:
         return verify_range(some_offset(), some_length());
+      case 12:
+        return reopen_other(below(3) == 0);
+      case 13:
+      case 14:
+      case 15:
+        return write_other();
+      case 16:
+      case 17:
+      case 18:
+      case 19:
+      case 20:
+        return copy_range();
       default:
         return write();
     }
@@ -217,6 +298,7 @@ class ContentModel {
 
   void verify_everything() {
     verify_range(0, shape_.span + 1);
+    ASSERT_TRUE(f_.read(other_, 0, shape_.span + 1) == other_bytes_);
     for (const auto& [name, copy] : copies_) verify_version(name, copy);
     const auto attributes = f_.core->getattr(f_.root, file_.ino);
     ASSERT_TRUE(attributes);
@@ -229,6 +311,8 @@ class ContentModel {
   std::mt19937 random_;
   ContentFixture::OpenFile file_;
   std::string bytes_;
+  ContentFixture::OpenFile other_;
+  std::string other_bytes_;
   bool changed_ = false;
   std::string provisional_;
   Time sealed_at_ = 0;

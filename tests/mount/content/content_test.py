@@ -108,6 +108,24 @@ class Content(MountTest):
         self.fs.run("fallocate", "-n", "-o", "2000000", "-l", "1000000", path)
         self.assertEqual(os.stat(path).st_size, 2_000_000)
 
+    def test_cp_inside_a_bucket_shares_the_content(self):
+        path = self.bucket / "file"
+        content = os.urandom(24 << 20)
+        path.write_bytes(content)
+        os.sync()
+        before = self.fs.status()["store"]["log_bytes"]
+        self.fs.run("cp", path, self.bucket / "copy")
+        descriptor = os.open(self.bucket / "copy", os.O_RDWR)
+        os.fsync(descriptor)
+        self.assertLess(self.fs.status()["store"]["log_bytes"] - before, 8 << 20)
+        os.pwrite(descriptor, b"changed", 1_000_000)
+        os.close(descriptor)
+        path.unlink()
+        self.fs.remount("allow_other")
+        changed = content[:1_000_000] + b"changed" + content[1_000_007:]
+        self.assertEqual((self.bucket / "copy").read_bytes(), changed)
+        self.fs.pail("check", "--deep")
+
     def test_an_unlinked_file_lives_until_its_last_close(self):
         path = self.bucket / "file"
         with open(path, "w+b", buffering=0) as file:

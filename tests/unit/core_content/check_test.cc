@@ -112,7 +112,7 @@ TEST_F(CheckTest, ExtentsThatTwoFilesShareAreFound) {
   InodeRecord changed = record(other.ino);
   changed.extents = twin.extents;
   put(other.ino, changed);
-  expect_one("bucket/other", "shares bytes");
+  expect_one("bucket/other", "2 contents show them, and 0 are written down");
 }
 
 TEST_F(CheckTest, ReleasedUnitsThatAreStillReferredToAreFound) {

@@ -95,6 +95,43 @@ TEST(Concurrency, FilesComeAndGoWhileTheCheckRuns) {
   f.expect_sound();
 }
 
+TEST(Concurrency, CopiesShareAndPartWhileTheCheckRuns) {
+  ContentFixture f(Versioning::kOff, true);
+  std::vector<Ino> files;
+  for (char letter = 'a'; letter < 'e'; ++letter) {
+    f.put(std::string(1, letter), std::string(kBlock * kBlocks, letter));
+    files.push_back(f.lookup(f.bucket, std::string(1, letter)));
+  }
+  std::atomic<bool> stop = false;
+  std::atomic<uint64_t> torn = 0;
+  std::vector<std::thread> threads;
+  for (uint32_t n = 0; n < 3; ++n) {
+    threads.emplace_back([&, n] {
+      std::mt19937 random(n);
+      for (int i = 0; i < 150; ++i) {
+        const auto from = f.open_file(files[random() % 4]);
+        const auto to = f.open_file(files[random() % 4], {.read = true, .write = true, .truncate = random() % 16 == 0});
+        const uint64_t at = random() % kBlocks * kBlock;
+        const uint64_t offset = random() % kBlocks * kBlock;
+        if (i % 3 == 0) f.write(to, at, std::string(kBlock, static_cast<char>('a' + random() % 26)));
+        f.copy(from, offset, to, at, kBlock * (1 + random() % 4));
+        const std::string block = f.read(to, at, kBlock);
+        if (!block.empty() && !is_whole(block)) ++torn;
+        f.close(from);
+        f.close(to);
+      }
+    });
+  }
+  std::thread checker([&] {
+    while (!stop) f.expect_sound(false);
+  });
+  for (std::thread& thread : threads) thread.join();
+  stop = true;
+  checker.join();
+  EXPECT_EQ(torn, 0u);
+  f.expect_sound();
+}
+
 TEST(Concurrency, WritersToOneFileLoseNothing) {
   ContentFixture f(Versioning::kOff, true);
   const auto file = f.create("file");

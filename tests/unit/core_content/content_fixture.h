@@ -88,6 +88,18 @@ class ContentFixture {
     out.resize(got.value_or(0));
     return out;
   }
+  // Asks until all of the range is copied, or the source ends. Returns how many bytes were.
+  uint64_t copy(const OpenFile& from, uint64_t from_offset, const OpenFile& to, uint64_t to_offset, uint64_t length) {
+    uint64_t done = 0;
+    while (done < length) {
+      const auto copied = core->copy_range({from.ino, from.handle, from_offset + done},
+                                           {to.ino, to.handle, to_offset + done}, length - done);
+      EXPECT_OK(copied);
+      if (!copied || *copied == 0) break;
+      done += *copied;
+    }
+    return done;
+  }
   void close(const OpenFile& file) {
     EXPECT_OK(core->flush(file.ino, file.handle));
     core->release(file.ino, file.handle);
