@@ -45,6 +45,7 @@ class Invocation {
 
 void add_init(CLI::App& app, Invocation& invocation);               // init.cc
 void add_status_and_check(CLI::App& app, Invocation& invocation);   // status.cc
+void add_rebuild(CLI::App& app, Invocation& invocation);            // rebuild.cc
 void add_bucket_commands(CLI::App& app, Invocation& invocation);    // bucket.cc: bucket, versioning
 void add_versions_commands(CLI::App& app, Invocation& invocation);  // versions.cc
 void add_key_commands(CLI::App& app, Invocation& invocation);       // key.cc

@@ -56,18 +56,6 @@ std::string absolute_path(const std::string& path) {
   return out;
 }
 
-Result<UnlockSecret> secret_or_ask(Invocation& invocation, const std::string& store) {
-  PAILFS_ASSIGN(std::optional<UnlockSecret> secret, secret_from_options(invocation));
-  if (secret) return std::move(*secret);
-  if (!invocation.console.interactive()) {
-    return fail(Code::kWrongKey, fmt::format("no daemon serves the store {}, so it must be unlocked here: give "
-                                             "--key-file or --passphrase-file",
-                                             store));
-  }
-  PAILFS_ASSIGN(const Secret typed, invocation.console.ask_secret(fmt::format("Passphrase of the store {}: ", store)));
-  return make_secret(SlotKind::kPassphrase, typed.view());
-}
-
 }  // namespace
 
 Result<std::optional<UnlockSecret>> secret_from_options(Invocation& invocation) {
@@ -83,6 +71,26 @@ Result<std::optional<UnlockSecret>> secret_from_options(Invocation& invocation) 
   if (!common.passphrase_file.empty()) return read_passphrase_file(env, common.passphrase_file);
   if (!common.recovery_key_file.empty()) return read_recovery_key_file(env, common.recovery_key_file);
   return std::nullopt;
+}
+
+Result<UnlockSecret> secret_or_ask(Invocation& invocation, const std::string& store) {
+  PAILFS_ASSIGN(std::optional<UnlockSecret> secret, secret_from_options(invocation));
+  if (secret) return std::move(*secret);
+  if (!invocation.console.interactive()) {
+    return fail(Code::kWrongKey, fmt::format("no daemon serves the store {}, so it must be unlocked here: give "
+                                             "--key-file or --passphrase-file",
+                                             store));
+  }
+  PAILFS_ASSIGN(const Secret typed, invocation.console.ask_secret(fmt::format("Passphrase of the store {}: ", store)));
+  return make_secret(SlotKind::kPassphrase, typed.view());
+}
+
+Status check_owner(const std::string& store) {
+  PAILFS_ASSIGN(const uint32_t owner, store_owner(store));
+  if (owner == ::geteuid()) return {};
+  return fail(Code::kNotPermitted, fmt::format("the store {} belongs to uid {}, and no daemon serves it: run this as "
+                                               "that user",
+                                               store, owner));
 }
 
 Result<Place> choose_store(const CommonOptions& common, const std::optional<std::string>& path) {
@@ -104,13 +112,7 @@ Result<std::unique_ptr<Session>> Session::open(Invocation& invocation, const std
   }
   if (client.error().code != Code::kNotFound) return std::unexpected(std::move(client).error());
   PAILFS_TRY(read_superblock(env, store));
-  PAILFS_ASSIGN(const uint32_t owner, store_owner(store));
-  if (owner != ::geteuid()) {
-    // Files that another uid makes in the store would shut its owner out.
-    return fail(Code::kNotPermitted, fmt::format("the store {} belongs to uid {}, and no daemon serves it: run this as "
-                                                 "that user",
-                                                 store, owner));
-  }
+  PAILFS_TRY(check_owner(store));
   PAILFS_ASSIGN(const UnlockSecret secret, secret_or_ask(invocation, store));
   StoreOptions options;
   options.read_only = access == Access::kRead;
@@ -121,7 +123,7 @@ Result<std::unique_ptr<Session>> Session::open(Invocation& invocation, const std
   }
   if (!opened) return std::unexpected(std::move(opened).error());
   session->store_ = std::move(*opened);
-  PAILFS_ASSIGN(session->core_, Core::open(*session->store_, owner));
+  PAILFS_ASSIGN(session->core_, Core::open(*session->store_, ::geteuid()));
   return session;
 }
 

@@ -53,5 +53,10 @@ Result<Json> request_once(Invocation& invocation, const std::string& store, Acce
 
 // The secret that the common options name; nullopt when they name none.
 Result<std::optional<UnlockSecret>> secret_from_options(Invocation& invocation);
+// The same, or a passphrase that is asked for. kWrongKey without a terminal.
+Result<UnlockSecret> secret_or_ask(Invocation& invocation, const std::string& store);
+// kNotPermitted unless this process runs as the store's owner: files that another uid makes in the store would shut him
+// out.
+Status check_owner(const std::string& store);
 
 }  // namespace pailfs::cli

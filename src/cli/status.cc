@@ -72,8 +72,10 @@ std::string store_lines(const Json& store) {
   out += fmt::format("log        {} in {}, {} of it to be given back\n", human_size(number_member(store, "log_bytes")),
                      count_of(number_member(store, "segments"), "segment"),
                      human_size(number_member(store, "dead_bytes")));
-  out += fmt::format("index      {}, and {} in memory\n", human_size(number_member(store, "index_bytes")),
-                     human_size(number_member(store, "memtable_bytes")));
+  out += fmt::format(
+      "index      {}, and {} in memory; its copy {}{}\n", human_size(number_member(store, "index_bytes")),
+      human_size(number_member(store, "memtable_bytes")), human_size(number_member(store, "index_copy_bytes")),
+      flag_member(store, "index_copy_whole") ? "" : ", not whole yet");
   if (store.contains("space")) {
     const Json& space = object_member(store, "space");
     out += fmt::format("room       {} left of {}\n", human_size(number_member(space, "available")),

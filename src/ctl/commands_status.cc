@@ -23,6 +23,8 @@ Json store_status(const CommandContext& context) {
               {"log_bytes", status.log_bytes},
               {"dead_bytes", status.dead_bytes},
               {"index_bytes", status.index_bytes},
+              {"index_copy_bytes", status.index_copy_bytes},
+              {"index_copy_whole", status.index_copy_whole},
               {"memtable_bytes", status.memtable_bytes},
               {"checkpoints", status.checkpoints}};
   if (read_only) out["read_only_reason"] = status.read_only_reason;

@@ -20,6 +20,18 @@ Status Store::Impl::apply_with_reserve(const std::vector<IndexChange>& changes) 
   return status;
 }
 
+void Store::Impl::finish_batch(const Generation& generation, const IndexPosition& position,
+                               const std::vector<Range>& frames, std::vector<IndexChange>& batch) {
+  if (!frames.empty()) {
+    std::string key = internal::key3(internal::kReleased, generation.epoch, release_counter.fetch_add(1));
+    for (const Range& frame : frames) released_waiting += frame.length;
+    std::string sealed = seal(kStoreScope, key, internal::encode_ranges(frames));
+    batch.push_back({std::move(key), std::move(sealed)});
+  }
+  const std::string key = internal::key1(internal::kPosition);
+  batch.push_back({key, seal(kStoreScope, key, internal::encode_position(position))});
+}
+
 Status Store::Impl::checkpoint_one(const GenerationPtr& generation) {
   IndexPosition position;
   std::vector<Range> frames;
@@ -38,19 +50,24 @@ Status Store::Impl::checkpoint_one(const GenerationPtr& generation) {
     batch.push_back({key, value == nullptr ? std::nullopt : std::optional<std::string>(*value)});
     bytes += key.size() + (value == nullptr ? 0 : value->size());
     if (batch.size() < kBatchChanges && bytes < kBatchBytes) return;
+    if (copy != nullptr) copy->add(batch);
     status = apply_with_reserve(batch);
     batch.clear();
     bytes = 0;
   });
   PAILFS_TRY(status);
-  if (!frames.empty()) {
-    std::string key = internal::key3(internal::kReleased, generation->epoch, release_counter.fetch_add(1));
-    for (const Range& frame : frames) released_waiting += frame.length;
-    std::string sealed = seal(kStoreScope, key, internal::encode_ranges(frames));
-    batch.push_back({std::move(key), std::move(sealed)});
+  finish_batch(*generation, position, frames, batch);
+  if (copy != nullptr) {
+    // Before the index says so: what the index holds, its copy holds too.
+    copy->add(batch);
+    copy->end_checkpoint(index_position.last_seq, position.last_seq);
+    if (copy->whole()) {
+      const std::string key = internal::key1(internal::kCopied);
+      Encoder value;
+      value.u64(position.last_seq);
+      batch.push_back({key, seal(kStoreScope, key, value.str())});
+    }
   }
-  const std::string position_key = internal::key1(internal::kPosition);
-  batch.push_back({position_key, seal(kStoreScope, position_key, internal::encode_position(position))});
   PAILFS_TRY(apply_with_reserve(batch));
 
   index_position = position;

@@ -16,6 +16,7 @@
 
 #include "base/mutex.h"
 #include "index/overlay.h"
+#include "store/index_copy.h"
 #include "store/internal_keys.h"
 #include "store/key_cache.h"
 #include "store/space_reserve.h"
@@ -55,6 +56,7 @@ struct Store::Impl {
   SpaceReserve reserve;
   mutable KeyCache ciphers;
   std::unique_ptr<Log> log;
+  std::unique_ptr<IndexCopy> copy;  // null in a store that is open read-only, and where there is no directory for it
 
   // --- sealing of values (values.cc)
   std::string value_salt;  // random per start
@@ -124,6 +126,9 @@ struct Store::Impl {
   Status checkpoint_waiting();  // all complete generations
   Status checkpoint_one(const GenerationPtr& generation) REQUIRES(checkpoint_mutex);
   Status apply_with_reserve(const std::vector<IndexChange>& changes);
+  // What ends a checkpoint: its frames' room, and the position.
+  void finish_batch(const Generation& generation, const IndexPosition& position, const std::vector<Range>& frames,
+                    std::vector<IndexChange>& batch);
   Status checkpoint_everything();
 
   // --- content (content.cc)
@@ -145,6 +150,8 @@ struct Store::Impl {
   void wait_for_readers();
   Status load_segments();
   Result<uint64_t> reclaim();
+  int64_t copy_retry_at GUARDED_BY(reclaim_mutex) = 0;  // monotonic ns
+  Status renew_copy() REQUIRES(reclaim_mutex);          // writes the base of the index copy anew when it is time
   Result<uint64_t> settle_released() REQUIRES(reclaim_mutex);
   Result<uint64_t> add_dead(uint64_t segment, std::vector<Range> ranges, Transaction& tx) REQUIRES(reclaim_mutex);
   Result<uint64_t> rewrite_segments() REQUIRES(reclaim_mutex);
@@ -175,6 +182,7 @@ struct Store::Impl {
 
   // --- life (store.cc)
   Status recover();
+  Status open_copy();
   bool closed = false;
 };
 

@@ -6,6 +6,7 @@
 //   0x04 segment(be64)                     what is known of a segment: dead bytes; its salt once it is removed
 //   0x05 segment(be64) offset(be64)        births that were moved: length, where to
 //   0x06 segment(be64) offset(be64)        the same seen from where they are now: length, birth
+//   0x07                                   last_seq of the checkpoint up to which the index copy is whole
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@ inline constexpr char kDead = 0x03;
 inline constexpr char kSegment = 0x04;
 inline constexpr char kMoved = 0x05;
 inline constexpr char kMovedBack = 0x06;
+inline constexpr char kCopied = 0x07;
 
 inline std::string key1(char kind) { return std::string(1, kind); }
 inline std::string key2(char kind, uint64_t a) {

@@ -13,6 +13,7 @@ namespace {
 // the log is replayed from there.
 constexpr uint64_t kQuarantine = 2;
 constexpr size_t kReleasedPerPass = 2048;
+constexpr int64_t kCopyRetry = 60'000'000'000;  // ns
 }  // namespace
 
 Status Store::Impl::load_segments() {
@@ -148,6 +149,21 @@ Result<uint64_t> Store::Impl::settle_released() {
   return added;
 }
 
+Status Store::Impl::renew_copy() {
+  if (copy == nullptr || !copy->wants_base() || env.monotonic() < copy_retry_at) return {};
+  // Writing a base must not be what fills the disk.
+  PAILFS_ASSIGN(const IndexStats stats, index->stats());
+  const Result<Space> space = env.space(options.index_copy);
+  Status written;
+  if (!space || space->available > 2 * stats.used_bytes + options.reserve_bytes) {
+    const auto last_seq = [this]() NO_THREAD_SAFETY_ANALYSIS { return index_position.last_seq; };
+    written = copy->write_base(*index, checkpoint_mutex, last_seq, stop_requested);
+  }
+  if (!copy->wants_base()) return {};
+  copy_retry_at = env.monotonic() + kCopyRetry;
+  return stop_requested ? Status{} : written;
+}
+
 Result<uint64_t> Store::Impl::reclaim() {
   const MutexLock lock(reclaim_mutex);
   PAILFS_TRY(writable());
@@ -158,6 +174,7 @@ Result<uint64_t> Store::Impl::reclaim() {
     if (settled == 0) break;
   }
   PAILFS_TRY(rewrite_segments());
+  PAILFS_TRY(renew_copy());
   return given_back;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/logging.h"
 #include "index/lmdb_index.h"
+#include "store/layout.h"
 #include "store/superblock.h"
 #include "store/view_impl.h"
 
@@ -28,12 +29,6 @@ Store::Impl::Impl(Env& e, std::unique_ptr<Keyring> k, std::unique_ptr<Index> i, 
 Store::Impl::~Impl() { stop_threads(); }
 
 namespace {
-// Directories of the store.
-std::string index_directory(const std::string& directory) { return directory + "/index"; }
-std::string log_directory(const std::string& directory) { return directory + "/log"; }
-std::string reserve_file(const std::string& directory) { return directory + "/reserve"; }
-std::string lock_path(const std::string& directory) { return directory + "/lock"; }
-
 Status make_layout(Env& env, const std::string& directory, const UnlockSecret& secret, const std::string& label,
                    const ScryptCost& cost) {
   for (const std::string& path : {index_directory(directory), log_directory(directory)}) {
@@ -78,16 +73,35 @@ Status Store::create(Env& env, const std::string& directory, const UnlockSecret&
   return made;
 }
 
+namespace {
+Result<std::unique_ptr<Index>> open_index(Env& env, const std::string& directory, const Keyring& keyring,
+                                          std::string_view uuid, bool read_only) {
+  PAILFS_ASSIGN(const bool lost, index_is_lost(env, directory));
+  if (lost && !read_only) {
+    log_warning("{} has no index: it is built anew from its copy", directory);
+    PAILFS_TRY(build_index(env, directory, keyring, uuid, nullptr));
+    PAILFS_TRY(install_index(env, directory));
+  }
+  auto index = open_lmdb_index(index_directory(directory), {});
+  if (!index && index.error().code == Code::kCorrupt) {
+    return fail(Code::kCorrupt, fmt::format("{}; 'pail rebuild-index {}' builds it anew from its copy",
+                                            index.error().message, directory));
+  }
+  return index;
+}
+}  // namespace
+
 Result<std::unique_ptr<Store>> Store::open(Env& env, const std::string& directory, const UnlockSecret& secret,
                                            const StoreOptions& options) {
   PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, directory));
   PAILFS_ASSIGN(const std::string id, uuid_bytes(superblock.uuid));
   PAILFS_ASSIGN(auto lock, env.lock_file(lock_path(directory)));
   PAILFS_ASSIGN(auto keyring, Keyring::unlock(env, directory, id, secret, options.read_only));
-  PAILFS_ASSIGN(auto index, open_lmdb_index(index_directory(directory), {}));
+  PAILFS_ASSIGN(auto index, open_index(env, directory, *keyring, id, options.read_only));
   auto storage = make_file_log_storage(env, log_directory(directory));
   // A small disk keeps a small reserve.
   StoreOptions adapted = options;
+  adapted.index_copy = copy_directory(directory);
   if (const auto space = env.space(directory))
     adapted.reserve_bytes = std::min(adapted.reserve_bytes, space->total / 16);
   std::unique_ptr<Store> store(
@@ -187,8 +201,33 @@ Status Store::Impl::recover() {
   }
   PAILFS_TRY(load_segments());
   if (failed) return {};
+  PAILFS_TRY(open_copy());
   reserve.replenish();
   if (options.background) start_threads();
+  return {};
+}
+
+Status Store::Impl::open_copy() {
+  if (options.index_copy.empty() || options.read_only) return {};
+  const std::string key = internal::key1(internal::kCopied);
+  uint64_t copied = 0;
+  bool empty = false;
+  {
+    PAILFS_ASSIGN(const auto snapshot, index->snapshot());
+    PAILFS_ASSIGN(const auto sealed, snapshot->get(key));
+    if (sealed) {
+      PAILFS_ASSIGN(const std::string value, unseal(kStoreScope, key, *sealed));
+      copied = Decoder(value).u64();
+    } else {
+      PAILFS_ASSIGN(const auto first, snapshot->seek(std::string(1, '\0')));
+      empty = !first;
+    }
+  }
+  PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
+  copy = std::make_unique<IndexCopy>(env, options.index_copy, keyring->derive("index copy"), id,
+                                     options.index_copy_journal);
+  const MutexLock lock(checkpoint_mutex);
+  copy->begin(copied == index_position.last_seq, empty);
   return {};
 }
 
@@ -284,6 +323,10 @@ StoreStatus Store::status() const {
   }
   if (const auto index = impl_->index->stats()) status.index_bytes = index->file_bytes;
   status.checkpoints = impl_->checkpoints;
+  if (impl_->copy != nullptr) {
+    status.index_copy_bytes = impl_->copy->bytes();
+    status.index_copy_whole = impl_->copy->whole();
+  }
   return status;
 }
 

@@ -102,12 +102,14 @@ class StoreView {
 struct StoreOptions {
   LogOptions log;
   bool read_only = false;
-  uint64_t frame_bytes = uint64_t{4} << 20;      // pending bytes that close the open frame early
-  uint64_t memtable_bytes = uint64_t{16} << 20;  // heap bytes at which a memtable is handed to the checkpoint
-  uint64_t memtable_limit = uint64_t{80} << 20;  // heap bytes of all memtables at which commit() waits
-  int64_t commit_interval = 1'000'000'000;       // ns between commits of what nobody synced
-  int64_t checkpoint_interval = 10'000'000'000;  // ns after which a memtable is checkpointed however small
-  uint64_t reserve_bytes = uint64_t{64} << 20;   // preallocated, so that deleting works on a full disk
+  std::string index_copy;                            // directory of the second copy of the index; empty: none is kept
+  uint64_t index_copy_journal = uint64_t{32} << 20;  // bytes of journals that are kept however small the base is
+  uint64_t frame_bytes = uint64_t{4} << 20;          // pending bytes that close the open frame early
+  uint64_t memtable_bytes = uint64_t{16} << 20;      // heap bytes at which a memtable is handed to the checkpoint
+  uint64_t memtable_limit = uint64_t{80} << 20;      // heap bytes of all memtables at which commit() waits
+  int64_t commit_interval = 1'000'000'000;           // ns between commits of what nobody synced
+  int64_t checkpoint_interval = 10'000'000'000;      // ns after which a memtable is checkpointed however small
+  uint64_t reserve_bytes = uint64_t{64} << 20;       // preallocated, so that deleting works on a full disk
   bool background = true;  // false: no threads; tests drive commit, checkpoint and reclaim by hand
   double rewrite_threshold =
       0.10;  // room beyond the live bytes, as a share of them, above which segments are rewritten
@@ -123,10 +125,21 @@ struct StoreStatus {
   uint64_t log_bytes = 0;    // room the segments occupy on the medium
   uint64_t dead_bytes = 0;   // of these, known to be referenced no longer and not yet given back
   uint64_t index_bytes = 0;  // size of the index
+  uint64_t index_copy_bytes = 0;
+  bool index_copy_whole = false;
   uint64_t memtable_bytes = 0;
   uint64_t checkpoints = 0;  // since the start
   RecoveryReport recovery;
 };
+
+struct RebuildReport {
+  uint64_t entries = 0;   // of the copy: those of its base, and changes since
+  uint64_t bytes = 0;     // of the copy
+  uint64_t frames = 0;    // of the log, replayed on top
+  bool kept_old = false;  // the index that was there is in index.old
+};
+// done and total in bytes; returns whether to go on.
+using RebuildProgress = std::function<bool(uint64_t done, uint64_t total)>;
 
 class Store {
  public:
@@ -138,6 +151,10 @@ class Store {
   // formats; kCorrupt; kNotFound when there is no store. Recovery has run when this returns.
   static Result<std::unique_ptr<Store>> open(Env& env, const std::string& directory, const UnlockSecret& secret,
                                              const StoreOptions& options = {});
+  // Builds the index anew from its second copy and the log, with the store's lock held. kNotFound: there is no copy;
+  // kCorrupt: the copy is damaged, or the log does not follow on it. The old index is kept beside the new one.
+  static Result<RebuildReport> rebuild_index(Env& env, const std::string& directory, const UnlockSecret& secret,
+                                             const RebuildProgress& progress);
   // As open, on an index and a log storage that the caller provides (tests). Key material comes from `keyring`.
   static Result<std::unique_ptr<Store>> open_with(Env& env, std::unique_ptr<Keyring> keyring,
                                                   std::unique_ptr<Index> index, std::unique_ptr<LogStorage> storage,

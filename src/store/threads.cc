@@ -83,7 +83,14 @@ void Store::Impl::reclaim_loop() {
     }
     // Reclaiming makes frames, and frames make room to reclaim: an idle store must come to rest.
     const uint64_t worth = reserve.spent() ? kWorthOnFullDisk : kWorthReclaiming;
-    if (failed || released_waiting.load() < worth) continue;
+    if (failed) continue;
+    if (released_waiting.load() < worth) {
+      const MutexLock lock(reclaim_mutex);
+      if (const Status renewed = renew_copy(); !renewed) {
+        log_warning("the second copy of the index has to wait: {}", renewed.error().message);
+      }
+      continue;
+    }
     const auto done = reclaim();
     Status status = done ? Status{} : Status(std::unexpected(done.error()));
     // All of it is in quarantine: only further checkpoints bring it out, and an idle store makes none by itself.

@@ -98,6 +98,38 @@ class Damage(MountTest):
             self.assertIn("format 99", result.stderr)
             self.assertIn("newer pailfs", result.stderr)
 
+    def test_a_lost_or_damaged_index_is_built_anew(self):
+        for number in range(3):
+            (self.bucket / "f0").write_bytes(b"version %d" % number)
+        self.content["f0"] = b"version 2"
+        versions = sorted(os.listdir(self.bucket / ".versions/f0"))
+        with open(self.bucket / "f0", "rb") as file:
+            os.fsync(file.fileno())
+        self.fs.kill()  # the last changes are in the log alone
+        for path in (self.fs.store / "index").iterdir():
+            path.unlink()
+        self.fs.mount()
+        self.assert_all_there(versions)
+        self.fs.unmount()
+        with open(self.fs.store / "index/data.mdb", "r+b") as file:
+            file.write(b"damaged!" * 2000)
+        refused = self.try_mount()
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("pail rebuild-index", refused.stderr)
+        report = json.loads(self.fs.pail("rebuild-index", "--key-file", self.fs.key, "--json").stdout)
+        self.assertTrue(report["kept_old"])
+        self.fs.mount()
+        self.assert_all_there(versions)
+        in_use = self.fs.pail("rebuild-index", "--key-file", self.fs.key, check=False)
+        self.assertEqual(in_use.returncode, 3)
+        self.assertIn("unmount it first", in_use.stderr)
+
+    def assert_all_there(self, versions):
+        for name, content in self.content.items():
+            self.assertEqual((self.bucket / name).read_bytes(), content)
+        self.assertEqual(sorted(os.listdir(self.bucket / ".versions/f0")), versions)
+        self.fs.pail("check", "--deep")
+
     def test_an_index_that_is_no_index_is_refused_in_words(self):
         self.fs.unmount()
         data = self.fs.store / "index/data.mdb"
