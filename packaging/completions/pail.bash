@@ -40,7 +40,7 @@ _pail() {
     --label | --keep) return ;;
     *)
       case $noun,$verb in
-        ,) words='init status check rebuild-index bucket versioning versions key --version --help' ;;
+        ,) words='init status check backup restore rebuild-index bucket versioning versions key --version --help' ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status' ;;
         versions,) words='list prune' ;;
@@ -56,14 +56,14 @@ _pail() {
       case $current,$noun,$verb in
         -*) ;;
         *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune) words=$(_pail_buckets) ;;
-        *,init,* | *,status,* | *,check,* | *,rebuild-index,*) words= ;;
+        *,init,* | *,status,* | *,check,* | *,backup,* | *,restore,* | *,rebuild-index,*) words= ;;
       esac
       ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
   case $current,$noun,$verb in
     -*) ;;
-    *,init,* | *,status,* | *,check,* | *,rebuild-index,* | *,versions,list | *,versions,prune)
+    *,init,* | *,status,* | *,check,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,versions,list | *,versions,prune)
       local files
       mapfile -t files < <(compgen -f -- "$current")
       COMPREPLY+=("${files[@]}")

@@ -48,6 +48,8 @@ std::string mounted_stores() {
   return out;
 }
 
+}  // namespace
+
 std::string absolute_path(const std::string& path) {
   std::error_code error;
   std::string out = fs::weakly_canonical(fs::absolute(path), error).string();
@@ -55,8 +57,6 @@ std::string absolute_path(const std::string& path) {
   while (out.size() > 1 && out.ends_with('/')) out.pop_back();
   return out;
 }
-
-}  // namespace
 
 Result<std::optional<UnlockSecret>> secret_from_options(Invocation& invocation) {
   Env& env = posix_env();

@@ -23,6 +23,9 @@ struct Place {
 // --store if given, the mount below `path` if given, the mount below the current directory otherwise.
 Result<Place> choose_store(const CommonOptions& common, const std::optional<std::string>& path);
 
+// Absolute, without . and .. and symbolic links where it exists.
+std::string absolute_path(const std::string& path);
+
 enum class Access { kRead, kChange };
 
 class Session {

@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 14> kCommands{{
+constexpr std::array<Command, 15> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"bucket.list", commands::bucket_list},
@@ -30,6 +30,7 @@ constexpr std::array<Command, 14> kCommands{{
     {"key.add", commands::key_add},
     {"key.remove", commands::key_remove},
     {"key.change", commands::key_change},
+    {"backup", commands::backup},
 }};
 
 }  // namespace

@@ -19,6 +19,7 @@ Result<Json> key_list(const CommandContext& context, const Json& args);  // comm
 Result<Json> key_add(const CommandContext& context, const Json& args);
 Result<Json> key_remove(const CommandContext& context, const Json& args);
 Result<Json> key_change(const CommandContext& context, const Json& args);
+Result<Json> backup(const CommandContext& context, const Json& args);  // commands_backup.cc
 
 // "enabled", "suspended" or "off".
 Result<Versioning> parse_versioning(std::string_view name);

@@ -151,7 +151,9 @@ struct Store::Impl {
   Status load_segments();
   Result<uint64_t> reclaim();
   int64_t copy_retry_at GUARDED_BY(reclaim_mutex) = 0;  // monotonic ns
-  Status renew_copy() REQUIRES(reclaim_mutex);          // writes the base of the index copy anew when it is time
+  // So that it leads to what is committed now.
+  Status make_copy_whole() REQUIRES(reclaim_mutex);
+  Status renew_copy() REQUIRES(reclaim_mutex);  // writes the base of the index copy anew when it is time
   Result<uint64_t> settle_released() REQUIRES(reclaim_mutex);
   Result<uint64_t> add_dead(uint64_t segment, std::vector<Range> ranges, Transaction& tx) REQUIRES(reclaim_mutex);
   Result<uint64_t> rewrite_segments() REQUIRES(reclaim_mutex);

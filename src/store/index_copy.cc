@@ -225,6 +225,7 @@ Status IndexCopy::begin_journal(uint64_t generation, uint64_t part) {
   PAILFS_ASSIGN(journal_,
                 IndexCopyWriter::create(env_, directory_ + "/" + journal_name(generation, part), key_, uuid_, header));
   generation_ = generation;
+  ended_ = kHeaderBytes;
   return env_.sync_dir(directory_);
 }
 
@@ -269,7 +270,8 @@ void IndexCopy::end_checkpoint(uint64_t before, uint64_t last_seq) {
   if (journal_ == nullptr) return;
   const uint64_t bytes = journal_->bytes();
   if (const Status ended = journal_->end(before, last_seq); !ended) return lost(ended.error());
-  journal_bytes_ += journal_->bytes() - bytes;
+  ended_ = journal_->bytes();
+  journal_bytes_ += ended_ - bytes;
 }
 
 bool IndexCopy::wants_base() const { return gap_ || journal_bytes_ > std::max(least_journal_, base_bytes_.load()); }
@@ -344,6 +346,26 @@ Status IndexCopy::write_base(Index& index, Mutex& checkpoints, const std::functi
   }
   remove_older(generation);
   return {};
+}
+
+Result<std::vector<std::pair<std::string, uint64_t>>> IndexCopy::files() {
+  const MutexLock lock(mutex_);
+  PAILFS_ASSIGN(const Names names, list());
+  if (gap_ || names.journals.empty()) return fail(Code::kNotFound, "the index has no whole copy");
+  const uint64_t first = names.bases.empty() ? 1 : names.bases.back();
+  std::vector<std::pair<std::string, uint64_t>> out;
+  const auto add = [&](const std::string& name) -> Status {
+    PAILFS_ASSIGN(const auto file, env_.open(directory_ + "/" + name, OpenMode::kRead));
+    PAILFS_ASSIGN(const uint64_t size, file->size());
+    out.emplace_back(name, size);
+    return {};
+  };
+  if (!names.bases.empty()) PAILFS_TRY(add(base_name(first)));
+  for (const auto& [g, p] : names.journals) {
+    if (g >= first) PAILFS_TRY(add(journal_name(g, p)));
+  }
+  if (journal_ != nullptr) out.back().second = ended_;
+  return out;
 }
 
 Result<IndexCopy::Found> IndexCopy::replay(const std::function<Status(std::vector<IndexChange>)>& sink,

@@ -50,6 +50,9 @@ class IndexCopy {
   Status write_base(Index& index, Mutex& checkpoints, const std::function<uint64_t()>& last_seq,
                     const std::atomic<bool>& stop);
 
+  // The files that count now, with as much of each as is durable; none goes before the next write_base().
+  Result<std::vector<std::pair<std::string, uint64_t>>> files();
+
   uint64_t bytes() const { return base_bytes_ + journal_bytes_; }
   bool whole() const { return !gap_; }
 
@@ -80,6 +83,7 @@ class IndexCopy {
   Mutex mutex_;  // of the journal
   std::unique_ptr<IndexCopyWriter> journal_ GUARDED_BY(mutex_);
   uint64_t generation_ GUARDED_BY(mutex_) = 0;
+  uint64_t ended_ GUARDED_BY(mutex_) = 0;  // bytes of the journal up to the end of its last checkpoint
   std::atomic<bool> gap_ = false;
   std::atomic<uint64_t> base_bytes_ = 0;
   std::atomic<uint64_t> journal_bytes_ = 0;

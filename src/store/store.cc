@@ -75,9 +75,9 @@ Status Store::create(Env& env, const std::string& directory, const UnlockSecret&
 
 namespace {
 Result<std::unique_ptr<Index>> open_index(Env& env, const std::string& directory, const Keyring& keyring,
-                                          std::string_view uuid, bool read_only) {
+                                          std::string_view uuid) {
   PAILFS_ASSIGN(const bool lost, index_is_lost(env, directory));
-  if (lost && !read_only) {
+  if (lost) {
     log_warning("{} has no index: it is built anew from its copy", directory);
     PAILFS_TRY(build_index(env, directory, keyring, uuid, nullptr));
     PAILFS_TRY(install_index(env, directory));
@@ -97,7 +97,7 @@ Result<std::unique_ptr<Store>> Store::open(Env& env, const std::string& director
   PAILFS_ASSIGN(const std::string id, uuid_bytes(superblock.uuid));
   PAILFS_ASSIGN(auto lock, env.lock_file(lock_path(directory)));
   PAILFS_ASSIGN(auto keyring, Keyring::unlock(env, directory, id, secret, options.read_only));
-  PAILFS_ASSIGN(auto index, open_index(env, directory, *keyring, id, options.read_only));
+  PAILFS_ASSIGN(auto index, open_index(env, directory, *keyring, id));
   auto storage = make_file_log_storage(env, log_directory(directory));
   // A small disk keeps a small reserve.
   StoreOptions adapted = options;

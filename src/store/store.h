@@ -141,6 +141,13 @@ struct RebuildReport {
 // done and total in bytes; returns whether to go on.
 using RebuildProgress = std::function<bool(uint64_t done, uint64_t total)>;
 
+struct BackupReport {
+  uint64_t segments = 0;
+  uint64_t bytes = 0;     // that the backup has
+  uint64_t copied = 0;    // of these, copied now
+  uint64_t sequence = 0;  // of the last transaction in it
+};
+
 class Store {
  public:
   // Makes a store in `directory`, which must be missing or empty. kExists if there is one, kNotEmpty if something else
@@ -155,6 +162,13 @@ class Store {
   // kCorrupt: the copy is damaged, or the log does not follow on it. The old index is kept beside the new one.
   static Result<RebuildReport> rebuild_index(Env& env, const std::string& directory, const UnlockSecret& secret,
                                              const RebuildProgress& progress);
+  // Copies the store as it is now into `target`, while it is used: all of it into a directory that is missing or empty,
+  // and what is new into one with an earlier backup. `target` is no store: restore() makes one of it, without a key.
+  // When it ends early, run it again. kNotEmpty, kExists: something else is there. kNoSpace: the target is full.
+  Result<BackupReport> backup(const std::string& target, const RebuildProgress& progress);
+  // Makes a store in `directory`, which is missing or empty, of a backup. Its index is built when it is first opened.
+  static Result<BackupReport> restore(Env& env, const std::string& backup, const std::string& directory,
+                                      const RebuildProgress& progress);
   // As open, on an index and a log storage that the caller provides (tests). Key material comes from `keyring`.
   static Result<std::unique_ptr<Store>> open_with(Env& env, std::unique_ptr<Keyring> keyring,
                                                   std::unique_ptr<Index> index, std::unique_ptr<LogStorage> storage,

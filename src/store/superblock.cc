@@ -10,20 +10,14 @@ namespace {
 std::string superblock_path(const std::string& directory) { return directory + "/pailfs.store"; }
 }  // namespace
 
-Result<Superblock> read_superblock(Env& env, const std::string& directory) {
+namespace {
+
+constexpr std::string_view kStore = "store";
+constexpr std::string_view kBackup = "backup";
+
+Result<Superblock> parse(const std::string& directory, const nlohmann::json& json) {
   const std::string path = superblock_path(directory);
-  auto text = env.read_file(path, 65536);
-  if (!text) {
-    if (text.error().code == Code::kNotFound) {
-      return fail(Code::kNotFound, fmt::format("{} is not a pailfs store (it has no file pailfs.store): make one with "
-                                               "'pail init {}'",
-                                               directory, directory));
-    }
-    return std::unexpected(text.error());
-  }
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
-  if (!json.is_object() || json.value("pailfs", nlohmann::json()) != "store" || !json.contains("format") ||
-      !json["format"].is_number_integer()) {
+  if (!json.contains("format") || !json["format"].is_number_integer()) {
     return fail(Code::kCorrupt, fmt::format("{} is damaged: it is not the superblock of a pailfs store", path));
   }
   Superblock superblock;
@@ -39,13 +33,65 @@ Result<Superblock> read_superblock(Env& env, const std::string& directory) {
   }
   superblock.uuid = json["uuid"].get<std::string>();
   superblock.created = json["created"].get<int64_t>();
+  if (json.contains("taken") && json["taken"].is_number_integer()) superblock.taken = json["taken"].get<int64_t>();
   if (!uuid_bytes(superblock.uuid)) return fail(Code::kCorrupt, fmt::format("{} is damaged: bad uuid", path));
   return superblock;
 }
 
+// The file's JSON, or null where it is none; and what it says that it is.
+Result<std::pair<nlohmann::json, std::string>> read_kind(Env& env, const std::string& directory) {
+  PAILFS_ASSIGN(const std::string text, env.read_file(superblock_path(directory), 65536));
+  auto json = nlohmann::json::parse(text, nullptr, false);
+  std::string kind;
+  if (json.is_object() && json.contains("pailfs") && json["pailfs"].is_string())
+    kind = json["pailfs"].get<std::string>();
+  return std::pair(std::move(json), std::move(kind));
+}
+
+}  // namespace
+
+Result<Superblock> read_superblock(Env& env, const std::string& directory) {
+  auto read = read_kind(env, directory);
+  if (!read && read.error().code == Code::kNotFound) {
+    return fail(Code::kNotFound, fmt::format("{} is not a pailfs store (it has no file pailfs.store): make one with "
+                                             "'pail init {}'",
+                                             directory, directory));
+  }
+  if (!read) return std::unexpected(read.error());
+  const auto& [json, kind] = *read;
+  if (kind == kBackup) {
+    return fail(Code::kNotFound,
+                fmt::format("{} is the backup of a store: make a store of it with 'pail restore {} STORE'", directory,
+                            directory));
+  }
+  if (kind != kStore) {
+    return fail(Code::kCorrupt,
+                fmt::format("{} is damaged: it is not the superblock of a pailfs store", superblock_path(directory)));
+  }
+  return parse(directory, json);
+}
+
 Status write_superblock(Env& env, const std::string& directory, const Superblock& superblock) {
   const nlohmann::json json = {
-      {"pailfs", "store"}, {"format", superblock.format}, {"uuid", superblock.uuid}, {"created", superblock.created}};
+      {"pailfs", kStore}, {"format", superblock.format}, {"uuid", superblock.uuid}, {"created", superblock.created}};
+  return env.replace_file(superblock_path(directory), json.dump(2) + "\n");
+}
+
+Result<Superblock> read_backup_marker(Env& env, const std::string& directory) {
+  const auto read = read_kind(env, directory);
+  if (!read && read.error().code != Code::kNotFound) return std::unexpected(read.error());
+  if (!read || read->second != kBackup) {
+    return fail(Code::kNotFound, fmt::format("{} holds no backup of a pailfs store", directory));
+  }
+  return parse(directory, read->first);
+}
+
+Status write_backup_marker(Env& env, const std::string& directory, const Superblock& superblock) {
+  const nlohmann::json json = {{"pailfs", kBackup},
+                               {"format", superblock.format},
+                               {"uuid", superblock.uuid},
+                               {"created", superblock.created},
+                               {"taken", superblock.taken}};
   return env.replace_file(superblock_path(directory), json.dump(2) + "\n");
 }
 

@@ -15,11 +15,15 @@ struct Superblock {
   int format = kFormat;
   std::string uuid;     // 8-4-4-4-12 hex digits
   int64_t created = 0;  // ns since 1970
+  int64_t taken = 0;    // of a backup: when the last one was finished, ns since 1970; 0: none was
 };
 
 // kNotFound: no store there; kTooNew: made by a newer pailfs (the message names both formats); kCorrupt: not readable.
 Result<Superblock> read_superblock(Env& env, const std::string& directory);
 Status write_superblock(Env& env, const std::string& directory, const Superblock& superblock);
+// The same file in a backup, so that it is not taken for a store. kNotFound: no backup there.
+Result<Superblock> read_backup_marker(Env& env, const std::string& directory);
+Status write_backup_marker(Env& env, const std::string& directory, const Superblock& superblock);
 
 // A random UUID (RFC 9562, version 4) as text, and the 16 bytes behind the text.
 std::string make_uuid(Env& env);

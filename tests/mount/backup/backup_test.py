@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""pail backup and restore: of a store in use, again and again, cut off, and onto a host that has no key."""
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import threading
+
+from mounted_store import PAIL, PAILFS, MountTest, main, wait_until
+
+
+def digest(path) -> str:
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+class Writers:
+    """Threads that write files, and note each once it is synced: before a moment, all that is noted must be kept."""
+
+    def __init__(self, directory, count=3):
+        self.directory = directory
+        self.noted = {}
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self.write, args=(number,)) for number in range(count)]
+
+    def write(self, number):
+        turn = 0
+        while not self.over.is_set():
+            content = os.urandom(1000 + turn * 997 % 200_000)
+            unfinished = self.directory / ("w%d.new" % number)
+            with open(unfinished, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            # The first ones stay; later ones replace each other.
+            name = "w%d-%d" % (number, turn) if turn < 40 else "w%d-again-%d" % (number, turn % 10)
+            os.rename(unfinished, self.directory / name)
+            if turn < 40:
+                self.noted[name] = hashlib.sha256(content).hexdigest()
+            turn += 1
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class Backup(MountTest):
+    def setUp(self):
+        super().setUp()
+        self.bucket = self.fs.mount().bucket()
+        self.target = self.fs.directory / "backup"
+        self.restored = self.fs.directory / "restored"
+
+    def backup(self, **keywords):
+        return json.loads(self.fs.pail("backup", self.target, "--json", **keywords).stdout)
+
+    def restore(self):
+        """The restored store takes the place of the one that was backed up."""
+        self.fs.run(PAIL, "restore", self.target, self.restored)
+        self.fs.store = self.restored
+        checked = json.loads(self.fs.pail("check", "--deep", "--key-file", self.fs.key, "--json").stdout)
+        self.assertEqual(checked["problem_count"], 0)
+        self.fs.mount()
+
+    def test_of_a_store_in_use(self):
+        with Writers(self.bucket) as writers:
+            wait_until(lambda: len(writers.noted) >= 90, "there are files")
+            noted = dict(writers.noted)
+            self.backup()
+        self.fs.unmount()
+        self.restore()
+        for name, wanted in noted.items():
+            self.assertEqual(digest(self.bucket / name), wanted, name)
+        (self.bucket / "new").write_text("and it takes more")
+
+    def test_again_and_again_copies_what_is_new(self):
+        for number in range(20):
+            (self.bucket / ("f%d" % number)).write_bytes(os.urandom(1 << 20))
+        first = self.backup()
+        self.assertGreater(first["copied"], 20 << 20)
+        idle = self.backup()
+        self.assertLess(idle["copied"], 1 << 20)
+        for number in range(3):
+            (self.bucket / ("f%d" % number)).write_bytes(os.urandom(100_000))
+            (self.bucket / ("f1%d" % number)).unlink()
+        (self.bucket / "directory").mkdir()
+        os.rename(self.bucket / "f5", self.bucket / "directory/moved")
+        self.fs.remount()
+        second = self.backup()
+        self.assertLess(second["copied"], 8 << 20)
+        kept = self.fs.directory / "kept"
+        self.fs.run("cp", "-a", self.bucket, kept)
+        versions = sorted(os.listdir(self.bucket / ".versions/f0"))
+        self.fs.unmount()
+        self.restore()
+        self.assert_same_tree(kept, self.bucket)
+        self.assertEqual(sorted(os.listdir(self.bucket / ".versions/f0")), versions)
+        self.assertEqual(len(os.listdir(self.bucket / ".versions/f11")), 2)
+
+    def test_one_that_was_cut_off_is_as_good_as_the_one_before_and_goes_on(self):
+        (self.bucket / "early").write_bytes(os.urandom(3 << 20))
+        self.backup()
+        early = digest(self.bucket / "early")
+        for number in range(60):
+            (self.bucket / ("large%d" % number)).write_bytes(os.urandom(4 << 20))
+        late = digest(self.bucket / "large59")
+        running = subprocess.Popen(
+            [PAIL, "backup", self.target, "--store", self.fs.store], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        segments = len(list((self.target / "log").iterdir()))
+        wait_until(
+            lambda: len(list((self.target / "log").iterdir())) > segments or running.poll() is not None, "it copies"
+        )
+        self.fs.kill()
+        running.wait(60)
+        store, self.fs.store = self.fs.store, self.restored
+        self.fs.run(PAIL, "restore", self.target, self.restored)
+        self.fs.mount()
+        self.assertEqual(digest(self.bucket / "early"), early)
+        self.fs.unmount()
+        self.fs.store = store
+        self.fs.mount()
+        self.backup()
+        self.fs.unmount()
+        self.fs.run("rm", "-r", self.restored)
+        self.restore()
+        self.assertEqual((digest(self.bucket / "early"), digest(self.bucket / "large59")), (early, late))
+
+    def test_segments_that_were_rewritten_meanwhile(self):
+        self.fs.pail("versioning", "suspend", "bucket")
+        contents = {}
+        for turn in range(6):
+            for number in range(30):
+                content = os.urandom(700_000)
+                if number % 5 == 0:
+                    (self.bucket / ("kept%d-%d" % (turn, number))).write_bytes(content)
+                    contents["kept%d-%d" % (turn, number)] = hashlib.sha256(content).hexdigest()
+                else:
+                    (self.bucket / ("gone%d" % number)).write_bytes(content)
+            self.backup()
+        for number in range(30):
+            if number % 5:
+                (self.bucket / ("gone%d" % number)).unlink()
+        wait_until(lambda: self.fs.status()["store"]["dead_bytes"] < 16 << 20, "space is reclaimed")
+        self.backup()
+        names = {path.name for path in (self.fs.store / "log").iterdir()}
+        self.assertLessEqual({path.name for path in (self.target / "log").iterdir()}, names)
+        self.fs.unmount()
+        self.restore()
+        for name, wanted in contents.items():
+            self.assertEqual(digest(self.bucket / name), wanted)
+
+    def assert_refused(self, words, *command):
+        result = self.fs.run(*command, check=False)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(words, result.stderr)
+
+    def test_what_makes_no_sense_is_refused_and_changes_nothing(self):
+        (self.bucket / "file").write_text("content")
+        backup = [PAIL, "backup", "--store", self.fs.store]
+        other = self.fs.directory / "other"
+        other.mkdir()
+        (other / "something").write_text("of somebody's")
+        self.assert_refused("is not empty", *backup, other)
+        self.assertEqual(os.listdir(other), ["something"])
+        self.assert_refused("cannot lie in each other", *backup, self.fs.store / "backup")
+        self.assert_refused("in the store itself", *backup, self.bucket / "backup")
+        self.assert_refused("no backup", PAIL, "restore", other, self.restored)
+        self.backup()
+        elsewhere = self.fs.directory / "elsewhere"
+        elsewhere.mkdir()
+        self.assert_refused("pail restore", PAILFS, self.target, elsewhere, "-o", "key_file=%s" % self.fs.key)
+        self.assert_refused("is not empty", PAIL, "restore", self.target, other)
+        second = self.fs.directory / "second"
+        self.fs.run(PAIL, "init", second, "--key-file", self.fs.key)
+        self.assert_refused(
+            "another store", PAIL, "backup", self.target, "--store", second, "--key-file", self.fs.key
+        )
+        self.fs.unmount()
+        self.restore()
+        self.assertEqual((self.bucket / "file").read_text(), "content")
+
+
+if __name__ == "__main__":
+    main()
