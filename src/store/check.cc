@@ -1,4 +1,5 @@
 // What the store can verify by itself: dead ranges, relocations and segments agree with each other and with the log.
+#include "store/superblock.h"
 #include "store/view_impl.h"
 
 namespace pailfs {
@@ -49,6 +50,24 @@ Status check_moved(const Store::Impl& store, const std::map<uint64_t, uint64_t>&
 }
 }  // namespace
 
+// That the index could be built anew. A copy that is damaged is written anew where the store takes changes.
+Status Store::Impl::check_copy(const Report& report, const std::function<Status()>& proceed) const {
+  if (options.index_copy.empty() || (copy != nullptr && !copy->whole())) return {};
+  PAILFS_ASSIGN(const bool there, env.exists(options.index_copy));
+  if (!there) return {};
+  PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
+  const MutexLock lock(reclaim_mutex);  // no file of it goes meanwhile
+  const IndexCopy reader(env, options.index_copy, keyring->derive("index copy"), id);
+  const auto found = reader.replay([](std::vector<IndexChange>) -> Status { return {}; },
+                                   [&](uint64_t, uint64_t) { return proceed ? proceed() : Status{}; });
+  if (found || found.error().code == Code::kNotFound) return {};
+  if (found.error().code != Code::kCorrupt) return std::unexpected(found.error());
+  report(fmt::format("the second copy of the index is damaged: {}{}", found.error().message,
+                     copy != nullptr ? "; it is written anew" : ""));
+  if (copy != nullptr) copy->distrust();
+  return {};
+}
+
 Status Store::Impl::check(bool deep, const Report& report, const std::function<Status()>& proceed) const {
   PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
   std::map<uint64_t, uint64_t> sizes;
@@ -71,6 +90,7 @@ Status Store::Impl::check(bool deep, const Report& report, const std::function<S
   }
   PAILFS_TRY(check_moved(*this, sizes, report));
   if (!deep) return {};
+  PAILFS_TRY(check_copy(report, proceed));
   for (const uint64_t segment : present) {
     // Segments with holes have lost record headers; their live units are verified by whoever refers to them.
     if (proceed) PAILFS_TRY(proceed());

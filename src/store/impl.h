@@ -141,7 +141,7 @@ struct Store::Impl {
   Result<Salt> salt_of(uint64_t segment) const;
 
   // --- reclaiming (reclaim.cc, rewrite.cc)
-  Mutex reclaim_mutex;
+  mutable Mutex reclaim_mutex;
   mutable SharedMutex segments_mutex;
   std::unordered_map<uint64_t, SegmentRecord> segments GUARDED_BY(segments_mutex);
   bool is_moved(uint64_t segment) const;
@@ -162,6 +162,8 @@ struct Store::Impl {
   // Bytes of a segment of `size` bytes that are not known to be dead.
   uint64_t live_bytes(uint64_t segment, uint64_t size) const;
   Status check(bool deep, const std::function<void(std::string)>& report, const std::function<Status()>& proceed) const;
+  Status check_copy(const std::function<void(std::string)>& report, const std::function<Status()>& proceed) const
+      EXCLUDES(reclaim_mutex);
 
   // --- threads (threads.cc)
   Mutex thread_mutex;

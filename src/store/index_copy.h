@@ -55,6 +55,7 @@ class IndexCopy {
 
   uint64_t bytes() const { return base_bytes_ + journal_bytes_; }
   bool whole() const { return !gap_; }
+  void distrust() { gap_ = true; }  // what is there is damaged
 
   // --- For a rebuild and for the check.
   struct Found {

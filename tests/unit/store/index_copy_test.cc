@@ -205,6 +205,27 @@ TEST_F(IndexCopyTest, DamagedOrCutFilesLeadToACheckpointOrAreRefused) {
   expect_equal();
 }
 
+TEST_F(IndexCopyTest, ACheckFindsDamageInItAndTheNextPassMendsIt) {
+  open();
+  ASSERT_TRUE(store_->create_scope(1));
+  std::mt19937 random(5);
+  for (int round = 0; round < 3; ++round) {
+    change(random, 50);
+    ASSERT_TRUE(store_->close());
+    open();
+  }
+  EXPECT_TRUE(problems().empty());
+  const std::string path = files("journal-").at(1);
+  const auto file = env_.open(path, OpenMode::kReadWrite);
+  ASSERT_TRUE((*file)->write_at(300, "damage"));
+  const auto found = problems();
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_NE(found[0].find("journal-"), std::string::npos) << found[0];
+  ASSERT_TRUE(store_->reclaim());
+  EXPECT_TRUE(problems().empty());
+  expect_equal();
+}
+
 // On real files, with LMDB.
 class RebuildTest : public testing::Test {
  protected:
