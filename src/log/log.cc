@@ -63,9 +63,11 @@ Result<std::unique_ptr<Log>> Log::open_recovered(LogStorage& storage, Env& env, 
                          .previous_end = cut.offset,
                          .chain = recovery.chain(),
                          .gaps = {}};
-    MutexLock no_appends(impl->alloc_mutex);
-    impl->next_id = recovery.next_id();
-    PAILFS_TRY(impl->begin_segment(std::move(header), 0));
+    {
+      MutexLock no_appends(impl->alloc_mutex);
+      impl->next_id = recovery.next_id();
+      PAILFS_TRY(impl->begin_segment(std::move(header), 0));
+    }
     PAILFS_TRY(impl->sync());
     clear_away(storage, recovery);
   }

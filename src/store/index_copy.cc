@@ -231,7 +231,7 @@ Status IndexCopy::begin_journal(uint64_t generation, uint64_t part) {
 
 void IndexCopy::begin(bool current, bool index_is_empty) {
   const MutexLock lock(mutex_);
-  const auto start = [&]() -> Status {
+  const auto start = [&]() REQUIRES(mutex_) -> Status {
     PAILFS_ASSIGN(const bool there, env_.exists(directory_));
     if (!there) {
       PAILFS_TRY(env_.make_dir(directory_));
