@@ -57,18 +57,20 @@ class LargeDirectory(MountTest):
         """A process that makes and removes names among those that stay, until it is killed."""
         child = os.fork()
         if child == 0:
-            chooser = random.Random(1)
-            while os.getppid() == last:
-                name = self.directory / ("%s-%d" % (name_of(chooser.randrange(ENTRIES)), chooser.randrange(10)))
-                os.mknod(name)
-                other = self.directory / ("x-%d" % chooser.randrange(10**9))
-                os.rename(name, other)
-                os.unlink(other)
-            os._exit(0)
+            chooser = random.Random(os.getpid())
+            try:
+                while os.getppid() == last:
+                    name = self.directory / ("%s-%d" % (name_of(chooser.randrange(ENTRIES)), chooser.randrange(10**9)))
+                    os.mknod(name)
+                    other = self.directory / ("x-%d" % chooser.randrange(10**9))
+                    os.rename(name, other)
+                    os.unlink(other)
+            finally:
+                os._exit(1)
         return child
 
     def assert_each_once(self, names, expected):
-        """`names` are all that were listed; each of `expected` is there once. Sets of their own cost less than a Counter."""
+        """`names` are all that were listed; each of `expected` is there once."""
         mine = sorted(name for name in names if name.startswith("entry-") and name.count("-") == 1)
         self.assertEqual(len(mine), len(expected))
         self.assertTrue(mine == expected)
@@ -94,7 +96,8 @@ class LargeDirectory(MountTest):
                 self.assert_each_once(self.list_with_scandir(), expected)
             finally:
                 os.kill(child, 9)
-                os.waitpid(child, 0)
+                status = os.waitpid(child, 0)[1]
+            self.assertEqual(status, 9, "it changed names all along")
             self.report("listed while others came and went")
             self.seek_to_random_places(expected)
             self.report("went to %d random places" % SEEKS)
@@ -107,7 +110,7 @@ class LargeDirectory(MountTest):
         gone = iter(range(1, ENTRIES, 2))
         while entries := getdents(descriptor, BUFFER):
             seen += [name for name, *_ in entries]
-            for number in (number for number, _ in zip(gone, entries)):
+            for _, number in zip(entries, gone):
                 os.unlink("%s/%s" % (self.directory, name_of(number)))
         os.close(descriptor)
         left = expected[0::2]
