@@ -55,16 +55,13 @@ Status Core::access(const Caller& caller, Ino ino, int mask) {
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   const Attributes attributes = Impl::attributes(ino, inode->record);
   const Gate& gate = impl_->gate;
-  const bool directory = S_ISDIR(attributes.mode);
-  if ((mask & R_OK) != 0) {
-    const Action action = directory ? Action::kListBucket : Action::kGetObject;
-    PAILFS_TRY(gate.check({caller, action, Need::kRead, attributes}));
-  }
-  if ((mask & W_OK) != 0) PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kWrite, attributes}));
-  if ((mask & X_OK) != 0) {
-    const Action action = directory ? Action::kListBucket : Action::kGetObject;
-    PAILFS_TRY(gate.check({caller, action, directory ? Need::kSearch : Need::kExecute, attributes}));
-  }
+  // Every action that is asked for is checked, each with all that is asked for: no two groups add up.
+  AccessRequest request{caller, S_ISDIR(attributes.mode) ? Action::kListBucket : Action::kGetObject, Need::kPermissions,
+                        attributes};
+  request.permissions = static_cast<uint32_t>(mask & (R_OK | W_OK | X_OK));
+  if ((mask & (R_OK | X_OK)) != 0) PAILFS_TRY(gate.check(request));
+  request.action = Action::kPutObject;
+  if ((mask & W_OK) != 0) PAILFS_TRY(gate.check(request));
   return {};
 }
 

@@ -138,6 +138,8 @@ Status Gate::check(const AccessRequest& request) const {
       return acl(kW);
     case Need::kReadWrite:
       return acl(kR | kW);
+    case Need::kPermissions:
+      return acl(request.permissions);
     case Need::kExecute:
       return acl(kX);
     case Need::kChangeDirectory:

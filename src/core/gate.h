@@ -34,7 +34,8 @@ enum class Need : uint8_t {
   kSearch,           // x on the directory `object`
   kRead,             // r on `object`
   kWrite,            // w on `object`
-  kReadWrite,        //
+  kReadWrite,        // both at once: one entry of an ACL has to give both
+  kPermissions,      // all of `permissions` on `object`, at once in the same way
   kExecute,          // x on `object`: somebody's x bit at least, also for uid 0
   kChangeDirectory,  // w and x on the directory `object`: create in it, or link, or rename into it
   kRemove,           // w and x on the directory `object`, and its sticky rule for `victim`
@@ -52,6 +53,7 @@ struct AccessRequest {
   const Attributes* victim = nullptr;  // kRemove: what the name stands for
   uint32_t new_uid = ~0u;
   uint32_t new_gid = ~0u;
+  uint32_t permissions = 0;  // kPermissions: r 4, w 2, x 1
 };
 
 class Gate {

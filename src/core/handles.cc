@@ -14,12 +14,15 @@ namespace {
 Status check_open(const Gate& gate, const Caller& caller, const Attributes& file, OpenFlags flags) {
   if (S_ISDIR(file.mode) && (flags.write || flags.truncate)) return fail(Code::kIsDirectory, "a directory");
   if (S_ISLNK(file.mode)) return fail(Code::kLoop, "a symbolic link");
+  const bool writes = flags.write || flags.truncate;
   if (flags.execute) {
     PAILFS_TRY(gate.check({caller, Action::kGetObject, Need::kExecute, file}));
   } else if (flags.read) {
-    PAILFS_TRY(gate.check({caller, Action::kGetObject, Need::kRead, file}));
+    PAILFS_TRY(gate.check({caller, Action::kGetObject, writes ? Need::kReadWrite : Need::kRead, file}));
   }
-  if (flags.write || flags.truncate) PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kWrite, file}));
+  if (writes) {
+    PAILFS_TRY(gate.check({caller, Action::kPutObject, flags.read ? Need::kReadWrite : Need::kWrite, file}));
+  }
   return {};
 }
 

@@ -9,6 +9,8 @@ namespace pailfs {
 namespace {
 constexpr int kMaxLuck = 8;
 constexpr unsigned kRetryAfter = 32;   // sleeps without looking out
+constexpr unsigned kRetryLast = 8192;  // the same, where looking out cost the processor again and again
+constexpr int kLost = 8;               // times look_out: somebody else had the processor, and something to do
 constexpr unsigned kQuietRounds = 50;  // of the watching thread, before it sleeps until something happens
 }  // namespace
 
@@ -95,15 +97,28 @@ void RequestLoop::appoint() {
 }
 
 void RequestLoop::look_out(Worker& worker) {
-  if (options_.look_out.count() == 0 || (luck_ == 0 && ++pauses_ % kRetryAfter != 0)) return;
-  const auto until = std::chrono::steady_clock::now() + options_.look_out;
-  do {
+  if (options_.look_out.count() == 0 || (luck_ == 0 && ++pauses_ < retry_after_)) return;
+  pauses_ = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  for (auto last = begin;;) {
     std::this_thread::yield();  // whoever got the last answer may be waiting for this processor
-    if (worker.waiting()) {
-      luck_ = std::min(luck_ + 1, kMaxLuck);
+    const bool found = worker.waiting();
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last > kLost * options_.look_out) {
+      // It went to a program that computes, for milliseconds. Who sleeps is woken up at once, so sleep for a good
+      // while.
+      luck_ = 0;
+      retry_after_ = std::min(2 * retry_after_, kRetryLast);
       return;
     }
-  } while (std::chrono::steady_clock::now() < until);
+    if (found) {
+      luck_ = std::min(luck_ + 1, kMaxLuck);
+      retry_after_ = kRetryAfter;
+      return;
+    }
+    if (now - begin >= options_.look_out) break;
+    last = now;
+  }
   luck_ = std::max(luck_ - 1, 0);
 }
 

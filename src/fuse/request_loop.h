@@ -75,8 +75,9 @@ class RequestLoop {
   std::atomic<bool> watcher_sleeps_ = false;
   // Of the receiver, passed on under the mutex.
   uint64_t brief_count_ = 0;
-  int luck_ = 0;  // whether looking out has been worth it lately
-  unsigned pauses_ = 0;
+  int luck_ = 0;               // whether looking out has been worth it lately
+  unsigned pauses_ = 0;        // without looking out
+  unsigned retry_after_ = 32;  // so many of them, before the next try
 };
 
 }  // namespace pailfs

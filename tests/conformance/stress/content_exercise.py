@@ -3,6 +3,7 @@
 The same seed makes the same operations. After a difference, the operations before it are the report.
 """
 
+import collections
 import mmap
 import os
 import random
@@ -20,7 +21,7 @@ class Exercise:
         self.chooser = random.Random(seed)
         self.seed = seed
         self.model = bytearray()
-        self.history = []
+        self.history = collections.deque(maxlen=40)
         self.file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
         self.choices = [
             (self.read, 20),
@@ -69,7 +70,7 @@ class Exercise:
         at = next((at for at, (a, b) in enumerate(zip(found, wanted)) if a != b), min(len(found), len(wanted)))
         raise AssertionError(
             "seed %r: byte %d differs (read %d bytes at %d, expected %d). The last operations:\n%s"
-            % (self.seed, offset + at, len(found), offset, len(wanted), "\n".join(self.history[-40:]))
+            % (self.seed, offset + at, len(found), offset, len(wanted), "\n".join(self.history))
         )
 
     # ---- the operations
@@ -188,7 +189,7 @@ class Exercise:
         if size != len(self.model):
             raise AssertionError(
                 "seed %r: the size is %d, expected %d. The last operations:\n%s"
-                % (self.seed, size, len(self.model), "\n".join(self.history[-40:]))
+                % (self.seed, size, len(self.model), "\n".join(self.history))
             )
 
     def run(self, operations):

@@ -25,7 +25,7 @@ class Stress(Bodies):
 
     def test_names_agree_after_sixteen_processes_changed_them(self):
         tree = self.make_directory("tree")
-        run_together(tree, 16, SETTINGS.operations // 50, SETTINGS.seed)
+        run_together(tree, 16, SETTINGS.operations // 16, SETTINGS.seed)
         check_tree(tree)
         self.assertEqual(os.listdir(self.top), ["tree"])
         if self.on_store:

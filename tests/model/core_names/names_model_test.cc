@@ -7,6 +7,7 @@
 #include <set>
 
 #include "support/core_fixture.h"
+#include "support/sanitizers.h"
 
 namespace pailfs::test {
 namespace {
@@ -466,7 +467,7 @@ class NamesModel : public testing::TestWithParam<Versioning>, public CoreOnMemor
 
 TEST_P(NamesModel, AgreesWithPosixOnRandomOperations) {
   const char* operations = std::getenv("PAILFS_MODEL_OPERATIONS");
-  run(operations != nullptr ? std::strtoull(operations, nullptr, 10) : 100'000);
+  run(operations != nullptr ? std::strtoull(operations, nullptr, 10) : 1'000'000 / kSlowdown);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versioning, NamesModel, testing::Values(Versioning::kOff, Versioning::kEnabled),

@@ -180,6 +180,11 @@ TEST(AclDecision, IsThatOfTheManualForRandomAcls) {
           << text_of(acl) << " of " << object.uid << ":" << object.gid << " for " << uid << ":" << user.caller.gid
           << ", wanted " << wanted;
     }
+    for (uint32_t wanted = 0; wanted <= 7; ++wanted) {
+      AccessRequest request{user, Action::kGetObject, Need::kPermissions, object};
+      request.permissions = wanted;
+      EXPECT_EQ(gate.check(request).has_value(), allowed_by_the_book(acl, object.uid, object.gid, uid, groups, wanted));
+    }
   }
 }
 

@@ -42,9 +42,14 @@ class FakeDevice {
     return true;
   }
   bool waiting() {
+    ++asked;
+    std::this_thread::sleep_for(slowness.load());
     MutexLock lock(mutex_);
     return !queue_.empty();
   }
+
+  std::atomic<int> asked = 0;                         // how often somebody asked whether a request is waiting
+  std::atomic<std::chrono::microseconds> slowness{};  // as if another program had the processor meanwhile
 
  private:
   Mutex mutex_;
@@ -137,6 +142,20 @@ TEST(RequestLoop, ASequenceOfBriefRequestsStaysWithOneThread) {
   }
   EXPECT_TRUE(running.finish());
   EXPECT_EQ(threads.size(), 1u);
+}
+
+TEST(RequestLoop, WhereLookingOutCostsTheProcessorItStops) {
+  RunningLoop running({.look_out = std::chrono::microseconds(10), .patience = std::chrono::hours(1)});
+  running.device.slowness = std::chrono::microseconds(500);
+  constexpr int kRequests = 1000;
+  Counter done;
+  for (int i = 0; i < kRequests; ++i) {
+    running.device.send({true, [&] { done.add(); }});
+    done.wait_for(i + 1);
+  }
+  EXPECT_TRUE(running.finish());
+  // Once for each request that was received, and after 32, 64, 128, 256 and 512 of them to look out for the next.
+  EXPECT_LE(running.device.asked, kRequests + 6);
 }
 
 TEST(RequestLoop, ALongRequestKeepsNobodyWaiting) {
