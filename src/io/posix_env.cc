@@ -243,7 +243,7 @@ class PosixEnv : public Env {
     return std::make_unique<PosixFileLock>(std::move(fd));
   }
 
-  int64_t now() override { return clock(CLOCK_REALTIME); }
+  int64_t now() override { return clock(CLOCK_REALTIME_COARSE); }
   int64_t monotonic() override { return clock(CLOCK_MONOTONIC); }
 
   // getrandom(2) on valid memory fails only where the kernel or a filter does not know it. Going on without randomness

@@ -65,6 +65,25 @@ class Times(Bodies):
                 self.assertEqual((made.st_atime_ns, made.st_mtime_ns), (made.st_ctime_ns, made.st_ctime_ns))
                 self.assertTrue(start <= made.st_ctime_ns <= time.time_ns())
 
+    def test_what_happens_later_is_never_older(self):
+        # Over the write-back cache the kernel stamps what is written, and the daemon what is made and changed.
+        older = []
+        with open(self.top / "written", "wb", buffering=0) as written:
+            for number in range(100):
+                path = self.top / ("made%d" % number)
+                for make in (
+                    lambda path=path: os.close(os.open(path, os.O_CREAT | os.O_WRONLY)),
+                    lambda path=path: os.utime(path),
+                    lambda path=path: os.truncate(path, 10),
+                ):
+                    make()
+                    made = os.lstat(path)
+                    written.write(b"x")
+                    difference = os.fstat(written.fileno()).st_mtime_ns - made.st_mtime_ns
+                    if difference < 0:
+                        older.append(difference)
+        self.assertEqual(older, [])
+
     def test_links_and_removals(self):
         self.make_two_directories()
         one, two = self.top / "one", self.top / "two"
