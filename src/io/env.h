@@ -74,8 +74,8 @@ class Env {
   // of the holder in the message, when another process (or another Env user in this one) holds it.
   virtual Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) = 0;
 
-  // Nanoseconds since 1970, by the clock that the kernel stamps files with (CLOCK_REALTIME_COARSE): what it stamps after
-  // a call of ours must not look older.
+  // Nanoseconds since 1970, by the clock that the kernel stamps files with (CLOCK_REALTIME_COARSE): what it stamps
+  // after a call of ours must not look older.
   virtual int64_t now() = 0;
   virtual int64_t monotonic() = 0;               // CLOCK_MONOTONIC, nanoseconds
   virtual void random(std::span<char> out) = 0;  // cryptographically secure in the real one; never fails
