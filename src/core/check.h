@@ -88,6 +88,7 @@ class ContentCheck {
     uint64_t bytes = 0;
   };
   class Look;
+  Result<bool> shown_now(Scope bucket, Ino cid);
   Core::Impl& core_;
   const bool deep_;
   CheckReport& report_;
