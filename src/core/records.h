@@ -27,9 +27,9 @@
 
 namespace pailfs {
 
-inline constexpr uint64_t kChunkSize = 512 * 1024;  // bytes of a file that one extent list covers
-inline constexpr size_t kInlineExtents = 6;         // a file of one chunk with at most so many keeps them in its inode
-inline constexpr size_t kCoalesceExtents = 144;     // a chunk with more is read and written anew as one run
+inline constexpr uint64_t kChunkSize = uint64_t{512} << 10;  // bytes of a file that one extent list covers
+inline constexpr size_t kInlineExtents = 6;      // a file of one chunk with at most so many keeps them in its inode
+inline constexpr size_t kCoalesceExtents = 144;  // a chunk with more is read and written anew as one run
 
 // Bytes [offset, offset + length) of a chunk are bytes [skip, skip + length) of the run. skip < kUnitSize and the run
 // has no unit that is not needed (see trimming in extents.h). What no extent covers is a hole: zeros.

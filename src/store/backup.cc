@@ -149,7 +149,7 @@ Status remove_others(Env& env, const std::string& directory, const std::string& 
                      const std::vector<Item>& items) {
   PAILFS_ASSIGN(const auto names, env.list_dir(directory + subdirectory));
   for (const std::string& name : names) {
-    const std::string path = subdirectory + "/" + name;
+    const std::string path = fmt::format("{}/{}", subdirectory, name);
     if (std::ranges::none_of(items, [&](const Item& item) { return item.name == path; })) {
       PAILFS_TRY(env.remove(directory + path));
     }

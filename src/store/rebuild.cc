@@ -21,7 +21,7 @@ Status remove_directory(Env& env, const std::string& path) {
   PAILFS_ASSIGN(const bool there, env.exists(path));
   if (!there) return {};
   PAILFS_ASSIGN(const auto names, env.list_dir(path));
-  for (const std::string& name : names) PAILFS_TRY(env.remove(path + "/" + name));
+  for (const std::string& name : names) PAILFS_TRY(env.remove(fmt::format("{}/{}", path, name)));
   return env.remove(path);
 }
 
