@@ -27,6 +27,7 @@ class FullDisk(MountTest):
         # Clean-ups run last first: the daemon is gone before the disk below it.
         self.addCleanup(self.fs.close)
         self._cleanups.insert(0, (subprocess.run, (["umount", "-l", str(self.disk)],), {"capture_output": True}))
+        self._cleanups.insert(0, (self.fs.close, (), {}))  # and at last the directory that the disk was mounted in
         self.fs.store = self.disk / "store"
         self.fs.run(os.environ.get("PAIL", "pail"), "init", self.fs.store, "--key-file", self.fs.key)
 
