@@ -32,11 +32,7 @@ int restore(Invocation& invocation, const BackupOptions& options) {
         {Code::kInvalid, "restore takes neither --store nor a secret: it copies, and opens nothing"}, kExitUsage);
   }
   const std::string store = absolute_path(options.store);
-  const auto report =
-      Store::restore(posix_env(), absolute_path(options.backup), store, [&](uint64_t done, uint64_t total) {
-        invocation.console.show_progress(done, total);
-        return true;
-      });
+  const auto report = Store::restore(posix_env(), absolute_path(options.backup), store, invocation.progress());
   invocation.console.end_progress();
   if (!report) return invocation.failed(report.error());
   if (invocation.printed_json({{"store", bytes_to_json(store)},

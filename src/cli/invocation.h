@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/console.h"
 #include "ctl/protocol.h"
+#include "store/store.h"
 
 namespace pailfs::cli {
 
@@ -39,6 +40,13 @@ class Invocation {
   void warn(std::string_view text) { console.error("pail: " + std::string(text) + "\n"); }
   // The result as JSON when --json was given; true if so.
   bool printed_json(const Json& result);
+  // Shows a bar on the terminal, until console.end_progress(), and never stops what it is of.
+  Progress progress() {
+    return [this](uint64_t done, uint64_t total) {
+      console.show_progress(done, total);
+      return true;
+    };
+  }
   // Says what failed; returns the exit status for it.
   int failed(const Error& error, ExitStatus status = kExitFailure);
 };

@@ -20,10 +20,7 @@ Result<RebuildReport> rebuild(Invocation& invocation, const std::string& store) 
   PAILFS_TRY(read_superblock(env, store));
   PAILFS_TRY(check_owner(store));
   PAILFS_ASSIGN(const UnlockSecret secret, secret_or_ask(invocation, store));
-  auto report = Store::rebuild_index(env, store, secret, [&](uint64_t done, uint64_t total) {
-    invocation.console.show_progress(done, total);
-    return true;
-  });
+  auto report = Store::rebuild_index(env, store, secret, invocation.progress());
   invocation.console.end_progress();
   return report;
 }

@@ -136,10 +136,7 @@ Result<Json> Session::run_here(std::string_view op, const Json& args, const Prog
 }
 
 Result<Json> Session::request(std::string_view op, const Json& args) {
-  const Progress progress = [this](uint64_t done, uint64_t total) {
-    invocation_.console.show_progress(done, total);
-    return true;
-  };
+  const Progress progress = invocation_.progress();
   auto result = client_ ? client_->request(op, args, progress) : run_here(op, args, progress);
   invocation_.console.end_progress();
   return result;

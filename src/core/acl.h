@@ -12,9 +12,6 @@
 
 namespace pailfs {
 
-class Decoder;
-class Encoder;
-
 inline constexpr std::string_view kAccessAclName = "system.posix_acl_access";
 inline constexpr std::string_view kDefaultAclName = "system.posix_acl_default";
 

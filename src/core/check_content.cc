@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <queue>
+#include <set>
 
 #include "core/check.h"
 #include "core/content.h"
@@ -273,12 +274,16 @@ Status ContentCheck::end(Scope bucket) {
 // A second look, under the lock of whoever has the content now: it may have been emptied, and filled again, since its
 // records were listed. Also true when there are no records any more.
 Result<bool> ContentCheck::shown_now(Scope bucket, Ino cid) {
-  std::vector<Ino> owners;
+  const auto none = [&]() -> Result<bool> {
+    PAILFS_ASSIGN(const auto key, core_.store.view().seek_key(keys::chunk(cid, 0, 0), keys::chunk(cid + 1, 0, 0)));
+    return !key;
+  };
+  std::set<Ino> owners;
   for (const char kind : {'i', 'v'}) {
     PAILFS_TRY(scan_for_check(report_, core_.store, bucket, kind_begin(kind, bucket), kind_end(kind, bucket),
                               [&](const StoreView::Entry& entry) -> Status {
                                 const auto record = decode_inode(entry.value);
-                                if (record && record->cid == cid) owners.push_back(ino_of_key(entry.key));
+                                if (record && record->cid == cid) owners.insert(ino_of_key(entry.key));
                                 return {};
                               }));
   }
@@ -289,11 +294,10 @@ Result<bool> ContentCheck::shown_now(Scope bucket, Ino cid) {
     if ((*inode)->gone) continue;
     Look look(core_.store, false, ino, report_);
     PAILFS_TRY(look.run((*inode)->record));
-    PAILFS_ASSIGN(const auto key, core_.store.view().seek_key(keys::chunk(cid, 0, 0), keys::chunk(cid + 1, 0, 0)));
-    if (!key || std::ranges::count(look.found.chunked, cid) != 0) return true;
+    PAILFS_ASSIGN(const bool gone, none());
+    if (gone || std::ranges::count(look.found.chunked, cid) != 0) return true;
   }
-  PAILFS_ASSIGN(const auto key, core_.store.view().seek_key(keys::chunk(cid, 0, 0), keys::chunk(cid + 1, 0, 0)));
-  return !key;
+  return none();
 }
 
 namespace {

@@ -11,8 +11,6 @@ namespace pailfs {
 
 namespace {
 
-uint32_t end_of(const Extent& extent) { return extent.offset + extent.length; }
-
 // The record of a chunk with the greatest vseq <= `vseq`.
 Result<ChunkList> load_record(StoreView& view, Ino cid, uint64_t chunk, uint32_t vseq) {
   PAILFS_ASSIGN(auto entry,

@@ -125,6 +125,38 @@ class ContentEdit {
   std::optional<ChunkList> first_;  // chunk 0 as this edit left it, when it became chunked in it
 };
 
+// A change of an inode's content in one transaction: `change(edit, added)` does it, sets the record's size, and puts
+// into `added` what it shows of other owners (shares.h). `strip`: the privileges of the mode go. When anything fails,
+// the record is what the store has.
+template <typename Change>
+Status change_content(Core::Impl& impl, Inode& inode, bool strip, AppendedRuns& runs, const Change& change)
+    REQUIRES(inode.lock) {
+  const auto commit = [&]() REQUIRES(inode.lock) -> Status {
+    InodeRecord& record = inode.record;
+    const uint32_t vseq = record.vseq;
+    const Time now = impl.now();
+    Transaction tx;
+    PAILFS_TRY(impl.begin_change(inode, now, tx));
+    ContentEdit edit(impl.store, inode.ino, record, record.vseq != vseq, runs, tx);
+    std::vector<Run> added;
+    PAILFS_TRY(change(edit, added));
+    record.mtime = record.ctime = now;
+    if (strip) record.mode = mode_without_privileges(record.mode);
+    impl.put_inode(inode.ino, record, tx);
+    return added.empty() ? impl.commit(std::move(tx)) : impl.commit(std::move(tx), added);
+  };
+  Status done = commit();
+  if (done) {
+    runs.committed();
+  } else {
+    impl.reload(inode);
+  }
+  return done;
+}
+
+// The version that a handle reads. kNotFound: it was removed.
+Result<InodeRecord> version_content(const Store& store, const Handle& handle, Inode& inode) REQUIRES_SHARED(inode.lock);
+
 // What an older version (greatest vseq `prev`, 0: none) shows of a chunk of the content `cid`.
 Result<ExtentList> shown_by_version(const Store& store, Ino ino, Ino cid, uint32_t prev, uint64_t chunk);
 

@@ -15,13 +15,10 @@ constexpr size_t kPiecesAtOnce = 4096;                   // each may need a reco
 constexpr uint64_t kMovedAtOnce = uint64_t{16} << 20;    // bytes that are read and written under the locks
 constexpr uint32_t kLeastShared = 4 * kUnitSize;         // below, a record of who shares costs more than the units
 
-uint32_t end_of(const Extent& extent) { return extent.offset + extent.length; }
-
 // What a content shows, chunk after chunk.
 class Source {
  public:
   Source(const Store& store, InodeRecord content) : store_(store), content_(std::move(content)) {}
-  uint64_t size() const { return content_.size; }
   Scope scope() const { return bucket_of(content_.cid); }
 
   // The extents of [begin, end), with offsets counted from begin.
@@ -59,8 +56,8 @@ class Source {
 // One step of a copy: as much as one transaction should hold.
 class Copy {
  public:
-  Copy(Store& store, Source& source, ContentEdit& edit, AppendedRuns& runs, bool one_bucket)
-      : store_(store), source_(source), edit_(edit), runs_(runs), one_bucket_(one_bucket) {}
+  Copy(Store& store, Source& source, ContentEdit& edit, AppendedRuns& runs, bool one_bucket, std::vector<Run>& added)
+      : store_(store), source_(source), edit_(edit), runs_(runs), one_bucket_(one_bucket), added_(added) {}
 
   // Returns how many bytes from `offset` on are as in the source at `from`.
   Result<uint64_t> run(uint64_t from, uint64_t offset, uint64_t length) {
@@ -75,7 +72,6 @@ class Copy {
     }
     return done;
   }
-  const std::vector<Run>& added() const { return added_; }
 
  private:
   Status chunk(uint64_t from, uint64_t chunk, uint32_t begin, uint32_t end) {
@@ -115,14 +111,14 @@ class Copy {
   const bool one_bucket_;
   uint64_t moved_ = 0;
   size_t pieces_ = 0;
-  std::vector<Run> added_;
+  std::vector<Run>& added_;
   std::vector<char> bytes_;
 };
 
 Result<InodeRecord> source_content(const Store& store, const Handle& handle, Inode& inode) REQUIRES_SHARED(inode.lock) {
+  if (handle.version_of != 0) return version_content(store, handle, inode);
   if (inode.gone) return fail(Code::kNotFound, "no such file");
-  if (handle.version_of == 0 || inode.record.vseq == handle.vseq) return inode.record;
-  return load_version(store, inode.ino, handle.vseq);
+  return inode.record;
 }
 
 }  // namespace
@@ -151,29 +147,16 @@ Result<uint64_t> Core::copy_range(const RangeEnd& from, const RangeEnd& to, uint
   if (to.offset > kMaxFileSize - length) return fail(Code::kTooBig, "a file cannot be so long");
 
   const bool one_bucket = bucket_of(content.cid) == bucket_of(inode.ino);
-  const uint32_t vseq = record.vseq;
-  const Time now = impl.now();
   AppendedRuns runs(impl.store, bucket_of(inode.ino));
   Source source(impl.store, std::move(content));
-  Transaction tx;
   uint64_t copied = 0;
-  const auto change = [&]() -> Status {
-    assert_locked(inode);
-    PAILFS_TRY(impl.begin_change(inode, now, tx));
-    ContentEdit edit(impl.store, inode.ino, record, record.vseq != vseq, runs, tx);
-    Copy copy(impl.store, source, edit, runs, one_bucket);
-    PAILFS_ASSIGN(copied, copy.run(from.offset, to.offset, length));
-    record.size = std::max(record.size, to.offset + copied);
-    record.mtime = record.ctime = now;
-    if (writer->uid != 0) record.mode = mode_without_privileges(record.mode);
-    impl.put_inode(inode.ino, record, tx);
-    return impl.commit(std::move(tx), copy.added());
-  };
-  if (Status done = change(); !done) {
-    impl.reload(inode);
-    return std::unexpected(std::move(done).error());
-  }
-  runs.committed();
+  PAILFS_TRY(
+      change_content(impl, inode, writer->uid != 0, runs, [&](ContentEdit& edit, std::vector<Run>& added) -> Status {
+        Copy copy(impl.store, source, edit, runs, one_bucket, added);
+        PAILFS_ASSIGN(copied, copy.run(from.offset, to.offset, length));
+        record.size = std::max(record.size, to.offset + copied);
+        return {};
+      }));
   return copied;
 }
 

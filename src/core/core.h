@@ -111,10 +111,6 @@ struct CheckResult {
   std::vector<CheckProblem> problems;  // the first 1,000
   uint64_t problem_count = 0;
 };
-// done and total are of the same unit; total 0: unknown. Returns whether to go on; if not, the operation ends soon with
-// kInterrupted, and what it has done stays.
-using Progress = std::function<bool(uint64_t done, uint64_t total)>;
-inline std::unexpected<Error> interrupted() { return fail(Code::kInterrupted, "stopped before it was finished"); }
 
 class Core {
  public:

@@ -14,8 +14,6 @@ namespace {
 
 constexpr uint64_t kStoredUnit = uint64_t{kUnitSize} + kTagSize;
 
-uint32_t end_of(const Extent& extent) { return extent.offset + extent.length; }
-
 // Puts `pieces` in the place of list[first, last).
 void splice(ExtentList& list, size_t first, size_t last, std::span<const Extent> pieces) {
   const size_t common = std::min(last - first, pieces.size());

@@ -12,6 +12,9 @@
 
 namespace pailfs {
 
+// First byte of the chunk behind the extent.
+inline uint32_t end_of(const Extent& extent) { return extent.offset + extent.length; }
+
 // Makes `extent` the content of [extent.offset, extent.offset + extent.length). Extents that are changed or removed are
 // added to `dropped` as they were.
 void replace(ExtentList& list, const Extent& extent, ExtentList& dropped);

@@ -24,26 +24,18 @@ Result<HandlePtr> writable_handle(const Core::Impl& impl, Ino ino, uint64_t numb
   return handle;
 }
 
-// The content that a handle reads: a version's, or the file's as it is. The inode's lock is held.
-Result<InodeRecord> version_content(const Core::Impl& impl, const Handle& handle, Inode& inode)
-    REQUIRES_SHARED(inode.lock) {
-  if (inode.gone) return fail(Code::kNotFound, "the version was removed");
-  if (inode.record.vseq == handle.vseq) return inode.record;
-  return load_version(impl.store, inode.ino, handle.vseq);
-}
-
 // How much of [offset, offset + size) there is.
 size_t clip(const InodeRecord& content, uint64_t offset, size_t size) {
   return offset >= content.size ? 0 : static_cast<size_t>(std::min<uint64_t>(size, content.size - offset));
 }
 
-// What every change of content does to the record. `uid`: whose privilege decides about set-user-id bits.
-void touch(InodeRecord& record, Time at, bool strip) {
-  record.mtime = record.ctime = at;
-  if (strip) record.mode = mode_without_privileges(record.mode);
-}
-
 }  // namespace
+
+Result<InodeRecord> version_content(const Store& store, const Handle& handle, Inode& inode) {
+  if (inode.gone) return fail(Code::kNotFound, "the version was removed");
+  if (inode.record.vseq == handle.vseq) return inode.record;
+  return load_version(store, inode.ino, handle.vseq);
+}
 
 Result<size_t> Core::read(Ino ino, uint64_t handle, uint64_t offset, std::span<char> out) {
   PAILFS_ASSIGN(const HandlePtr open, handle_of(*impl_, ino, handle));
@@ -59,7 +51,7 @@ Result<size_t> Core::read(Ino ino, uint64_t handle, uint64_t offset, std::span<c
     Inode& inode = *open->inode;
     ReaderLock lock(inode.lock);
     if (open->version_of != 0) {
-      PAILFS_ASSIGN(const InodeRecord version, version_content(*impl_, *open, inode));
+      PAILFS_ASSIGN(const InodeRecord version, version_content(store, *open, inode));
       length = clip(version, offset, out.size());
       if (length > 0) PAILFS_TRY(plan.make(store, version, offset, length));
     } else {
@@ -94,26 +86,12 @@ Status Core::write(Ino ino, uint64_t handle, uint64_t offset, std::string_view d
     offset = record.size;
     PAILFS_TRY(append());
   }
-  const uint32_t vseq = record.vseq;
-  const Time now = impl.now();
-  Transaction tx;
-  Status done = impl.begin_change(inode, now, tx);
-  if (done) {
-    ContentEdit edit(impl.store, ino, record, record.vseq != vseq, runs, tx);
-    done = edit.write(extents);
-  }
-  if (done) {
-    record.size = std::max<uint64_t>(record.size, offset + data.size());
-    touch(record, now, !from_cache && open->uid != 0);
-    impl.put_inode(ino, record, tx);
-    done = impl.commit(std::move(tx));
-  }
-  if (!done) {
-    impl.reload(inode);
-    return done;
-  }
-  runs.committed();
-  return {};
+  return change_content(impl, inode, !from_cache && open->uid != 0, runs,
+                        [&](ContentEdit& edit, std::vector<Run>&) -> Status {
+                          PAILFS_TRY(edit.write(extents));
+                          record.size = std::max<uint64_t>(record.size, offset + data.size());
+                          return {};
+                        });
 }
 
 Status Core::fallocate(Ino ino, uint64_t handle, int mode, uint64_t offset, uint64_t length) {
@@ -134,27 +112,12 @@ Status Core::fallocate(Ino ino, uint64_t handle, int mode, uint64_t offset, uint
   const uint64_t end = offset + length;
   const bool grows = !keep_size && end > record.size;
   if (!grows && (!punches || offset >= record.size)) return {};
-  const uint32_t vseq = record.vseq;
-  const Time now = impl.now();
   AppendedRuns runs(impl.store, bucket_of(ino));
-  Transaction tx;
-  Status done = impl.begin_change(inode, now, tx);
-  if (done && punches) {
-    ContentEdit edit(impl.store, ino, record, record.vseq != vseq, runs, tx);
-    done = edit.punch(offset, end);
-  }
-  if (done) {
+  return change_content(impl, inode, open->uid != 0, runs, [&](ContentEdit& edit, std::vector<Run>&) -> Status {
+    if (punches) PAILFS_TRY(edit.punch(offset, end));
     if (grows) record.size = end;
-    touch(record, now, open->uid != 0);
-    impl.put_inode(ino, record, tx);
-    done = impl.commit(std::move(tx));
-  }
-  if (!done) {
-    impl.reload(inode);
-    return done;
-  }
-  runs.committed();
-  return {};
+    return {};
+  });
 }
 
 namespace {

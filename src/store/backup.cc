@@ -31,7 +31,7 @@ struct Item {
 
 class Copier {
  public:
-  Copier(Env& env, std::string from, std::string to, const RebuildProgress& progress)
+  Copier(Env& env, std::string from, std::string to, const Progress& progress)
       : env_(env), from_(std::move(from)), to_(std::move(to)), progress_(progress) {}
 
   // Bytes of the item that are to be copied.
@@ -110,7 +110,7 @@ class Copier {
   Env& env_;
   const std::string from_;
   const std::string to_;
-  const RebuildProgress& progress_;
+  const Progress& progress_;
   uint64_t total_ = 0;
   uint64_t copied_ = 0;
 };
@@ -122,12 +122,12 @@ Status make_if_missing(Env& env, const std::string& path) {
 
 // A directory that takes a backup of the store: missing, empty, or with an earlier one, also one that was not finished.
 Status prepare(Env& env, const std::string& target, const Superblock& store) {
+  const auto found = read_backup_marker(env, target);
   PAILFS_ASSIGN(const bool there, env.exists(target));
   if (!there) {
     PAILFS_TRY(env.make_dir(target));
   } else {
     PAILFS_ASSIGN(const auto names, env.list_dir(target));
-    const auto found = read_backup_marker(env, target);
     if (found && found->uuid != store.uuid) {
       return fail(Code::kExists, fmt::format("{} holds the backup of another store ({})", target, found->uuid));
     }
@@ -138,7 +138,7 @@ Status prepare(Env& env, const std::string& target, const Superblock& store) {
   }
   // First, so that an unfinished one is known for what it is. An earlier one stays as good as it was.
   Superblock marker = store;
-  if (const auto found = read_backup_marker(env, target)) marker.taken = found->taken;
+  if (found) marker.taken = found->taken;
   PAILFS_TRY(write_backup_marker(env, target, marker));
   PAILFS_TRY(make_if_missing(env, target + "/log"));
   PAILFS_TRY(make_if_missing(env, target + "/index-copy"));
@@ -180,9 +180,7 @@ struct Moment {
 Status Store::Impl::make_copy_whole() {
   PAILFS_TRY(checkpoint_everything());
   if (copy == nullptr) return fail(Code::kNotSupported, "this store keeps no copy of its index");
-  if (copy->whole()) return {};
-  const auto last_seq = [this]() NO_THREAD_SAFETY_ANALYSIS { return index_position.last_seq; };
-  return copy->write_base(*index, checkpoint_mutex, last_seq, stop_requested);
+  return copy->whole() ? Status{} : write_copy_base();
 }
 
 namespace {
@@ -213,7 +211,7 @@ Result<Moment> moment_of(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
 
 }  // namespace
 
-Result<BackupReport> Store::backup(const std::string& target, const RebuildProgress& progress) {
+Result<BackupReport> Store::backup(const std::string& target, const Progress& progress) {
   Impl& impl = *impl_;
   Env& env = impl.env;
   PAILFS_TRY(impl.writable());
@@ -253,7 +251,7 @@ Result<BackupReport> Store::backup(const std::string& target, const RebuildProgr
 }
 
 Result<BackupReport> Store::restore(Env& env, const std::string& backup, const std::string& directory,
-                                    const RebuildProgress& progress) {
+                                    const Progress& progress) {
   PAILFS_ASSIGN(const Superblock marker, read_backup_marker(env, backup));
   if (marker.taken == 0) {
     return fail(Code::kNotFound,

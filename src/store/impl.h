@@ -151,6 +151,7 @@ struct Store::Impl {
   Status load_segments();
   Result<uint64_t> reclaim();
   int64_t copy_retry_at GUARDED_BY(reclaim_mutex) = 0;  // monotonic ns
+  Status write_copy_base() REQUIRES(reclaim_mutex);
   // So that it leads to what is committed now.
   Status make_copy_whole() REQUIRES(reclaim_mutex);
   Status renew_copy() REQUIRES(reclaim_mutex);  // writes the base of the index copy anew when it is time

@@ -186,10 +186,10 @@ struct IndexCopy::Names {
   std::vector<std::pair<uint64_t, uint64_t>> journals;  // generation and part, ascending
 };
 
-IndexCopy::IndexCopy(Env& env, std::string directory, const Secret& key, std::string uuid, uint64_t least_journal)
+IndexCopy::IndexCopy(Env& env, std::string directory, const Keyring& keyring, std::string uuid, uint64_t least_journal)
     : env_(env),
       directory_(std::move(directory)),
-      key_(key.clone()),
+      key_(keyring.derive("index copy")),
       uuid_(std::move(uuid)),
       least_journal_(least_journal) {}
 IndexCopy::~IndexCopy() = default;

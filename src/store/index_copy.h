@@ -19,6 +19,7 @@
 #include "crypto/crypto.h"
 #include "index/index.h"
 #include "io/env.h"
+#include "store/keyring.h"
 
 namespace pailfs {
 
@@ -26,9 +27,9 @@ class IndexCopyWriter;
 
 class IndexCopy {
  public:
-  // `key`: derived from the store's root key; `uuid`: 16 bytes. `env` outlives the copy.
+  // `uuid`: 16 bytes. `env` outlives the copy.
   // `least_journal`: bytes of journals below which no new base is worth writing.
-  IndexCopy(Env& env, std::string directory, const Secret& key, std::string uuid,
+  IndexCopy(Env& env, std::string directory, const Keyring& keyring, std::string uuid,
             uint64_t least_journal = uint64_t{32} << 20);
   ~IndexCopy();
 

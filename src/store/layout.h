@@ -17,7 +17,7 @@ inline std::string lock_path(const std::string& directory) { return directory + 
 
 // Builds index.new from the copy. kNotFound, kCorrupt: see IndexCopy::replay(). The store's lock is held.
 Result<IndexCopy::Found> build_index(Env& env, const std::string& directory, const Keyring& keyring,
-                                     std::string_view uuid, const RebuildProgress& progress);
+                                     std::string_view uuid, const Progress& progress);
 // Puts index.new in the place of the index; what was there becomes index.old.
 Status install_index(Env& env, const std::string& directory);
 // There is a copy, and LMDB's file is not there: somebody removed it, or a crash came between the two renames.

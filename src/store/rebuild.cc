@@ -52,12 +52,12 @@ class Batches {
 }  // namespace
 
 Result<IndexCopy::Found> build_index(Env& env, const std::string& directory, const Keyring& keyring,
-                                     std::string_view uuid, const RebuildProgress& progress) {
+                                     std::string_view uuid, const Progress& progress) {
   const std::string made = index_directory(directory) + ".new";
   PAILFS_TRY(remove_directory(env, made));
-  const IndexCopy copy(env, copy_directory(directory), keyring.derive("index copy"), std::string(uuid));
+  const IndexCopy copy(env, copy_directory(directory), keyring, std::string(uuid));
   const auto proceed = [&](uint64_t done, uint64_t total) -> Status {
-    if (progress && !progress(done, total)) return fail(Code::kInterrupted, "stopped before it was finished");
+    if (progress && !progress(done, total)) return interrupted();
     return {};
   };
   const auto build = [&]() -> Result<IndexCopy::Found> {
@@ -103,7 +103,7 @@ Result<bool> index_is_lost(Env& env, const std::string& directory) {
 }
 
 Result<RebuildReport> Store::rebuild_index(Env& env, const std::string& directory, const UnlockSecret& secret,
-                                           const RebuildProgress& progress) {
+                                           const Progress& progress) {
   RebuildReport report;
   {
     PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, directory));

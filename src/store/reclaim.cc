@@ -149,6 +149,11 @@ Result<uint64_t> Store::Impl::settle_released() {
   return added;
 }
 
+Status Store::Impl::write_copy_base() {
+  const auto last_seq = [this]() NO_THREAD_SAFETY_ANALYSIS { return index_position.last_seq; };
+  return copy->write_base(*index, checkpoint_mutex, last_seq, stop_requested);
+}
+
 Status Store::Impl::renew_copy() {
   if (copy == nullptr || !copy->wants_base() || env.monotonic() < copy_retry_at) return {};
   // Writing a base must not be what fills the disk.
@@ -156,8 +161,7 @@ Status Store::Impl::renew_copy() {
   const Result<Space> space = env.space(options.index_copy);
   Status written;
   if (!space || space->available > 2 * stats.used_bytes + options.reserve_bytes) {
-    const auto last_seq = [this]() NO_THREAD_SAFETY_ANALYSIS { return index_position.last_seq; };
-    written = copy->write_base(*index, checkpoint_mutex, last_seq, stop_requested);
+    written = write_copy_base();
   }
   if (!copy->wants_base()) return {};
   copy_retry_at = env.monotonic() + kCopyRetry;

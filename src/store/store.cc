@@ -224,8 +224,7 @@ Status Store::Impl::open_copy() {
     }
   }
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
-  copy = std::make_unique<IndexCopy>(env, options.index_copy, keyring->derive("index copy"), id,
-                                     options.index_copy_journal);
+  copy = std::make_unique<IndexCopy>(env, options.index_copy, *keyring, id, options.index_copy_journal);
   const MutexLock lock(checkpoint_mutex);
   copy->begin(copied == index_position.last_seq, empty);
   return {};

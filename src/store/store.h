@@ -138,8 +138,10 @@ struct RebuildReport {
   uint64_t frames = 0;    // of the log, replayed on top
   bool kept_old = false;  // the index that was there is in index.old
 };
-// done and total in bytes; returns whether to go on.
-using RebuildProgress = std::function<bool(uint64_t done, uint64_t total)>;
+// done and total are of the same unit; total 0: unknown. Returns whether to go on; if not, the operation ends soon with
+// kInterrupted, and what it has done stays.
+using Progress = std::function<bool(uint64_t done, uint64_t total)>;
+inline std::unexpected<Error> interrupted() { return fail(Code::kInterrupted, "stopped before it was finished"); }
 
 struct BackupReport {
   uint64_t segments = 0;
@@ -161,14 +163,14 @@ class Store {
   // Builds the index anew from its second copy and the log, with the store's lock held. kNotFound: there is no copy;
   // kCorrupt: the copy is damaged, or the log does not follow on it. The old index is kept beside the new one.
   static Result<RebuildReport> rebuild_index(Env& env, const std::string& directory, const UnlockSecret& secret,
-                                             const RebuildProgress& progress);
+                                             const Progress& progress);
   // Copies the store as it is now into `target`, while it is used: all of it into a directory that is missing or empty,
   // and what is new into one with an earlier backup. `target` is no store: restore() makes one of it, without a key.
   // When it ends early, run it again. kNotEmpty, kExists: something else is there. kNoSpace: the target is full.
-  Result<BackupReport> backup(const std::string& target, const RebuildProgress& progress);
+  Result<BackupReport> backup(const std::string& target, const Progress& progress);
   // Makes a store in `directory`, which is missing or empty, of a backup. Its index is built when it is first opened.
   static Result<BackupReport> restore(Env& env, const std::string& backup, const std::string& directory,
-                                      const RebuildProgress& progress);
+                                      const Progress& progress);
   // As open, on an index and a log storage that the caller provides (tests). Key material comes from `keyring`.
   static Result<std::unique_ptr<Store>> open_with(Env& env, std::unique_ptr<Keyring> keyring,
                                                   std::unique_ptr<Index> index, std::unique_ptr<LogStorage> storage,

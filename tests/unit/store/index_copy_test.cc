@@ -38,7 +38,7 @@ class IndexCopyTest : public StoreTest {
   Result<IndexCopy::Found> replay(Content& content) {
     const auto keyring = Keyring::unlock(env_, "/s", *uuid_bytes(uuid_), test_secret());
     EXPECT_TRUE(keyring);
-    const IndexCopy copy(env_, kDirectory, (*keyring)->derive("index copy"), *uuid_bytes(uuid_));
+    const IndexCopy copy(env_, kDirectory, **keyring, *uuid_bytes(uuid_));
     auto found = copy.replay(
         [&](std::vector<IndexChange> changes) -> Status {
           for (IndexChange& change : changes) {
