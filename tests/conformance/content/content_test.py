@@ -9,7 +9,7 @@ import signal
 import stat
 
 from file_systems import EVERY, Bodies, main, on_file_systems
-from mounted_store import wait_until
+from mounted_store import wait_for_last_close
 from other_users import errno_of, in_child
 from system_calls import KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE, fallocate
 
@@ -155,10 +155,6 @@ class Content(Bodies):
         os.ftruncate(descriptor, TIB)
         self.assertEqual(os.pread(descriptor, 6, TIB // 2), b"mid\0\0\0")
 
-    def wait_for_close(self, descriptor):
-        """The kernel tells of the last close when it likes; until then the file counts as open for writing."""
-        wait_until(lambda: errno_of(os.lseek, descriptor, 0, os.SEEK_HOLE) != errno.EINVAL, "a writer's close has come")
-
     def test_looking_for_data_and_holes(self):
         with open(self.top / "file", "wb", buffering=0) as file:
             for number in (2, 3, 7):
@@ -166,7 +162,7 @@ class Content(Bodies):
             os.ftruncate(file.fileno(), 10 * BLOCK)
             os.fsync(file.fileno())
         descriptor = self.open(flags=os.O_RDONLY)
-        self.wait_for_close(descriptor)
+        wait_for_last_close(descriptor)
         data = [os.lseek(descriptor, at * BLOCK + 5, os.SEEK_DATA) for at in range(7)]
         self.assertEqual(
             [at / BLOCK for at in data], [2, 2, 2 + 5 / BLOCK, 3 + 5 / BLOCK, 7, 7, 7]
@@ -182,7 +178,7 @@ class Content(Bodies):
         self.assert_errno(errno.ENXIO, os.lseek, descriptor, -1, os.SEEK_DATA)
         self.make("empty")
         empty = self.open("empty", os.O_RDONLY)
-        self.wait_for_close(empty)
+        wait_for_last_close(empty)
         self.assert_errno(errno.ENXIO, os.lseek, empty, 0, os.SEEK_HOLE)
 
     def test_fallocate_in_each_mode(self):

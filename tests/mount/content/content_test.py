@@ -9,7 +9,7 @@ import os
 import random
 import subprocess
 
-from mounted_store import MountTest, main
+from mounted_store import MountTest, main, wait_for_last_close
 
 
 class Content(MountTest):
@@ -78,6 +78,7 @@ class Content(MountTest):
         self.assertEqual(os.stat(path).st_size, 10 << 30)
         self.assertLess(os.stat(path).st_blocks * 512, 1 << 20)
         with open(path, "rb", buffering=0) as file:
+            wait_for_last_close(file.fileno())
             self.assertEqual(os.lseek(file.fileno(), 0, os.SEEK_DATA) & ~0xFFFF, 5 << 30)
             self.assertEqual(os.lseek(file.fileno(), 0, os.SEEK_HOLE), 0)
             self.assertEqual(os.pread(file.fileno(), 6, 5 << 30), b"island")
