@@ -32,7 +32,7 @@ Result<Attributes> Core::getattr(const Caller& caller, Ino ino) {
   PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
-  const Attributes attributes = Impl::attributes(ino, inode->record);
+  Attributes attributes = Impl::attributes(ino, inode->record);
   PAILFS_TRY(impl_->gate.check({caller, Action::kListBucket, Need::kNothing, attributes}));
   return attributes;
 }
@@ -89,19 +89,19 @@ class AttributeCheck {
       : gate_(gate), caller_(caller), object_(object), change_(change), handle_writes_(handle_writes) {}
 
   Status run() const {
-    if (change_.size) PAILFS_TRY(size());
+    if (change_.size) PAILFS_TRY(size(*change_.size));
     if (change_.uid || change_.gid) PAILFS_TRY(owner());
-    if (change_.mode) PAILFS_TRY(mode());
+    if (change_.mode) PAILFS_TRY(mode(*change_.mode));
     return times();
   }
 
  private:
   Status need(Action action, Need what) const { return gate_.check({caller_, action, what, object_}); }
 
-  Status size() const {
+  Status size(uint64_t wanted) const {
     if (S_ISDIR(object_.mode)) return fail(Code::kIsDirectory, "a directory has no size to set");
     if (!S_ISREG(object_.mode)) return fail(Code::kInvalid, "only regular files have a size to set");
-    if (*change_.size > kMaxFileSize) return fail(Code::kTooBig, "beyond the greatest size of a file");
+    if (wanted > kMaxFileSize) return fail(Code::kTooBig, "beyond the greatest size of a file");
     if (handle_writes_) return {};
     return need(Action::kPutObject, Need::kWrite);
   }
@@ -111,12 +111,12 @@ class AttributeCheck {
                         change_.gid.value_or(~0u)});
   }
 
-  Status mode() const {
+  Status mode(uint32_t mode) const {
     if (S_ISLNK(object_.mode)) return fail(Code::kNotSupported, "symbolic links have no mode of their own");
     Status owner = need(Action::kPutObjectAcl, Need::kOwner);
     if (owner) return owner;
     // The kernel strips set-id bits for who writes to a file by a chmod in his name.
-    const uint32_t old = object_.mode & 07777, wanted = *change_.mode & 07777;
+    const uint32_t old = object_.mode & 07777, wanted = mode & 07777;
     const bool only_strips =
         old != wanted && (old & ~(S_ISUID | S_ISGID)) == (wanted & ~(S_ISUID | S_ISGID)) && (wanted & ~old) == 0;
     if (!only_strips) return owner;

@@ -124,7 +124,7 @@ Status check_bucket_name(std::string_view name) {
   if (!lower_or_digit(name.front()) || !lower_or_digit(name.back())) {
     return invalid("it must begin and end with a letter or digit");
   }
-  if (name.find("..") != name.npos) return invalid("two dots must not be adjacent");
+  if (name.find("..") != std::string_view::npos) return invalid("two dots must not be adjacent");
   if (looks_like_ipv4(name)) return invalid("it must not be formatted as an IP address");
   for (const std::string_view prefix : kReservedPrefixes) {
     if (name.starts_with(prefix)) return invalid("the prefix " + std::string(prefix) + " is reserved");

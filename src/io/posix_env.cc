@@ -207,7 +207,7 @@ class PosixEnv : public Env {
     std::vector<std::string> names;
     while (true) {
       errno = 0;
-      const dirent* entry = ::readdir(directory.get());
+      const dirent* entry = ::readdir(directory.get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
       if (entry == nullptr) break;
       const std::string_view name = entry->d_name;
       if (name != "." && name != "..") names.emplace_back(name);
@@ -259,7 +259,7 @@ class PosixEnv : public Env {
  private:
   static int64_t clock(clockid_t id) {
     timespec ts{};
-    ::clock_gettime(id, &ts);
+    (void)::clock_gettime(id, &ts);  // fails for unknown clocks only
     return int64_t{ts.tv_sec} * 1'000'000'000 + ts.tv_nsec;
   }
 

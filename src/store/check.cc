@@ -58,7 +58,7 @@ Status Store::Impl::check_copy(const Report& report, const std::function<Status(
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
   const MutexLock lock(reclaim_mutex);  // no file of it goes meanwhile
   const IndexCopy reader(env, options.index_copy, *keyring, id);
-  const auto found = reader.replay([](std::vector<IndexChange>) -> Status { return {}; },
+  const auto found = reader.replay([](const std::vector<IndexChange>&) -> Status { return {}; },
                                    [&](uint64_t, uint64_t) { return proceed ? proceed() : Status{}; });
   if (found || found.error().code == Code::kNotFound) return {};
   if (found.error().code != Code::kCorrupt) return std::unexpected(found.error());
