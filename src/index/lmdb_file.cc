@@ -26,6 +26,7 @@ constexpr size_t kVersionAt = 20;
 constexpr size_t kFreeTreeAt = 40;  // MDB_db of the free list; its first field is the page size of the file
 constexpr size_t kMainTreeAt = 88;  // MDB_db of the only database
 constexpr size_t kLastPageAt = 136;
+constexpr size_t kTransactionAt = 144;
 constexpr size_t kTreeFlagsAt = 4;  // in an MDB_db
 constexpr size_t kTreeDepthAt = 6;
 constexpr size_t kTreeRootAt = 40;
@@ -66,6 +67,13 @@ Status check_meta(const MetaPage& page, const std::string& path) {
   if (last_page > (std::numeric_limits<uint64_t>::max() >> 16) / page_size) {
     return damaged(path, fmt::format("last page {}", last_page));
   }
+  return {};
+}
+
+// Of the meta page that LMDB goes by. The other one may hold anything here: when a meta page could not be written, LMDB
+// puts the number and the last page of the old one back into it, beside the roots of the new one.
+Status check_trees(const MetaPage& page, const std::string& path) {
+  const auto last_page = field<uint64_t>(page, kLastPageAt);
   for (const size_t tree : {kFreeTreeAt, kMainTreeAt}) {
     const auto root = field<uint64_t>(page, tree + kTreeRootAt);
     if (root != kNoPage && (root < 2 || root > last_page)) return damaged(path, fmt::format("a tree's root {}", root));
@@ -112,7 +120,8 @@ Status check_lmdb_file(const std::string& path) {
   PAILFS_ASSIGN(const MetaPage second, read_meta(file.fd, page_size, path));
   PAILFS_TRY(check_meta(second, path));
   if (field<uint32_t>(second, kFreeTreeAt) != page_size) return damaged(path, "its meta pages differ in page size");
-  return {};
+  const bool newer = field<uint64_t>(second, kTransactionAt) > field<uint64_t>(first, kTransactionAt);
+  return check_trees(newer ? second : first, path);
 }
 
 Status extend_lmdb_file(int descriptor, uint64_t size, const std::string& path) {
