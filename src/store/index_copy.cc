@@ -222,8 +222,13 @@ void IndexCopy::lost(const Error& why) {
 
 Status IndexCopy::begin_journal(uint64_t generation, uint64_t part) {
   const Header header{'j', generation, part, env_.random_bytes(kSaltBytes)};
-  PAILFS_ASSIGN(journal_,
-                IndexCopyWriter::create(env_, directory_ + "/" + journal_name(generation, part), key_, uuid_, header));
+  const std::string path = directory_ + "/" + journal_name(generation, part);
+  auto journal = IndexCopyWriter::create(env_, path, key_, uuid_, header);
+  if (!journal) {
+    (void)env_.remove(path);  // without a header it would look like damage
+    return std::unexpected(journal.error());
+  }
+  journal_ = std::move(*journal);
   generation_ = generation;
   ended_ = kHeaderBytes;
   return env_.sync_dir(directory_);
@@ -306,7 +311,12 @@ Status IndexCopy::write_base(Index& index, Mutex& checkpoints, const std::functi
   {
     const MutexLock checkpoint(checkpoints);
     const MutexLock lock(mutex_);
-    generation = generation_ + 1;
+    // Above what an attempt that failed may have left, too.
+    PAILFS_ASSIGN(const Names names, list());
+    generation = generation_;
+    if (!names.bases.empty()) generation = std::max(generation, names.bases.back());
+    if (!names.journals.empty()) generation = std::max(generation, names.journals.back().first);
+    ++generation;
     from_seq = last_seq();
     // From here on every checkpoint is in the new journal, and so what the scan below sees of it.
     PAILFS_TRY(begin_journal(generation, 1));

@@ -257,13 +257,19 @@ Result<std::unique_ptr<Keyring>> Keyring::unlock(Env& env, std::string directory
         log_warning("{}: one copy of the keyring was damaged or older; it is written anew from the good one",
                     directory);
         const MutexLock lock(keyring->mutex_);
-        PAILFS_TRY(keyring->save());
+        // One good copy is enough to go on with, on a full disk for instance.
+        if (const Status saved = keyring->save(); !saved) {
+          log_warning("{}: the keyring could not be written, and has one good copy only: {}", directory,
+                      saved.error().message);
+        }
       }
       return keyring;
     }
   }
   if (kinds.empty() || worst.code == Code::kCorrupt) {
-    return fail(Code::kCorrupt, fmt::format("the keyring of {} cannot be read: {}", directory, worst.message));
+    // A disk that fails to read is not damage.
+    return fail(worst.code == Code::kNotFound ? Code::kCorrupt : worst.code,
+                fmt::format("the keyring of {} cannot be read: {}", directory, worst.message));
   }
   return fail(Code::kWrongKey, fmt::format("the {} given does not open the store {} (it has slots of kind: {})",
                                            secret.kind == SlotKind::kKeyFile      ? "key file"
