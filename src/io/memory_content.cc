@@ -185,13 +185,39 @@ std::map<uint64_t, std::vector<size_t>> MemoryFileData::sector_histories() const
   return histories;
 }
 
-MemoryContent MemoryFileData::after_crash(Unsynced unsynced, std::mt19937_64& random) const {
+MemoryContent MemoryFileData::with_chosen(const std::vector<bool>& landed) const {
+  const auto lands = [&](size_t i) { return i < landed.size() && landed[i]; };
+  MemoryContent out = durable_;
+  for (const auto& [sector, history] : sector_histories()) {
+    for (const size_t i : history) {
+      if (!lands(i)) break;
+      apply_to_sector(pending_[i], sector, out);
+    }
+  }
+  uint64_t size = durable_.size();
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    if (!lands(i)) continue;
+    const Change& change = pending_[i];
+    if (change.kind == Change::Kind::kZero) out.release_zero_blocks(change.offset, change.length);
+    if (change.kind == Change::Kind::kReserve) out.reserve(change.offset, change.length);
+    if (change.kind == Change::Kind::kResize) size = change.offset;
+    if (change.kind == Change::Kind::kWrite || change.kind == Change::Kind::kReserve) {
+      size = std::max(size, change.offset + change.length);
+    }
+  }
+  out.resize(size);
+  return out;
+}
+
+MemoryContent MemoryFileData::after_crash(Unsynced unsynced, std::mt19937_64& random,
+                                          const std::vector<bool>& landed) const {
   if (unsynced == Unsynced::kKeep) return current_;
+  if (unsynced == Unsynced::kChosen) return with_chosen(landed);
   MemoryContent out = durable_;
   if (unsynced == Unsynced::kDrop) return out;
   for (const auto& [sector, history] : sector_histories()) {
-    const size_t landed = random() % (history.size() + 1);
-    for (size_t i = 0; i < landed; ++i) apply_to_sector(pending_[history[i]], sector, out);
+    const size_t done = random() % (history.size() + 1);
+    for (size_t i = 0; i < done; ++i) apply_to_sector(pending_[history[i]], sector, out);
   }
   for (const Change& change : pending_) {
     if (change.kind == Change::Kind::kZero) out.release_zero_blocks(change.offset, change.length);

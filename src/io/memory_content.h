@@ -18,6 +18,7 @@ enum class Unsynced {
   kDrop,    // none reached the medium
   kKeep,    // all did
   kRandom,  // some did, as a seed decides
+  kChosen,  // those that are named
 };
 
 // Sparse content. Room is counted in blocks: a block is present when it was written or reserved.
@@ -82,7 +83,9 @@ class MemoryFileData {
   // With kRandom each sector stops at a moment of its own in its history: later writes to a sector never land without
   // earlier ones, because a page cache writes the sector as it then is. The size does so too, on its own; so it may
   // cover sectors that did not land (zeros), or leave out sectors that did.
-  MemoryContent after_crash(Unsynced unsynced, std::mt19937_64& random) const;
+  // With kChosen, `landed` says it of each unsynced change, in order (those it is too short for did not land); what is
+  // in a sector behind a change that did not land has not landed there either.
+  MemoryContent after_crash(Unsynced unsynced, std::mt19937_64& random, const std::vector<bool>& landed = {}) const;
 
  private:
   struct Change {
@@ -95,6 +98,7 @@ class MemoryFileData {
   // Applies what the change does to one sector.
   static void apply_to_sector(const Change& change, uint64_t sector, MemoryContent& content);
   std::map<uint64_t, std::vector<size_t>> sector_histories() const;
+  MemoryContent with_chosen(const std::vector<bool>& landed) const;
   void record(Change change);
 
   MemoryContent current_;

@@ -8,7 +8,6 @@
 #include <random>
 
 #include "base/mutex.h"
-#include "io/memory_tree.h"
 
 namespace pailfs {
 
@@ -288,8 +287,7 @@ std::unique_ptr<MemoryEnv> MemoryEnv::crash_image(const CrashPolicy& policy) con
   auto image = std::make_shared<State>();
   MutexLock lock(state_->mutex);
   MutexLock image_lock(image->mutex);
-  std::mt19937_64 choices(policy.seed);
-  image->tree = state_->tree.after_crash(policy.names, policy.data, choices);
+  image->tree = state_->tree.after_crash(policy);
   image->used_blocks = image->tree.blocks();
   image->capacity = state_->capacity;
   image->now = state_->now;
@@ -301,8 +299,7 @@ std::unique_ptr<MemoryEnv> MemoryEnv::crash_image(const CrashPolicy& policy) con
 
 void MemoryEnv::crash(const CrashPolicy& policy) {
   MutexLock lock(state_->mutex);
-  std::mt19937_64 choices(policy.seed);
-  state_->tree = state_->tree.after_crash(policy.names, policy.data, choices);
+  state_->tree = state_->tree.after_crash(policy);
   state_->used_blocks = state_->tree.blocks();
   state_->locks.clear();
   ++state_->generation;
@@ -327,6 +324,11 @@ void MemoryEnv::advance(int64_t nanoseconds) {
 void MemoryEnv::set_capacity(uint64_t bytes) {
   MutexLock lock(state_->mutex);
   state_->capacity = bytes;
+}
+
+MemoryEnv::UnsyncedChanges MemoryEnv::unsynced_changes() const {
+  MutexLock lock(state_->mutex);
+  return {.data = state_->tree.unsynced_data(), .names = state_->tree.unsynced_names()};
 }
 
 uint64_t MemoryEnv::used() const {

@@ -18,15 +18,9 @@
 #include <string>
 
 #include "io/env.h"
-#include "io/memory_content.h"
+#include "io/memory_tree.h"
 
 namespace pailfs {
-
-struct CrashPolicy {
-  Unsynced data = Unsynced::kDrop;   // file content and sizes
-  Unsynced names = Unsynced::kDrop;  // creations, renames, removals
-  uint64_t seed = 0;                 // decides where either is kRandom; the same seed gives the same image
-};
 
 class MemoryEnv : public Env {
  public:
@@ -68,6 +62,12 @@ class MemoryEnv : public Env {
 
   // May fall below what is in use; then nothing that needs room succeeds until enough was given back.
   void set_capacity(uint64_t bytes);
+  // How much kChosen has to choose from, as long as every name lands.
+  struct UnsyncedChanges {
+    uint64_t data = 0;
+    uint64_t names = 0;
+  };
+  UnsyncedChanges unsynced_changes() const;
   uint64_t used() const;  // bytes of room that files hold, written or reserved
 
  private:

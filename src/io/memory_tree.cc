@@ -6,6 +6,7 @@
 #include <functional>
 #include <set>
 #include <string_view>
+#include <utility>
 
 namespace pailfs {
 
@@ -154,18 +155,24 @@ Status MemoryTree::sync_directory(const std::string& path) {
   return {};
 }
 
-std::map<const MemoryNode*, MemoryNames> MemoryTree::names_after_crash(Unsynced names, std::mt19937_64& random) const {
+std::map<const MemoryNode*, MemoryNames> MemoryTree::names_after_crash(const CrashPolicy& policy,
+                                                                       std::mt19937_64& random) const {
   std::map<const MemoryNode*, MemoryNames> out;
-  if (names == Unsynced::kDrop) return out;
+  if (policy.names == Unsynced::kDrop) return out;
+  const auto reached = [&](size_t i) {
+    if (policy.names == Unsynced::kChosen) return i < policy.landed_names.size() && policy.landed_names[i];
+    return policy.names == Unsynced::kKeep || random() % 2 == 0;
+  };
   // A step that did not land holds back what depends on it: the same rules as in sync_directory().
   std::set<Slot> blocked;
   std::set<const MemoryNode*> missing;
-  for (const Step& step : pending_) {
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    const Step& step = pending_[i];
     const bool stopped = std::ranges::any_of(step, [&](const NameChange& change) {
       return blocked.contains({change.place.directory.get(), change.place.name}) ||
              (spans_directories(step) && missing.contains(change.place.directory.get()));
     });
-    const bool lands = !stopped && (names == Unsynced::kKeep || random() % 2 == 0);
+    const bool lands = !stopped && reached(i);
     for (const NameChange& change : step) {
       const MemoryNode* directory = change.place.directory.get();
       if (lands) {
@@ -179,12 +186,29 @@ std::map<const MemoryNode*, MemoryNames> MemoryTree::names_after_crash(Unsynced 
   return out;
 }
 
-MemoryTree MemoryTree::after_crash(Unsynced names, Unsynced data, std::mt19937_64& random) const {
-  const auto changed = names_after_crash(names, random);
+uint64_t MemoryTree::unsynced_data() const {
+  const std::function<uint64_t(const MemoryNode&)> count = [&](const MemoryNode& node) {
+    uint64_t sum = node.data.unsynced_changes();
+    for (const auto& [name, child] : node.names) sum += count(*child);
+    return sum;
+  };
+  return count(*root_);
+}
+
+MemoryTree MemoryTree::after_crash(const CrashPolicy& policy) const {
+  std::mt19937_64 random(policy.seed);
+  const auto changed = names_after_crash(policy, random);
+  auto next = policy.landed_data.begin();
+  const auto landed_in = [&](const MemoryFileData& file) {
+    const auto here =
+        std::min<uint64_t>(file.unsynced_changes(), static_cast<uint64_t>(policy.landed_data.end() - next));
+    const auto begin = std::exchange(next, next + static_cast<std::ptrdiff_t>(here));
+    return std::vector<bool>(begin, next);
+  };
   const std::function<MemoryNodePtr(const MemoryNode&)> copy = [&](const MemoryNode& node) {
     auto out = std::make_shared<MemoryNode>(node.is_directory);
     if (!node.is_directory) {
-      out->data = MemoryFileData(node.data.after_crash(data, random));
+      out->data = MemoryFileData(node.data.after_crash(policy.data, random, landed_in(node.data)));
       return out;
     }
     const auto it = changed.find(&node);

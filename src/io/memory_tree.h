@@ -14,6 +14,17 @@
 
 namespace pailfs {
 
+// What a power cut leaves; see MemoryEnv.
+struct CrashPolicy {
+  Unsynced data = Unsynced::kDrop;   // file content and sizes
+  Unsynced names = Unsynced::kDrop;  // creations, renames, removals
+  uint64_t seed = 0;                 // decides where either is kRandom; the same seed gives the same image
+  // Where either is kChosen: which unsynced changes landed, numbered from 0; the rest did not. Content: files in the
+  // order of their paths, the changes of each in theirs. Names: in the order of the calls.
+  std::vector<bool> landed_data = {};
+  std::vector<bool> landed_names = {};
+};
+
 struct MemoryNode;
 using MemoryNodePtr = std::shared_ptr<MemoryNode>;
 using MemoryNames = std::map<std::string, MemoryNodePtr>;
@@ -46,8 +57,10 @@ class MemoryTree {
   Status sync_directory(const std::string& path);
 
   // A tree of its own, all of it durable.
-  MemoryTree after_crash(Unsynced names, Unsynced data, std::mt19937_64& random) const;
-  uint64_t blocks() const;  // of all files
+  MemoryTree after_crash(const CrashPolicy& policy) const;
+  uint64_t unsynced_names() const { return pending_.size(); }
+  uint64_t unsynced_data() const;  // changes of the files that have a name now
+  uint64_t blocks() const;         // of all files
 
  private:
   struct Place {  // where a name is or would be
@@ -67,7 +80,7 @@ class MemoryTree {
   static bool touches(const Step& step, const MemoryNodePtr& directory);
   static bool spans_directories(const Step& step);
   // The names of every directory that the crash leaves different from its durable_names.
-  std::map<const MemoryNode*, MemoryNames> names_after_crash(Unsynced names, std::mt19937_64& random) const;
+  std::map<const MemoryNode*, MemoryNames> names_after_crash(const CrashPolicy& policy, std::mt19937_64& random) const;
 
   MemoryNodePtr root_;
   std::vector<Step> pending_;  // not yet durable, in order
