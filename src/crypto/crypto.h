@@ -21,6 +21,10 @@ inline constexpr size_t kDigestSize = 32;
 using Nonce = std::array<char, kNonceSize>;
 using Digest = std::array<char, kDigestSize>;
 
+// OpenSSL, too, draws on what set_memory_aside() keeps (base/memory_reserve.h). Before anything else of this module is
+// used; false if it is too late for that.
+bool draw_on_memory_aside();
+
 inline std::string_view view(const Digest& d) { return {d.data(), d.size()}; }
 
 // AES-256-GCM (NIST SP 800-38D) under one key. Thread-safe; keeps a small pool of prepared OpenSSL contexts, so that an

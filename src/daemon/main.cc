@@ -5,11 +5,15 @@
 #include <variant>
 #include <vector>
 
+#include "base/memory_reserve.h"
+#include "crypto/crypto.h"
 #include "daemon/daemon.h"
 
 namespace {
 
 using namespace pailfs;
+
+constexpr size_t kMemoryAside = size_t{16} << 20;  // more than all the requests under way need
 
 int refuse(const Error& error) {
   complain(error.message);
@@ -19,6 +23,8 @@ int refuse(const Error& error) {
 // In the process that becomes the daemon.
 int serve(const DaemonOptions& options, const Paths& paths, Starter& starter) {
   harden_process();
+  (void)draw_on_memory_aside();
+  set_memory_aside(kMemoryAside);
   if (const Status log = open_log(options.log, options.log_level, options.foreground); !log) {
     starter.failed(kBadUsage, log.error().message);
     return kBadUsage;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/logging.h"
+#include "base/memory_reserve.h"
 #include "fuse/session_impl.h"
 
 namespace pailfs {
@@ -25,6 +26,24 @@ timespec timespec_of(Time time) {
 
 FuseSession::Impl& session_of(fuse_req_t request) {
   return *static_cast<FuseSession::Impl*>(fuse_req_userdata(request));
+}
+
+// What ends something, gives something back or carries what a program has already written (its times too) is done also
+// when memory is short.
+bool begins_something(Operation operation) {
+  switch (operation) {
+    case Operation::kForget:
+    case Operation::kSetattr:
+    case Operation::kWrite:
+    case Operation::kFlush:
+    case Operation::kRelease:
+    case Operation::kReleasedir:
+    case Operation::kFsync:
+    case Operation::kFsyncdir:
+      return false;
+    default:
+      return true;
+  }
 }
 }  // namespace
 
@@ -135,6 +154,11 @@ Request::Request(fuse_req_t request, Operation operation, fuse_ino_t node)
     } else {
       fuse_reply_err(request, EIO);
     }
+    return;
+  }
+  if (memory_is_short() && begins_something(operation)) {
+    admitted_ = false;
+    fail_errno(ENOMEM);
     return;
   }
 #ifdef FUSE_CAP_OVER_IO_URING
