@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/logging.h"
+#include "fault/core/nonce_watch.h"
 
 namespace pailfs::test {
 namespace {
@@ -21,6 +22,9 @@ TEST(PowerCutTest, AnOperationIsThereWhollyOrNotAtAll) {
              counters.recoveries_killed);
   EXPECT_GT(counters.images, 10'000U);
   EXPECT_GT(counters.recoveries_killed, 300U);
+  const NonceReport nonces = nonce_report();
+  EXPECT_EQ(nonces.reused, 0U) << "of " << nonces.texts;
+  EXPECT_GT(nonces.texts, 1000U);
 }
 
 }  // namespace
