@@ -153,6 +153,7 @@ Result<uint64_t> Core::copy_range(const RangeEnd& from, const RangeEnd& to, uint
   PAILFS_TRY(
       change_content(impl, inode, writer->uid != 0, runs, [&](ContentEdit& edit, std::vector<Run>& added) -> Status {
         Copy copy(impl.store, source, edit, runs, one_bucket, added);
+        assert_locked(inode);
         PAILFS_ASSIGN(copied, copy.run(from.offset, to.offset, length));
         record.size = std::max(record.size, to.offset + copied);
         return {};

@@ -88,6 +88,7 @@ Status Core::write(Ino ino, uint64_t handle, uint64_t offset, std::string_view d
   }
   return change_content(impl, inode, !from_cache && open->uid != 0, runs,
                         [&](ContentEdit& edit, std::vector<Run>&) -> Status {
+                          assert_locked(inode);
                           PAILFS_TRY(edit.write(extents));
                           record.size = std::max<uint64_t>(record.size, offset + data.size());
                           return {};
@@ -114,6 +115,7 @@ Status Core::fallocate(Ino ino, uint64_t handle, int mode, uint64_t offset, uint
   if (!grows && (!punches || offset >= record.size)) return {};
   AppendedRuns runs(impl.store, bucket_of(ino));
   return change_content(impl, inode, open->uid != 0, runs, [&](ContentEdit& edit, std::vector<Run>&) -> Status {
+    assert_locked(inode);
     if (punches) PAILFS_TRY(edit.punch(offset, end));
     if (grows) record.size = end;
     return {};
