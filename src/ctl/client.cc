@@ -110,22 +110,11 @@ Result<Json> ControlClient::request(std::string_view op, const Json& args, const
   for (;;) {
     PAILFS_ASSIGN(const std::string reply, reader_.next(kReplyLimit, kReplyLimit));
     if (reply.empty()) return fail(Code::kIo, "the daemon ended the connection before it answered: was it stopped?");
-    Json parsed = Json::parse(reply, nullptr, false);
-    if (!parsed.is_object()) return fail(Code::kIo, "the daemon answered something that is no reply");
-    if (const auto ok = parsed.find("ok"); ok != parsed.end()) return std::move(*ok);
-    if (const auto error = parsed.find("error"); error != parsed.end() && error->is_object()) {
-      const auto code = string_argument(*error, "code", "");
-      const auto message = string_argument(*error, "message", "");
-      return fail(code ? code_by_name(*code) : Code::kIo, message ? *message : "the daemon gave no reason");
-    }
-    const auto step = parsed.find("progress");
-    if (step == parsed.end() || !step->is_object()) return fail(Code::kIo, "the daemon answered something unknown");
-    const auto done = integer_argument(*step, "done", 0);
-    const auto total = integer_argument(*step, "total", 0);
-    if (progress && done && total && *done >= 0 && *total >= 0 &&
-        !progress(static_cast<uint64_t>(*done), static_cast<uint64_t>(*total))) {
-      return interrupted();
-    }
+    PAILFS_ASSIGN(ControlReply parsed, parse_reply(reply));
+    if (Json* const ok = std::get_if<Json>(&parsed)) return std::move(*ok);
+    if (Error* const error = std::get_if<Error>(&parsed)) return std::unexpected(std::move(*error));
+    const auto [done, total] = std::get<ControlProgress>(parsed);
+    if (progress && !progress(done, total)) return interrupted();
   }
 }
 

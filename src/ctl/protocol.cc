@@ -5,6 +5,7 @@
 #include <array>
 
 #include "crypto/crypto.h"
+#include "store/json.h"
 
 namespace pailfs {
 namespace {
@@ -42,8 +43,8 @@ bool is_utf8(std::string_view bytes) {
 std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 Result<ControlRequest> parse_request(std::string_view line) {
-  Json parsed = Json::parse(line.begin(), line.end(), nullptr, false);
-  if (parsed.is_discarded()) return fail(Code::kInvalid, "the request is no JSON");
+  Json parsed = parse_json(line);
+  if (parsed.is_discarded()) return fail(Code::kInvalid, "the request is no JSON, or nests too deep");
   if (!parsed.is_object()) return fail(Code::kInvalid, "the request is no JSON object");
   ControlRequest request;
   for (auto& [name, value] : parsed.items()) {
@@ -73,6 +74,23 @@ std::string encode_error(const Error& error) {
 
 std::string encode_progress(uint64_t done, uint64_t total) {
   return dump({{"progress", {{"done", done}, {"total", total}}}}) + "\n";
+}
+
+Result<ControlReply> parse_reply(std::string_view line) {
+  Json parsed = parse_json(line);
+  if (!parsed.is_object()) return fail(Code::kIo, "the daemon answered something that is no reply");
+  if (const auto ok = parsed.find("ok"); ok != parsed.end()) return ControlReply(std::move(*ok));
+  if (const auto error = parsed.find("error"); error != parsed.end() && error->is_object()) {
+    const auto code = string_argument(*error, "code", "");
+    const auto message = string_argument(*error, "message", "");
+    return Error{code ? code_by_name(*code) : Code::kIo, message ? *message : "the daemon gave no reason"};
+  }
+  const auto step = parsed.find("progress");
+  if (step == parsed.end() || !step->is_object()) return fail(Code::kIo, "the daemon answered something unknown");
+  const auto done = integer_argument(*step, "done", 0);
+  const auto total = integer_argument(*step, "total", 0);
+  if (!done || !total || *done < 0 || *total < 0) return fail(Code::kIo, "the daemon reported impossible progress");
+  return ControlProgress{static_cast<uint64_t>(*done), static_cast<uint64_t>(*total)};
 }
 
 Code code_by_name(std::string_view name) {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/error.h"
 #include "io/unix_socket.h"
@@ -33,6 +34,16 @@ std::string encode_request(const ControlRequest& request);
 std::string encode_ok(const Json& result);
 std::string encode_error(const Error& error);
 std::string encode_progress(uint64_t done, uint64_t total);
+
+// One line of an answer, as the client reads it: the result, or the failure that the daemon reports, or how far it is.
+struct ControlProgress {
+  uint64_t done = 0;
+  uint64_t total = 0;
+};
+using ControlReply = std::variant<Json, Error, ControlProgress>;
+// kIo: it is none of these.
+Result<ControlReply> parse_reply(std::string_view line);
+
 // For print and wire: bytes that are no UTF-8 become U+FFFD instead of an exception.
 std::string dump(const Json& json, int indent = -1);
 

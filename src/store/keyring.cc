@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/logging.h"
+#include "store/json.h"
 
 namespace pailfs {
 
@@ -84,6 +84,7 @@ std::string_view slot_kind_name(SlotKind kind) {
 
 struct Keyring::Parsed {
   uint64_t generation = 0;
+  std::optional<Error> too_new;  // nothing but the generation was read
   uint32_t next_slot = 1;
   std::vector<Slot> slots;
   std::map<Scope, std::string> scopes;
@@ -96,20 +97,24 @@ Keyring::Keyring(Env& env, std::string directory, std::string_view uuid)
 
 Result<Keyring::Parsed> Keyring::read_copy(Env& env, const std::string& path, std::string_view uuid) {
   PAILFS_ASSIGN(const std::string text, env.read_file(path, kMaxKeyringSize));
-  Json json = Json::parse(text, nullptr, false);
+  Json json = parse_json(text);
   if (!json.is_object()) return fail(Code::kCorrupt, path + " is damaged: it is not JSON");
   try {
-    if (json.at("format").get<int>() > kKeyringFormat) {
-      return fail(Code::kTooNew,
-                  fmt::format("{} has format {}, and this pailfs ({}) reads formats up to {}: use a newer "
-                              "pailfs",
-                              path, json.at("format").get<int>(), PAILFS_VERSION, kKeyringFormat));
+    Parsed parsed;
+    if (const Json& format = json.at("format"); format.is_number_integer() && format > kKeyringFormat) {
+      const auto generation = json.find("generation");
+      const bool known = generation != json.end() && generation->is_number_unsigned();
+      parsed.generation = known ? generation->get<uint64_t>() : std::numeric_limits<uint64_t>::max();
+      parsed.too_new =
+          Error{Code::kTooNew,
+                fmt::format("{} has format {}, and this pailfs ({}) reads formats up to {}: use a newer pailfs", path,
+                            format.dump(), PAILFS_VERSION, kKeyringFormat)};
+      return parsed;
     }
     const auto binary = [](const Json& field) {
       auto bytes = base64_decode(field.get<std::string>());
       return bytes ? *bytes : std::string();
     };
-    Parsed parsed;
     parsed.mac = binary(json.at("mac"));
     json.erase("mac");
     parsed.authenticated = json.dump();
@@ -218,55 +223,70 @@ Result<std::unique_ptr<Keyring>> Keyring::create(Env& env, std::string directory
   return keyring;
 }
 
+// kWrongKey: no slot opens. kCorrupt: one does, and the copy does not verify; or the cost of a passphrase's is damaged.
+Result<std::unique_ptr<Keyring>> Keyring::open_copy(Env& env, const std::string& directory, std::string_view uuid,
+                                                    const UnlockSecret& secret, Parsed&& parsed) {
+  Error failure{Code::kWrongKey, ""};
+  for (const Slot& slot : parsed.slots) {
+    if (slot.info.kind != secret.kind) continue;
+    const auto key = slot_key(slot, secret);
+    if (!key) {
+      const bool damage = key.error().code == Code::kInvalid;
+      failure = {damage ? Code::kCorrupt : key.error().code,
+                 fmt::format("unlock slot {}: {}", slot.info.id, key.error().message)};
+      continue;
+    }
+    Secret root(kKeySize);
+    if (!unwrap(*key, slot_aad(uuid, slot.info.id), slot.wrapped, root)) continue;
+    std::unique_ptr<Keyring> keyring(new Keyring(env, directory, uuid));
+    const Secret mac_key = hkdf(root.view(), uuid, "pailfs keyring mac");
+    if (!equal_secret(view(hmac_sha256(mac_key.view(), parsed.authenticated)), parsed.mac)) {
+      return fail(Code::kCorrupt,
+                  fmt::format("a copy of the keyring of {} does not verify: it was changed", directory));
+    }
+    PAILFS_TRY(keyring->adopt(std::move(parsed), std::move(root)));
+    return keyring;
+  }
+  return std::unexpected(failure);
+}
+
 Result<std::unique_ptr<Keyring>> Keyring::unlock(Env& env, std::string directory, std::string_view uuid,
                                                  const UnlockSecret& secret, bool read_only) {
   PAILFS_TRY(check_secret(secret));
   std::vector<Result<Parsed>> copies;
   for (const int copy : {0, 1}) copies.push_back(read_copy(env, copy_path(directory, copy), uuid));
-  std::string kinds;
-  const auto note_kind = [&kinds](SlotKind kind) {
-    const std::string name(slot_kind_name(kind));
-    if (kinds.find(name) == std::string::npos) kinds += (kinds.empty() ? "" : ", ") + name;
-  };
   if (copies[0] && copies[1] && copies[1]->generation > copies[0]->generation) std::swap(copies[0], copies[1]);
-  bool whole = copies[0] && copies[1] && copies[0]->generation == copies[1]->generation;
+  const bool alike = copies[0] && copies[1] && copies[0]->authenticated == copies[1]->authenticated &&
+                     copies[0]->mac == copies[1]->mac && !copies[0]->too_new && !copies[1]->too_new;
+  std::string kinds;
   Error worst{Code::kWrongKey, ""};
+  const Parsed* too_new = nullptr;
   for (auto& copy : copies) {
     if (!copy) {
-      if (copy.error().code == Code::kTooNew) return std::unexpected(copy.error());
       worst = copy.error();
       continue;
     }
-    for (const Slot& slot : copy->slots) {
-      note_kind(slot.info.kind);
-      if (slot.info.kind != secret.kind) continue;
-      auto key = slot_key(slot, secret);
-      if (!key) return std::unexpected(key.error());
-      Secret root(kKeySize);
-      if (!unwrap(*key, slot_aad(uuid, slot.info.id), slot.wrapped, root)) continue;
-      std::unique_ptr<Keyring> keyring(new Keyring(env, directory, uuid));
-      const Secret mac_key = hkdf(root.view(), uuid, "pailfs keyring mac");
-      if (!equal_secret(view(hmac_sha256(mac_key.view(), copy->authenticated)), copy->mac)) {
-        worst = Error{Code::kCorrupt,
-                      fmt::format("a copy of the keyring of {} does not verify: it was changed", directory)};
-        whole = false;
-        break;
-      }
-      PAILFS_TRY(keyring->adopt(std::move(*copy), std::move(root)));
-      if (!whole && !read_only) {
-        log_warning("{}: one copy of the keyring was damaged or older; it is written anew from the good one",
-                    directory);
-        const MutexLock lock(keyring->mutex_);
-        // One good copy is enough to go on with, on a full disk for instance.
-        if (const Status saved = keyring->save(); !saved) {
-          log_warning("{}: the keyring could not be written, and has one good copy only: {}", directory,
-                      saved.error().message);
-        }
-      }
-      return keyring;
+    if (copy->too_new) {
+      too_new = &*copy;
+      continue;
     }
+    for (const Slot& slot : copy->slots) {
+      const std::string name(slot_kind_name(slot.info.kind));
+      if (kinds.find(name) == std::string::npos) kinds += (kinds.empty() ? "" : ", ") + name;
+    }
+    const uint64_t generation = copy->generation;
+    auto opened = open_copy(env, directory, uuid, secret, std::move(*copy));
+    if (!opened) {
+      if (opened.error().code != Code::kWrongKey) worst = opened.error();
+      continue;
+    }
+    // Both copies are written with each generation: one that claims a newer format in the same one is damaged.
+    if (too_new != nullptr && too_new->generation > generation) break;
+    if (!alike && !read_only) (*opened)->mend();
+    return opened;
   }
-  if (kinds.empty() || worst.code == Code::kCorrupt) {
+  if (too_new != nullptr) return std::unexpected(*too_new->too_new);
+  if (kinds.empty() || worst.code == Code::kCorrupt || worst.code == Code::kNoMemory) {
     // A disk that fails to read is not damage.
     return fail(worst.code == Code::kNotFound ? Code::kCorrupt : worst.code,
                 fmt::format("the keyring of {} cannot be read: {}", directory, worst.message));
@@ -276,6 +296,16 @@ Result<std::unique_ptr<Keyring>> Keyring::unlock(Env& env, std::string directory
                                            : secret.kind == SlotKind::kPassphrase ? "passphrase"
                                                                                   : "recovery key",
                                            directory, kinds));
+}
+
+void Keyring::mend() {
+  log_warning("{}: one copy of the keyring was damaged or older; it is written anew from the good one", directory_);
+  const MutexLock lock(mutex_);
+  // One good copy is enough to go on with, on a full disk for instance.
+  if (const Status saved = save(); !saved) {
+    log_warning("{}: the keyring could not be written, and has one good copy only: {}", directory_,
+                saved.error().message);
+  }
 }
 
 std::string Keyring::serialize() const {

@@ -49,8 +49,8 @@ class Keyring {
   static Result<std::unique_ptr<Keyring>> create(Env& env, std::string directory, std::string_view uuid,
                                                  const UnlockSecret& secret, std::string label, const ScryptCost& cost);
   // Tries every slot of the secret's kind. kWrongKey: none opens (the message names the store and the kinds of slots
-  // there are). kCorrupt: neither copy is readable. A copy that is damaged or older is mended from the other one
-  // (unless `read_only`).
+  // there are). kCorrupt: neither copy is readable. kTooNew: the newest copy is of a newer format. A copy that is
+  // damaged or older is mended from the other one (unless `read_only`).
   static Result<std::unique_ptr<Keyring>> unlock(Env& env, std::string directory, std::string_view uuid,
                                                  const UnlockSecret& secret, bool read_only = false);
 
@@ -83,7 +83,10 @@ class Keyring {
   Keyring(Env& env, std::string directory, std::string_view uuid);
   static Result<Parsed> read_copy(Env& env, const std::string& path, std::string_view uuid);
   static Result<Secret> slot_key(const Slot& slot, const UnlockSecret& secret);
+  static Result<std::unique_ptr<Keyring>> open_copy(Env& env, const std::string& directory, std::string_view uuid,
+                                                    const UnlockSecret& secret, Parsed&& parsed);
   Status adopt(Parsed parsed, Secret root);
+  void mend();  // writes both copies
   Result<Slot> make_slot(const UnlockSecret& secret, std::string label, const ScryptCost& cost, uint32_t id);
   Status save() REQUIRES(mutex_);
   std::string serialize() const REQUIRES(mutex_);

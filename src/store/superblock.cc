@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include "store/json.h"
 
 namespace pailfs {
 
@@ -41,7 +41,7 @@ Result<Superblock> parse(const std::string& directory, const nlohmann::json& jso
 // The file's JSON, or null where it is none; and what it says that it is.
 Result<std::pair<nlohmann::json, std::string>> read_kind(Env& env, const std::string& directory) {
   PAILFS_ASSIGN(const std::string text, env.read_file(superblock_path(directory), 65536));
-  auto json = nlohmann::json::parse(text, nullptr, false);
+  auto json = parse_json(text);
   std::string kind;
   if (json.is_object() && json.contains("pailfs") && json["pailfs"].is_string())
     kind = json["pailfs"].get<std::string>();

@@ -46,6 +46,9 @@ TEST(ControlRequestTest, IsRefusedWhenNestedAHundredThousandDeep) {
   const std::string deep = R"({"op":"status","args":)" + std::string(100'000, '[');
   EXPECT_FALSE(parse_request(deep));
   EXPECT_FALSE(parse_request(deep + std::string(100'000, ']') + "}"));
+  // Also where an object may stand: what came in used to be wiped by recursion, until the daemon's stack was used up.
+  const std::string nested = R"({"op":"status","args":{"a":)" + std::string(400'000, '[') + std::string(400'000, ']');
+  EXPECT_FALSE(parse_request(nested + "}}"));
 }
 
 TEST(ControlReplyTest, NamesEveryCodeSoThatItComesBack) {

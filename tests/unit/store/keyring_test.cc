@@ -83,6 +83,39 @@ TEST_F(KeyringTest, OneDamagedCopyIsMendedFromTheOther) {
   }
 }
 
+TEST_F(KeyringTest, WhateverStandsInOneCopyTheOtherOneOpensTheStore) {
+  ASSERT_TRUE(keyring_->add_slot(passphrase("open sesame"), "", cheap_));
+  const std::string whole = *env_.read_file("/s/keyring.0", 1 << 20);
+  const auto changed = [&whole](std::string_view what, std::string_view with) {
+    std::string text = whole;
+    const size_t at = text.find(what);
+    EXPECT_NE(at, std::string::npos) << what;
+    return text.replace(at, what.size(), with);
+  };
+  const std::string deep = R"({"x":)" + std::string(200'000, '[') + std::string(200'000, ']') + "}";
+  const std::vector<std::string> texts{
+      changed(R"("log_n":10)", R"("log_n":90)"),  // a cost that no passphrase has
+      changed(R"("format":1)", R"("format":3)"),  // a newer pailfs would have counted the generation up
+      changed(R"("label":"first")", R"("label":"fjrst")"), "{}", "", deep};
+  for (const std::string copy : {"/s/keyring.0", "/s/keyring.1"}) {
+    for (const std::string& text : texts) {
+      const std::string before = *env_.read_file(copy, 1 << 20);
+      ASSERT_TRUE(env_.replace_file(copy, text));
+      const auto opened = unlock(passphrase("open sesame"));
+      ASSERT_TRUE(opened) << copy << ": " << opened.error().message;
+      EXPECT_EQ(*env_.read_file("/s/keyring.0", 1 << 20), *env_.read_file("/s/keyring.1", 1 << 20));
+      for (const std::string both : {"/s/keyring.0", "/s/keyring.1"}) ASSERT_TRUE(env_.replace_file(both, before));
+    }
+  }
+}
+
+TEST_F(KeyringTest, ACopyThatANewerPailfsWroteIsLeftAlone) {
+  const std::string whole = *env_.read_file("/s/keyring.1", 1 << 20);
+  ASSERT_TRUE(env_.replace_file("/s/keyring.0", R"({"format":2,"generation":2})"));
+  EXPECT_EQ(unlock(test_secret()).error().code, Code::kTooNew);
+  EXPECT_EQ(*env_.read_file("/s/keyring.1", 1 << 20), whole);
+}
+
 TEST_F(KeyringTest, BothCopiesDamagedIsDamageNotAWrongKey) {
   for (const std::string copy : {"/s/keyring.0", "/s/keyring.1"}) ASSERT_TRUE(env_.replace_file(copy, "{"));
   EXPECT_EQ(unlock(test_secret()).error().code, Code::kCorrupt);

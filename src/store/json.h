@@ -1,0 +1,15 @@
+// Reading JSON that somebody else may have written: files that were damaged, requests of users. A document that nests
+// deeper than anything of ours is refused, since what walks a document afterwards (dump(), wiping) recurses.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace pailfs {
+
+inline constexpr int kMaxJsonDepth = 32;
+
+// is_discarded() where the text is not JSON, or nests too deep.
+nlohmann::json parse_json(std::string_view text);
+
+}  // namespace pailfs
