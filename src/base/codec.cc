@@ -18,7 +18,10 @@ uint64_t Decoder::varint() {
     in_.remove_prefix(1);
     if (shift == 63 && byte > 1) break;
     value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if ((byte & 0x80) == 0) return value;
+    if ((byte & 0x80) == 0) {
+      if (byte == 0 && shift > 0) break;  // longer than it need be: a value has one encoding only
+      return value;
+    }
   }
   ok_ = false;
   in_ = {};

@@ -51,6 +51,7 @@ class Decoder {
   int64_t i64() { return static_cast<int64_t>(little(8)); }
   uint32_t be32() { return static_cast<uint32_t>(big(4)); }
   uint64_t be64() { return big(8); }
+  // In the shortest form: a longer one counts as a short read.
   uint64_t varint();
   int64_t svarint() {
     const uint64_t v = varint();

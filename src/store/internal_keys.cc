@@ -77,12 +77,13 @@ Result<SegmentRecord> decode_segment(std::string_view value) {
   SegmentRecord record;
   if (in.u8() != kVersion) return damaged("a segment");
   record.dead = in.varint();
-  record.removed = in.u8() == 1;
+  const uint8_t removed = in.u8();
+  record.removed = removed == 1;
   if (record.removed) {
     const std::string_view salt = in.raw(kSaltSize);
     std::copy(salt.begin(), salt.end(), record.salt.begin());
   }
-  if (!in.done()) return damaged("a segment");
+  if (!in.done() || removed > 1) return damaged("a segment");
   return record;
 }
 
@@ -129,9 +130,12 @@ Result<FrameContent> decode_frame(std::string_view payload) {
   FrameContent frame;
   if (in.u8() != kVersion) return fail(Code::kTooNew, "a commit frame has an unknown version");
   frame.time = in.i64();
+  bool known = true;
   for (uint64_t n = in.varint(); n > 0 && in.ok(); --n) {
     FrameContent::Change change;
-    change.erase = in.u8() == 0;
+    const uint8_t kind = in.u8();
+    known = known && kind <= 1;
+    change.erase = kind == 0;
     change.key = in.bytes();
     if (!change.erase) change.value = in.bytes();
     frame.changes.push_back(change);
@@ -142,7 +146,7 @@ Result<FrameContent> decode_frame(std::string_view payload) {
     record.encoded = in.bytes();
     frame.records.push_back(record);
   }
-  if (!in.done()) return fail(Code::kCorrupt, "a commit frame verifies but cannot be read");
+  if (!in.done() || !known) return fail(Code::kCorrupt, "a commit frame verifies but cannot be read");
   return frame;
 }
 

@@ -107,6 +107,17 @@ TEST(Codec, RefusesVarintsThatDoNotFit) {
   EXPECT_FALSE(too_large.ok());
 }
 
+TEST(Codec, RefusesVarintsThatAreLongerThanTheyNeedBe) {
+  for (const std::string_view bytes : {std::string_view("\x80\x00", 2), std::string_view("\x81\x80\x00", 3)}) {
+    Decoder in(bytes);
+    EXPECT_EQ(in.varint(), 0u);
+    EXPECT_FALSE(in.ok());
+  }
+  Decoder zero(std::string_view("\x00", 1));
+  EXPECT_EQ(zero.varint(), 0u);
+  EXPECT_TRUE(zero.done());
+}
+
 TEST(Codec, ALengthBeyondTheInputIsNotBelieved) {
   for (const uint64_t length : {uint64_t{5}, uint64_t{1} << 40, UINT64_MAX}) {
     Encoder out;
