@@ -261,15 +261,16 @@ std::string version_id_text(const VersionInfo& version) {
 }
 
 std::string version_file_name(Stamp at, std::string_view id, bool marker) {
-  using std::chrono::floor;
-  const std::chrono::sys_time<std::chrono::nanoseconds> time{std::chrono::nanoseconds(at)};
-  const auto day = floor<std::chrono::days>(time);
+  constexpr Stamp kSecond = 1'000'000'000;
+  // By hand: what floor() leaves cannot be told in nanoseconds on the first day of all.
+  const Stamp rest = (at % kSecond + kSecond) % kSecond;
+  const std::chrono::sys_seconds whole{std::chrono::seconds(at / kSecond - (at % kSecond < 0 ? 1 : 0))};
+  const auto day = std::chrono::floor<std::chrono::days>(whole);
   const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(time - day);
+  const std::chrono::hh_mm_ss clock(whole - day);
   return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}.{:09}Z-{}{}", static_cast<int>(date.year()),
                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count(), id,
-                     marker ? ".deleted" : "");
+                     clock.minutes().count(), clock.seconds().count(), rest, id, marker ? ".deleted" : "");
 }
 
 bool name_needs_escape(std::string_view name) {

@@ -63,15 +63,16 @@ std::optional<int64_t> zone(std::string_view text) {
 
 std::string format_time(Time time) {
   using namespace std::chrono;
-  const auto since = nanoseconds(time);
-  const auto whole = floor<seconds>(since);
+  // By hand: what floor() leaves cannot be told in nanoseconds within the first second of all.
+  const int64_t rest = (time % kSecond + kSecond) % kSecond;
+  const sys_seconds whole{seconds(time / kSecond - (time % kSecond < 0 ? 1 : 0))};
   const auto day = floor<days>(whole);
-  const year_month_day date{sys_days(day)};
+  const year_month_day date{day};
   const hh_mm_ss clock(whole - day);
   std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
                                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                                  clock.hours().count(), clock.minutes().count(), clock.seconds().count());
-  if (const int64_t rest = (since - whole).count(); rest != 0) text += fmt::format(".{:09}", rest);
+  if (rest != 0) text += fmt::format(".{:09}", rest);
   return text + "Z";
 }
 

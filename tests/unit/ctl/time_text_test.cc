@@ -11,6 +11,8 @@ TEST(TimeTextTest, WritesRfc3339) {
   EXPECT_EQ(format_time(0), "1970-01-01T00:00:00Z");
   EXPECT_EQ(format_time(951'782'400 * kSecond + 5), "2000-02-29T00:00:00.000000005Z");
   EXPECT_EQ(format_time(-1), "1969-12-31T23:59:59.999999999Z");
+  EXPECT_EQ(format_time(INT64_MIN), "1677-09-21T00:12:43.145224192Z");
+  EXPECT_EQ(format_time(INT64_MAX), "2262-04-11T23:47:16.854775807Z");
 }
 
 TEST(TimeTextTest, ReadsWhatItWrites) {
