@@ -84,6 +84,8 @@ std::vector<std::string> library_arguments(const MountOptions& options, const Ur
   return arguments;
 }
 
+}  // namespace
+
 Result<fuse_session*> new_session(FuseSession::Impl& impl) {
   static const fuse_lowlevel_ops operations = make_operations();
   fuse_set_log_func(on_library_log);
@@ -100,6 +102,8 @@ Result<fuse_session*> new_session(FuseSession::Impl& impl) {
   if (session == nullptr) return fail(Code::kInvalid, messages.empty() ? "libfuse refused the options" : messages);
   return session;
 }
+
+namespace {
 
 // For users other than root, who may unmount only through the set-user-id program.
 Status run_fusermount(const std::string& mountpoint) {

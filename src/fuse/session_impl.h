@@ -142,6 +142,9 @@ struct FuseSession::Impl {
 
 UringPlan plan_uring(bool wanted);
 
+// libfuse's session over `impl`, not mounted yet. Also for a test that hands it requests of its own.
+Result<fuse_session*> new_session(FuseSession::Impl& impl);
+
 // The errno of a code.
 int errno_of(Code code);
 

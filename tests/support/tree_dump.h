@@ -109,16 +109,14 @@ class TreeDump {
   void content(const std::string& path, Ino ino, uint64_t size) {
     const auto opened = core_.open(caller_, ino, {.read = true});
     if (!opened) return line(path, "open", opened.error());
-    std::string bytes;
     // In pieces: what cannot be read is named, and the rest shown.
     for (uint64_t at = 0; at < size; at += kPiece) {
       std::string piece(std::min(size - at, kPiece), '\0');
       const auto n = core_.read(ino, opened->handle, at, piece);
       if (!n) line(path, fmt::format("read at {}", at), n.error());
-      if (n) bytes += piece.substr(0, *n);
+      if (n) out_ += fmt::format("  {} bytes at {}: {}\n", *n, at, digest(std::string_view(piece).substr(0, *n)));
     }
     core_.release(ino, opened->handle);
-    out_ += fmt::format("  {} bytes {}\n", bytes.size(), digest(bytes));
   }
 
   static std::string digest(std::string_view bytes) { return to_hex(view(sha256(bytes))).substr(0, 24); }
