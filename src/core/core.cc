@@ -40,6 +40,7 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
   return std::unique_ptr<Core>(new Core(std::move(impl)));
 }
 
+InUse Core::in_use() const { return {impl_->handles.size(), impl_->inodes.reference_count()}; }
 Store& Core::store() { return impl_->store; }
 const Gate& Core::gate() const { return impl_->gate; }
 

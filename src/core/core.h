@@ -112,6 +112,12 @@ struct CheckResult {
   uint64_t problem_count = 0;
 };
 
+// What those who use the model hold of it now.
+struct InUse {
+  uint64_t handles = 0;  // open files and directories
+  uint64_t inodes = 0;   // with references that forget() has not taken back
+};
+
 class Core {
  public:
   // Opens the model in an open store: makes the root directory in a new one, reaps what a crash left over. `account` is
@@ -210,6 +216,7 @@ class Core {
   // --- Upkeep
   Status sync();
   Result<CheckResult> check(bool deep, const Progress& progress);
+  InUse in_use() const;
   Store& store();
   const Gate& gate() const;
   // Whether the gate lets every caller there is look names up in this directory.

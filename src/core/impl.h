@@ -94,6 +94,7 @@ class HandleTable {
   HandlePtr get(uint64_t handle) const;  // null if unknown
   HandlePtr remove(uint64_t handle);
   std::vector<HandlePtr> all() const;
+  size_t size() const;
 
  private:
   mutable SharedMutex mutex_;

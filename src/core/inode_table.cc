@@ -148,6 +148,11 @@ std::vector<HandlePtr> HandleTable::all() const {
   return handles;
 }
 
+size_t HandleTable::size() const {
+  ReaderLock lock(mutex_);
+  return handles_.size();
+}
+
 LockedInodes::LockedInodes(std::initializer_list<InodePtr> inodes) NO_THREAD_SAFETY_ANALYSIS : inodes_(inodes) {
   std::erase(inodes_, nullptr);
   std::ranges::sort(inodes_, {}, &Inode::ino);

@@ -74,7 +74,11 @@ Json daemon_status(const DaemonStatus& status, Time now) {
 }  // namespace
 
 Result<Json> status(const CommandContext& context, const Json& /*args*/) {
-  Json out = {{"protocol", kControlProtocol}, {"store", store_status(context)}, {"daemon", nullptr}};
+  const InUse in_use = context.core.in_use();
+  Json out = {{"protocol", kControlProtocol},
+              {"store", store_status(context)},
+              {"in_use", {{"handles", in_use.handles}, {"inodes", in_use.inodes}}},
+              {"daemon", nullptr}};
   if (context.daemon != nullptr) {
     out["daemon"] = daemon_status(context.daemon->daemon_status(), context.core.store().env().now());
   }
