@@ -9,6 +9,7 @@ import os
 import sys
 
 from content_exercise import Exercise
+from figures import print_figures
 from file_systems import EVERY, Bodies, main, on_file_systems
 from names_exercise import check_tree, run_together
 
@@ -22,6 +23,7 @@ class Stress(Bodies):
         if self.on_store:
             self.fs.remount(self.options)
             self.assertTrue((self.top / "file").read_bytes() == exercise.model)
+            print_figures("H3", "one file against a copy in memory", operations=SETTINGS.operations)
 
     def test_names_agree_after_sixteen_processes_changed_them(self):
         tree = self.make_directory("tree")
@@ -31,6 +33,7 @@ class Stress(Bodies):
         if self.on_store:
             self.fs.remount(self.options)
             check_tree(tree)
+            print_figures("H4", "names by 16 processes", operations=SETTINGS.operations)
 
 
 load_tests = on_file_systems(globals(), (Stress, EVERY))

@@ -1,12 +1,14 @@
 // Random changes to a file, compared with a plain string, and every version that was sealed with the copy taken then;
 // ranges are copied within it, from its versions, and from and to another file. At the end everything is removed, in
-// random order, and what was appended must have been released exactly once.
+// random order, and what was appended must have been released exactly once. PAILFS_MODEL_SEED makes other runs.
 #include <linux/falloc.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <random>
 
+#include "support/figures.h"
 #include "support/sanitizers.h"
 #include "unit/core_content/content_fixture.h"
 
@@ -327,6 +329,13 @@ TEST_P(ContentModelTest, TheFileAndEveryVersionHoldWhatWasWrittenAndRemovalRelea
   ContentModel model(versioning, shape, seed);
   model.run();
   if (!HasFailure()) model.take_apart();
+  const auto steps = static_cast<uint64_t>(shape.steps / kSlowdown);
+  print_figures("A", "content and versions against a reference", {{"operations", steps}, {"seeds", 1}});
+}
+
+uint32_t first_seed() {
+  const char* given = std::getenv("PAILFS_MODEL_SEED");
+  return given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10)) : 1;
 }
 
 std::string parameter_name(const testing::TestParamInfo<Parameters>& info) {
@@ -334,11 +343,11 @@ std::string parameter_name(const testing::TestParamInfo<Parameters>& info) {
   return std::string(versioning_name(versioning)) + (shape.small_writes ? "_dense_" : "_wide_") + std::to_string(seed);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ContentModelTest,
-                         testing::Combine(testing::Values(Versioning::kOff, Versioning::kEnabled,
-                                                          Versioning::kSuspended),
-                                          testing::Values(kWide, kDense), testing::Range(1u, 6u)),
-                         parameter_name);
+INSTANTIATE_TEST_SUITE_P(
+    Seeds, ContentModelTest,
+    testing::Combine(testing::Values(Versioning::kOff, Versioning::kEnabled, Versioning::kSuspended),
+                     testing::Values(kWide, kDense), testing::Range(first_seed(), first_seed() + 5)),
+    parameter_name);
 
 }  // namespace
 }  // namespace pailfs::test

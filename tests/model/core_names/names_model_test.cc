@@ -7,6 +7,7 @@
 #include <set>
 
 #include "support/core_fixture.h"
+#include "support/figures.h"
 #include "support/sanitizers.h"
 
 namespace pailfs::test {
@@ -467,7 +468,9 @@ class NamesModel : public testing::TestWithParam<Versioning>, public CoreOnMemor
 
 TEST_P(NamesModel, AgreesWithPosixOnRandomOperations) {
   const char* operations = std::getenv("PAILFS_MODEL_OPERATIONS");
-  run(operations != nullptr ? std::strtoull(operations, nullptr, 10) : 1'000'000 / kSlowdown);
+  const uint64_t count = operations != nullptr ? std::strtoull(operations, nullptr, 10) : 1'000'000 / kSlowdown;
+  run(count);
+  print_figures("A", "names against a reference", {{"operations", count}, {"seeds", 1}});
 }
 
 INSTANTIATE_TEST_SUITE_P(Versioning, NamesModel, testing::Values(Versioning::kOff, Versioning::kEnabled),
