@@ -156,7 +156,7 @@ Result<std::string> NamesCheck::links_fault(Ino ino, const InodeRecord& record, 
 
 Status NamesCheck::inodes(Ino low, const std::vector<Links>& links,
                           const std::function<Status(Ino, const InodeRecord&)>& object) {
-  return scan_for_check(report_, core_.store, bucket_, keys::inode(low), keys::inode(low + links.size()),
+  return scan_for_check(report_, core_.store, bucket_, keys::inode(low), keys::inode(low + kWindow),
                         [&](const StoreView::Entry& found) -> Status {
                           const Ino ino = ino_of_key(found.key);
                           const auto record = decode_inode(found.value);
@@ -167,7 +167,8 @@ Status NamesCheck::inodes(Ino low, const std::vector<Links>& links,
                           if (record->nlink > 0) {
                             ++(S_ISDIR(record->mode) ? report_.result.directories : report_.result.files);
                           }
-                          PAILFS_ASSIGN(const std::string fault, links_fault(ino, *record, links[ino - low]));
+                          const Links found_links = ino - low < links.size() ? links[ino - low] : Links{};
+                          PAILFS_ASSIGN(const std::string fault, links_fault(ino, *record, found_links));
                           if (!fault.empty()) suspects_[ino].ctime = record->ctime;
                           return object(ino, *record);
                         });
@@ -230,11 +231,15 @@ Status NamesCheck::run(const std::function<Status(Ino, const InodeRecord&)>& obj
   const Ino end = (Ino{bucket_} + 1) << kBucketShift;
   bool first = true;
   for (Ino low = base; low < end;) {
-    std::vector<Links> links(kWindow);
-    const auto at = [&](Ino ino) -> Links* { return ino >= low && ino - low < kWindow ? &links[ino - low] : nullptr; };
+    std::vector<Links> links;  // up to the last one that something leads to
+    const auto at = [&](Ino ino) -> Links* {
+      if (ino < low || ino - low >= kWindow) return nullptr;
+      if (ino - low >= links.size()) links.resize(ino - low + 1);
+      return &links[ino - low];
+    };
     PAILFS_TRY(entries(first, [&](Ino ino, Ino parent, bool directory) {
       if (Links* target = at(ino)) ++target->names;
-      Links* above = directory ? at(parent) : nullptr;
+      Links* above = directory ? at(parent) : nullptr;  // behind this, `target` may be elsewhere
       if (above != nullptr) ++above->subdirectories;
     }));
     PAILFS_TRY(history(first, [&](Ino ino) {
