@@ -33,8 +33,14 @@ std::string Store::Impl::seal(Scope scope, std::string_view key, std::string_vie
 }
 
 Result<std::string> Store::Impl::unseal(Scope scope, std::string_view key, std::string_view sealed) const {
+  const auto damaged = [this](std::string_view what) {
+    return fail(Code::kCorrupt,
+                fmt::format("a value in the index of {0} {1}; 'pail rebuild-index {0}' builds the index "
+                            "anew from its copy",
+                            directory, what));
+  };
   if (sealed.size() < kPrefix + kTagSize || sealed[0] != kSealVersion) {
-    return fail(Code::kCorrupt, "an index value is damaged: it is too short or of an unknown version");
+    return damaged("is damaged: it is too short or of an unknown version");
   }
   const auto cipher = ciphers.cipher(scope, "value", sealed.substr(1, kValueSaltSize));
   if (cipher == nullptr) {
@@ -42,7 +48,7 @@ Result<std::string> Store::Impl::unseal(Scope scope, std::string_view key, std::
   }
   std::string out(sealed.size() - kPrefix - kTagSize, '\0');
   if (!cipher->open(counter_nonce(sealed.substr(1 + kValueSaltSize, 8)), key, sealed.substr(kPrefix), out)) {
-    return fail(Code::kCorrupt, "an index value does not verify: the index is damaged or was changed");
+    return damaged("does not verify: the index is damaged or was changed");
   }
   return out;
 }
