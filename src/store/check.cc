@@ -57,12 +57,21 @@ Status Store::Impl::check_copy(const Report& report, const std::function<Status(
   if (!there) return {};
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
   const MutexLock lock(reclaim_mutex);  // no file of it goes meanwhile
+  PAILFS_ASSIGN(const uint64_t whole_to, copied());
   const IndexCopy reader(env, options.index_copy, *keyring, id);
   const auto found = reader.replay([](const std::vector<IndexChange>&) -> Status { return {}; },
                                    [&](uint64_t, uint64_t) { return proceed ? proceed() : Status{}; });
-  if (found || found.error().code == Code::kNotFound) return {};
-  if (found.error().code != Code::kCorrupt) return std::unexpected(found.error());
-  report(fmt::format("the second copy of the index is damaged: {}{}", found.error().message,
+  std::string damage;
+  if (found && found->last_seq < whole_to) {
+    damage =
+        fmt::format("{} ends at transaction {}, and was whole up to {}", options.index_copy, found->last_seq, whole_to);
+  } else if (!found && found.error().code == Code::kCorrupt) {
+    damage = found.error().message;
+  } else if (!found && found.error().code != Code::kNotFound) {
+    return std::unexpected(found.error());
+  }
+  if (damage.empty()) return {};
+  report(fmt::format("the second copy of the index is damaged: {}{}", damage,
                      copy != nullptr ? "; it is written anew" : ""));
   if (copy != nullptr) copy->distrust();
   return {};

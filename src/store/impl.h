@@ -188,6 +188,8 @@ struct Store::Impl {
   // --- life (store.cc)
   Status recover();
   Status open_copy();
+  // The last transaction up to which the index says that its copy is whole; 0: of none.
+  Result<uint64_t> copied() const;
   bool closed = false;
 };
 

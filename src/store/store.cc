@@ -207,26 +207,28 @@ Status Store::Impl::recover() {
   return {};
 }
 
+Result<uint64_t> Store::Impl::copied() const {
+  const std::string key = internal::key1(internal::kCopied);
+  PAILFS_ASSIGN(const auto snapshot, index->snapshot());
+  PAILFS_ASSIGN(const auto sealed, snapshot->get(key));
+  if (!sealed) return 0;
+  PAILFS_ASSIGN(const std::string value, unseal(kStoreScope, key, *sealed));
+  return Decoder(value).u64();
+}
+
 Status Store::Impl::open_copy() {
   if (options.index_copy.empty() || options.read_only) return {};
-  const std::string key = internal::key1(internal::kCopied);
-  uint64_t copied = 0;
+  PAILFS_ASSIGN(const uint64_t whole_to, copied());
   bool empty = false;
   {
     PAILFS_ASSIGN(const auto snapshot, index->snapshot());
-    PAILFS_ASSIGN(const auto sealed, snapshot->get(key));
-    if (sealed) {
-      PAILFS_ASSIGN(const std::string value, unseal(kStoreScope, key, *sealed));
-      copied = Decoder(value).u64();
-    } else {
-      PAILFS_ASSIGN(const auto first, snapshot->seek(std::string(1, '\0')));
-      empty = !first;
-    }
+    PAILFS_ASSIGN(const auto first, snapshot->seek(std::string(1, '\0')));
+    empty = !first;
   }
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
   copy = std::make_unique<IndexCopy>(env, options.index_copy, *keyring, id, options.index_copy_journal);
   const MutexLock lock(checkpoint_mutex);
-  copy->begin(copied == index_position.last_seq, empty);
+  copy->begin(whole_to == index_position.last_seq, empty);
   return {};
 }
 
