@@ -14,6 +14,7 @@
 
 #include "base/logging.h"
 #include "index/lmdb_file.h"
+#include "index/lmdb_pages.h"
 
 namespace pailfs {
 
@@ -103,6 +104,9 @@ Result<std::shared_ptr<LmdbEnvironment>> LmdbEnvironment::open(const std::string
   if (options.map_size == 0 || options.max_snapshots == 0) {
     return fail(Code::kInvalid, "an index needs a map and at least one snapshot");
   }
+  // Once: what this process writes it does not doubt.
+  PAILFS_ASSIGN(const auto meta, check_lmdb_file(data_file(directory)));
+  if (meta) PAILFS_TRY(check_lmdb_pages(data_file(directory), *meta));
   std::shared_ptr<LmdbEnvironment> environment(new LmdbEnvironment(directory, options));
   PAILFS_TRY(environment->open_environment(options.map_size));
   if (environment->map_bytes() < options.map_size) {

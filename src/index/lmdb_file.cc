@@ -29,6 +29,10 @@ constexpr size_t kLastPageAt = 136;
 constexpr size_t kTransactionAt = 144;
 constexpr size_t kTreeFlagsAt = 4;  // in an MDB_db
 constexpr size_t kTreeDepthAt = 6;
+constexpr size_t kTreeBranchesAt = 8;
+constexpr size_t kTreeLeavesAt = 16;
+constexpr size_t kTreeOverflowsAt = 24;
+constexpr size_t kTreeEntriesAt = 32;
 constexpr size_t kTreeRootAt = 40;
 
 constexpr uint16_t kMetaPage = 0x08;  // P_META
@@ -84,6 +88,15 @@ Status check_trees(const MetaPage& page, const std::string& path) {
   return {};
 }
 
+LmdbTree tree_at(const MetaPage& page, size_t at) {
+  return {.depth = field<uint16_t>(page, at + kTreeDepthAt),
+          .branch_pages = field<uint64_t>(page, at + kTreeBranchesAt),
+          .leaf_pages = field<uint64_t>(page, at + kTreeLeavesAt),
+          .overflow_pages = field<uint64_t>(page, at + kTreeOverflowsAt),
+          .entries = field<uint64_t>(page, at + kTreeEntriesAt),
+          .root = field<uint64_t>(page, at + kTreeRootAt)};
+}
+
 struct Descriptor {
   int fd;
   ~Descriptor() {
@@ -104,16 +117,16 @@ Result<MetaPage> read_meta(int fd, off_t offset, const std::string& path) {
 
 }  // namespace
 
-Status check_lmdb_file(const std::string& path) {
+Result<std::optional<LmdbMeta>> check_lmdb_file(const std::string& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) {
-    if (errno == ENOENT) return {};
+    if (errno == ENOENT) return std::nullopt;
     return std::unexpected(system_error(errno, "opening " + path));
   }
   struct stat attributes = {};
   if (::fstat(file.fd, &attributes) != 0) return std::unexpected(system_error(errno, "reading " + path));
   if (!S_ISREG(attributes.st_mode)) return damaged(path, "it is no regular file");
-  if (attributes.st_size == 0) return {};
+  if (attributes.st_size == 0) return std::nullopt;
   PAILFS_ASSIGN(const MetaPage first, read_meta(file.fd, 0, path));
   PAILFS_TRY(check_meta(first, path));
   const auto page_size = field<uint32_t>(first, kFreeTreeAt);
@@ -121,7 +134,13 @@ Status check_lmdb_file(const std::string& path) {
   PAILFS_TRY(check_meta(second, path));
   if (field<uint32_t>(second, kFreeTreeAt) != page_size) return damaged(path, "its meta pages differ in page size");
   const bool newer = field<uint64_t>(second, kTransactionAt) > field<uint64_t>(first, kTransactionAt);
-  return check_trees(newer ? second : first, path);
+  const MetaPage& newest = newer ? second : first;
+  PAILFS_TRY(check_trees(newest, path));
+  return LmdbMeta{.page_size = page_size,
+                  .last_page = field<uint64_t>(newest, kLastPageAt),
+                  .transaction = field<uint64_t>(newest, kTransactionAt),
+                  .free_tree = tree_at(newest, kFreeTreeAt),
+                  .main_tree = tree_at(newest, kMainTreeAt)};
 }
 
 Status extend_lmdb_file(int descriptor, uint64_t size, const std::string& path) {
