@@ -59,8 +59,9 @@ Status Recovery::link() {
                   fmt::format("the index is newer than the log: it continues at {}, and the last segment is {}",
                               describe(start_.position), highest_id_ == 0 ? "none" : segment_name(highest_id_)));
     }
-    return fail(Code::kCorrupt, fmt::format("segment file {} is missing; the index continues at {}",
-                                            segment_name(first), describe(start_.position)));
+    return fail(Code::kCorrupt,
+                fmt::format("segment file {} is missing, or the index is an older one: it continues at {}",
+                            segment_name(first), describe(start_.position)));
   }
   const uint64_t top = headers_.empty() ? 0 : headers_.rbegin()->first;
   for (auto it = broken_.upper_bound(top); it != broken_.end(); ++it) PAILFS_TRY(mark_unreachable(it->first));

@@ -20,7 +20,7 @@ Result<IndexCopy::Found> build_index(Env& env, const std::string& directory, con
                                      std::string_view uuid, const Progress& progress);
 // Puts index.new in the place of the index; what was there becomes index.old.
 Status install_index(Env& env, const std::string& directory);
-// There is a copy, and LMDB's file is not there: somebody removed it, or a crash came between the two renames.
+// There is a copy, and LMDB's file is not there or empty: somebody removed it, or a crash came between the two renames.
 Result<bool> index_is_lost(Env& env, const std::string& directory);
 
 }  // namespace pailfs

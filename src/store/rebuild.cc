@@ -94,8 +94,14 @@ Status install_index(Env& env, const std::string& directory) {
 }
 
 Result<bool> index_is_lost(Env& env, const std::string& directory) {
-  PAILFS_ASSIGN(const bool index, env.exists(index_directory(directory) + "/data.mdb"));
-  if (index) return false;
+  const std::string data = index_directory(directory) + "/data.mdb";
+  PAILFS_ASSIGN(const bool index, env.exists(data));
+  if (index) {
+    // LMDB takes an empty file for a new index. There is no copy before the first pages are on the disk.
+    PAILFS_ASSIGN(const auto file, env.open(data, OpenMode::kRead));
+    PAILFS_ASSIGN(const uint64_t size, file->size());
+    if (size > 0) return false;
+  }
   PAILFS_ASSIGN(const bool copy, env.exists(copy_directory(directory)));
   if (!copy) return false;
   PAILFS_ASSIGN(const auto names, env.list_dir(copy_directory(directory)));

@@ -40,8 +40,9 @@ Result<Superblock> parse(const std::string& directory, const nlohmann::json& jso
 
 // The file's JSON, or null where it is none; and what it says that it is.
 Result<std::pair<nlohmann::json, std::string>> read_kind(Env& env, const std::string& directory) {
-  PAILFS_ASSIGN(const std::string text, env.read_file(superblock_path(directory), 65536));
-  auto json = parse_json(text);
+  const auto text = env.read_file(superblock_path(directory), 65536);
+  if (!text && text.error().code != Code::kTooBig) return std::unexpected(text.error());
+  auto json = text ? parse_json(*text) : nlohmann::json();
   std::string kind;
   if (json.is_object() && json.contains("pailfs") && json["pailfs"].is_string())
     kind = json["pailfs"].get<std::string>();

@@ -98,7 +98,7 @@ class Moves {
             [&, twice](Env& env, const std::string& top) { return replace(env, top + twice, file.bytes); });
       }
       for (const StoreFile& other : specimen_.files) {
-        if (&other == &file || !is_kept(other) || is_segment(other) != is_segment(file)) continue;
+        if (other.bytes == file.bytes || !is_kept(other) || is_segment(other) != is_segment(file)) continue;
         add(file.name, all, "is " + other.name,
             [&](Env& env, const std::string& top) { return replace(env, top + file.name, other.bytes); });
       }

@@ -87,7 +87,7 @@ void Specimen::make_closed() {
     }
     made(life.store().close());
   }
-  medium_ = memory.crash_image({Unsynced::kDrop, Unsynced::kDrop});
+  medium_ = memory.crash_image({Unsynced::kKeep, Unsynced::kKeep});
   keep_moment();
 }
 

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/logging.h"
+#include "support/sanitizers.h"
 
 namespace pailfs::test {
 
@@ -136,7 +137,7 @@ SweepCounters sweep(const Specimen& specimen, uint64_t count, const std::functio
 
 uint64_t sweep_share(uint64_t of_a_commit) {
   const char* wanted = std::getenv("PAILFS_SHARE");
-  return wanted == nullptr ? of_a_commit : std::max<uint64_t>(std::strtoull(wanted, nullptr, 10), 1);
+  return wanted == nullptr ? of_a_commit * kSlowdown : std::max<uint64_t>(std::strtoull(wanted, nullptr, 10), 1);
 }
 
 uint64_t mixed(uint64_t number) {

@@ -111,6 +111,10 @@ class Damage(MountTest):
         self.fs.mount()
         self.assert_all_there(versions)
         self.fs.unmount()
+        os.truncate(self.fs.store / "index/data.mdb", 0)
+        self.fs.mount()
+        self.assert_all_there(versions)
+        self.fs.unmount()
         with open(self.fs.store / "index/data.mdb", "r+b") as file:
             file.write(b"damaged!" * 2000)
         refused = self.try_mount()
