@@ -12,6 +12,7 @@ import unittest
 import unittest.mock
 
 import architecture
+import promises
 import run_tool
 import source_rules
 import test_list
@@ -181,6 +182,39 @@ class TestListTest(TreeTest):
 
     def test_reads_the_checked_in_list(self):
         self.assertIn("lint_checks_can_fail", test_list.read_list(test_list.LIST))
+
+
+CASES = {
+    "tests/unit/io/a_test.cc": "TEST_F(Env, Reads) {}\n",
+    "tests/mount/crash/crash_test.py": "class Crash(MountTest):\n    def test_kill(self):\n",
+}
+TESTS = {"unit_io", "mount_crash"}
+
+
+class PromisesTest(TreeTest):
+    PAGE = ".Sh PROMISES\nTested:\n.Bl -bullet\n.It\nWhat\n.Xr fsync 2 ,\nkept is there.\nAnd more.\n.It\nIt opens.\n.El\n.Sh NEXT\n"
+    TABLE = "# x\nWhat fsync(2), kept is there.\n  unit_io Env.Reads\n\nAnd more.\n  unit_io Env.Reads\nIt opens.\n  mount_crash Crash.test_kill\n"
+
+    def problems(self, page=PAGE, table=TABLE):
+        for name, text in {**CASES, promises.PAGE: page, promises.TABLE: table}.items():
+            self.write(name, text)
+        return list(promises.problems(self.root, TESTS))
+
+    def test_passes_where_every_sentence_is_shown(self):
+        self.assertEqual(self.problems(), [])
+
+    def test_fails_on_a_sentence_that_no_test_shows(self):
+        self.assertEqual(len(self.problems(page=self.PAGE.replace("It opens.\n", "It opens.\nAlways.\n"))), 1)
+        self.assertEqual(len(self.problems(page=self.PAGE.replace("It opens.", "It always opens."))), 2)
+        self.assertEqual(len(self.problems(table=self.TABLE.replace("  mount_crash Crash.test_kill\n", ""))), 1)
+
+    def test_fails_on_a_test_that_does_not_exist(self):
+        for wrong in ("mount_crash Crash.test_gone", "mount_cash Crash.test_kill"):
+            self.assertEqual(len(self.problems(table=self.TABLE.replace("mount_crash Crash.test_kill", wrong))), 1, wrong)
+
+    def test_fails_on_a_page_without_the_list(self):
+        with self.assertRaises(promises.PageError):
+            self.problems(page=".Sh PROMISES\nNone.\n.Sh NEXT\n")
 
 
 class CodeOnlyTest(unittest.TestCase):
