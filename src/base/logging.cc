@@ -28,16 +28,19 @@ std::shared_ptr<spdlog::logger> stderr_logger() {
   logger->flush_on(spdlog::level::debug);
   return logger;
 }
-}  // namespace
 
-void log_line(LogLevel level, std::string_view line) {
+// Ours, to stderr unless another place was chosen before: also who sets the level first needs it.
+spdlog::logger& logger() {
   static const bool initialised = [] {
     if (spdlog::default_logger_raw()->name() != "pailfs") spdlog::set_default_logger(stderr_logger());
     return true;
   }();
   (void)initialised;
-  spdlog::default_logger_raw()->log(to_spdlog(level), line);
+  return *spdlog::default_logger_raw();
 }
+}  // namespace
+
+void log_line(LogLevel level, std::string_view line) { logger().log(to_spdlog(level), line); }
 
 void log_to_stderr() { spdlog::set_default_logger(stderr_logger()); }
 
@@ -46,6 +49,6 @@ void log_to_syslog(const char* ident) {
   spdlog::set_default_logger(std::make_shared<spdlog::logger>("pailfs", std::move(sink)));
 }
 
-void set_log_level(LogLevel lowest) { spdlog::default_logger_raw()->set_level(to_spdlog(lowest)); }
+void set_log_level(LogLevel lowest) { logger().set_level(to_spdlog(lowest)); }
 
 }  // namespace pailfs
