@@ -12,6 +12,7 @@ import unittest
 import unittest.mock
 
 import architecture
+import planted_bugs
 import promises
 import run_tool
 import source_rules
@@ -189,6 +190,32 @@ CASES = {
     "tests/mount/crash/crash_test.py": "class Crash(MountTest):\n    def test_kill(self):\n",
 }
 TESTS = {"unit_io", "mount_crash"}
+
+
+class PlantedBugsTest(TreeTest):
+    PATCH = "It is wrong.\nCaught-by: unit_io Env.Reads\n\n--- a/src/io/a.cc\n+++ b/src/io/a.cc\n@@ -1,2 +1,1 @@\n kept\n-dropped\n"
+
+    def problems(self, patch):
+        for name, text in {**CASES, "src/io/a.cc": "more\nkept\ndropped\n", "tests/planted/bug.patch": patch}.items():
+            self.write(name, text)
+        return list(planted_bugs.problems(self.root, TESTS))
+
+    def test_passes_where_a_patch_applies_and_its_test_exists(self):
+        self.assertEqual(self.problems(self.PATCH), [])
+        self.assertEqual((self.root / "src/io/a.cc").read_text(), "more\nkept\ndropped\n")
+
+    def test_fails_on_a_patch_that_applies_no_more(self):
+        self.assertEqual(len(self.problems(self.PATCH.replace("-dropped", "-gone"))), 1)
+        self.assertEqual(len(self.problems(self.PATCH.partition("--- a")[0])), 1)
+
+    def test_fails_on_a_patch_whose_test_is_missing(self):
+        for wrong in ("unit_ip Env.Reads", "unit_io Env.Writes", "mount_crash Crash.Reads"):
+            self.assertNotEqual(self.problems(self.PATCH.replace("unit_io Env.Reads", wrong)), [], wrong)
+        self.assertEqual(len(self.problems(self.PATCH.replace("Caught-by: unit_io Env.Reads\n", ""))), 1)
+        self.assertEqual(self.problems(self.PATCH.replace("unit_io Env.Reads", "mount_crash Crash.test_kill")), [])
+
+    def test_fails_on_a_patch_that_changes_a_test(self):
+        self.assertEqual(len(self.problems(self.PATCH.replace("src/io/a.cc", "tests/unit/io/a_test.cc"))), 2)
 
 
 class PromisesTest(TreeTest):

@@ -5,6 +5,7 @@ So no test program can drop out of the build, or become empty, unnoticed. After 
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -18,12 +19,23 @@ def read_list(path: pathlib.Path):
     return {line.strip() for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")}
 
 
-def known_tests(build: pathlib.Path):
-    """name -> command (empty where the program is not built), of every test of a build tree."""
+@dataclasses.dataclass
+class Test:
+    command: "list[str]"  # empty where the program is not built
+    environment: "dict[str, str]"
+
+
+def tests_of(build: pathlib.Path):
+    """name -> Test, of every test of a build tree."""
     result = subprocess.run(
         ["ctest", "--test-dir", str(build), "--show-only=json-v1"], check=True, capture_output=True, text=True
     )
-    return {test["name"]: test.get("command", []) for test in json.loads(result.stdout)["tests"]}
+    tests = {}
+    for test in json.loads(result.stdout)["tests"]:
+        settings = {entry["name"]: entry["value"] for entry in test.get("properties", [])}
+        environment = dict(entry.split("=", 1) for entry in settings.get("ENVIRONMENT", []))
+        tests[test["name"]] = Test(test.get("command", []), environment)
+    return tests
 
 
 def difference(expected, known):
@@ -43,12 +55,12 @@ def holds_no_test(command) -> bool:
 
 
 def problems(build: pathlib.Path, expected):
-    tests = known_tests(build)
+    tests = tests_of(build)
     yield from difference(expected, set(tests))
-    for name, command in sorted(tests.items()):
-        if not command:
+    for name, test in sorted(tests.items()):
+        if not test.command:
             yield "%s is not built" % name
-        elif holds_no_test(command):
+        elif holds_no_test(test.command):
             yield "%s holds no test" % name
 
 
@@ -58,7 +70,7 @@ def main():
     parser.add_argument("--write", action="store_true", help="take what ctest knows now as the list")
     arguments = parser.parse_args()
     if arguments.write:
-        LIST.write_text(HEADER + "".join("%s\n" % name for name in sorted(known_tests(arguments.build))))
+        LIST.write_text(HEADER + "".join("%s\n" % name for name in sorted(tests_of(arguments.build))))
         return 0
     found = list(problems(arguments.build, read_list(LIST)))
     print("\n".join(found) if found else "ctest knows exactly the expected tests, and none is empty")
