@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 
@@ -18,7 +19,7 @@ Time time_of(const timespec& time) {
   constexpr Time kLast = std::numeric_limits<Time>::max() / kSecond - 1;
   if (time.tv_sec > kLast) return kLast * kSecond;
   if (time.tv_sec < -kLast) return -kLast * kSecond;
-  return Time{time.tv_sec} * kSecond + time.tv_nsec;
+  return Time{time.tv_sec} * kSecond + std::min<Time>(time.tv_nsec, kSecond - 1);
 }
 
 void on_getattr(fuse_req_t raw, fuse_ino_t node, fuse_file_info*) {
