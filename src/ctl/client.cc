@@ -111,10 +111,9 @@ Result<Json> ControlClient::request(std::string_view op, const Json& args, const
     PAILFS_ASSIGN(const std::string reply, reader_.next(kReplyLimit, kReplyLimit));
     if (reply.empty()) return fail(Code::kIo, "the daemon ended the connection before it answered: was it stopped?");
     PAILFS_ASSIGN(ControlReply parsed, parse_reply(reply));
-    if (Json* const ok = std::get_if<Json>(&parsed)) return std::move(*ok);
-    if (Error* const error = std::get_if<Error>(&parsed)) return std::unexpected(std::move(*error));
-    const auto [done, total] = std::get<ControlProgress>(parsed);
-    if (progress && !progress(done, total)) return interrupted();
+    if (parsed.kind == ControlReply::Kind::kOk) return std::move(parsed.ok);
+    if (parsed.kind == ControlReply::Kind::kError) return std::unexpected(std::move(parsed.error));
+    if (progress && !progress(parsed.done, parsed.total)) return interrupted();
   }
 }
 

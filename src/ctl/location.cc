@@ -107,7 +107,7 @@ std::optional<MountedPath> find_mount(const std::vector<MountEntry>& mounts, std
     if (below(absolute, mount.mountpoint) && (!best || mount.mountpoint.size() >= best->mountpoint.size()))
       best = &mount;
   }
-  if (best == nullptr || best->type != "fuse.pailfs") return std::nullopt;
+  if (best == nullptr || best->type != "fuse.pailfs" || !best->root.starts_with('/')) return std::nullopt;
   std::string inside = best->root == "/" ? "" : best->root;
   inside += *below(absolute, best->mountpoint);
   if (inside.empty()) inside = "/";

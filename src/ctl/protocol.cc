@@ -79,18 +79,27 @@ std::string encode_progress(uint64_t done, uint64_t total) {
 Result<ControlReply> parse_reply(std::string_view line) {
   Json parsed = parse_json(line);
   if (!parsed.is_object()) return fail(Code::kIo, "the daemon answered something that is no reply");
-  if (const auto ok = parsed.find("ok"); ok != parsed.end()) return ControlReply(std::move(*ok));
+  ControlReply reply;
+  if (const auto ok = parsed.find("ok"); ok != parsed.end()) {
+    reply.kind = ControlReply::Kind::kOk;
+    reply.ok = std::move(*ok);
+    return reply;
+  }
   if (const auto error = parsed.find("error"); error != parsed.end() && error->is_object()) {
     const auto code = string_argument(*error, "code", "");
     const auto message = string_argument(*error, "message", "");
-    return Error{code ? code_by_name(*code) : Code::kIo, message ? *message : "the daemon gave no reason"};
+    reply.error = {code ? code_by_name(*code) : Code::kIo, message ? *message : "the daemon gave no reason"};
+    return reply;
   }
   const auto step = parsed.find("progress");
   if (step == parsed.end() || !step->is_object()) return fail(Code::kIo, "the daemon answered something unknown");
   const auto done = integer_argument(*step, "done", 0);
   const auto total = integer_argument(*step, "total", 0);
   if (!done || !total || *done < 0 || *total < 0) return fail(Code::kIo, "the daemon reported impossible progress");
-  return ControlProgress{static_cast<uint64_t>(*done), static_cast<uint64_t>(*total)};
+  reply.kind = ControlReply::Kind::kProgress;
+  reply.done = static_cast<uint64_t>(*done);
+  reply.total = static_cast<uint64_t>(*total);
+  return reply;
 }
 
 Code code_by_name(std::string_view name) {

@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <variant>
 
 #include "base/error.h"
 #include "io/unix_socket.h"
@@ -36,11 +35,13 @@ std::string encode_error(const Error& error);
 std::string encode_progress(uint64_t done, uint64_t total);
 
 // One line of an answer, as the client reads it: the result, or the failure that the daemon reports, or how far it is.
-struct ControlProgress {
+struct ControlReply {
+  enum class Kind { kOk, kError, kProgress } kind = Kind::kError;
+  Json ok;
+  Error error;
   uint64_t done = 0;
   uint64_t total = 0;
 };
-using ControlReply = std::variant<Json, Error, ControlProgress>;
 // kIo: it is none of these.
 Result<ControlReply> parse_reply(std::string_view line);
 

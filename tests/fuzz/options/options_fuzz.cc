@@ -101,6 +101,7 @@ void names(std::string_view text) {
 void mounts(std::string_view text) {
   const std::vector<MountEntry> found = parse_mountinfo(text);
   for (const MountEntry& mount : found) {
+    if (!mount.mountpoint.starts_with('/')) continue;
     if (const auto place = find_mount(found, mount.mountpoint)) FUZZ_CHECK(place->inside.starts_with('/'));
   }
   FUZZ_CHECK(parse_mount_table(text).size() <= static_cast<size_t>(std::ranges::count(text, '\n')) + 1);
