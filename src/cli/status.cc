@@ -134,6 +134,7 @@ int check(Invocation& invocation, const CheckOptions& options) {
   for (const Json& problem : listed) {
     std::string path;
     if (problem.is_object() && problem.contains("path")) path = json_to_bytes(problem["path"]).value_or("");
+    if (const std::string version = text_member(problem, "version"); !version.empty()) path += " version " + version;
     invocation.line(path.empty() ? text_member(problem, "what")
                                  : fmt::format("{}: {}", path, text_member(problem, "what")));
   }
@@ -143,6 +144,10 @@ int check(Invocation& invocation, const CheckOptions& options) {
                               count_of(number_member(*result, "versions"), "version"),
                               human_size(number_member(*result, "bytes")),
                               options.deep ? "read and verified" : "looked up"));
+  if (const uint64_t lost = number_member(*result, "lost_bytes"); lost > 0) {
+    invocation.line(
+        fmt::format("{} are marked as lost by an earlier repair: reading them is an error.", human_size(lost)));
+  }
   invocation.line(problems == 0 ? "No damage found." : fmt::format("{} found.", count_of(problems, "problem")));
   return exit_status;
 }

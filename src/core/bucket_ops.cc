@@ -85,6 +85,12 @@ Status Core::Impl::load_buckets() {
     next = std::max<uint64_t>(next, uint64_t{scope} + 1);
     const auto value = store.get(kStoreScope, keys::bucket(scope));
     if (value && !*value) {
+      PAILFS_ASSIGN(const auto inode, store.view().seek_key(keys::inode(Ino{scope} << kBucketShift),
+                                                            keys::inode((Ino{scope} + 1) << kBucketShift)));
+      if (inode) {  // a bucket leaves nothing behind: this is damage
+        log_error("bucket number {} has content and no record: run 'pail check'", scope);
+        continue;
+      }
       log_info("keys of bucket number {}, which is not there (any more), are destroyed", scope);
       if (!read_only) PAILFS_TRY(store.destroy_scope(scope));
       continue;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/codec.h"
+#include "core/history.h"
 #include "core/scan.h"
 
 namespace pailfs {
@@ -17,6 +18,11 @@ constexpr int kMaxDepth = 4096;  // of a path in a report: damage can make circl
 }  // namespace
 
 Ino ino_of_key(std::string_view key) { return Decoder(key.substr(1)).be64(); }
+
+std::string version_name(const InodeRecord& content) {
+  return content.sealed ? version_file_name(content.version.sealed, version_id_text(content.version), false)
+                        : std::string();
+}
 
 std::string kind_begin(char kind, Scope bucket) {
   Encoder out;
@@ -54,7 +60,7 @@ Status scan_for_check(CheckReport& report, const Store& store, Scope scope, std:
     }
     if (bad) {
       if (!store.get(scope, *bad)) {  // still
-        report.problem(bad->size() > sizeof(Ino) && bad->front() != 's' ? ino_of_key(*bad) : 0,
+        report.problem("index", bad->size() > sizeof(Ino) && bad->front() != 's' ? ino_of_key(*bad) : 0,
                        fmt::format("a record of kind '{}' is damaged: {}", bad->front(), why.message));
       }
       from = *bad + '\0';
@@ -65,18 +71,20 @@ Status scan_for_check(CheckReport& report, const Store& store, Scope scope, std:
 
 // --- The report
 
-bool CheckReport::keep(std::string what, Ino ino, Ino parent, const std::string& name) {
+bool CheckReport::keep(CheckProblem problem, Ino ino, Ino parent, const std::string& name) {
   ++result.problem_count;
-  if (result.problems.size() >= kKept) return false;
-  result.problems.push_back({std::move(what), {}});
+  if (result.problems.size() >= kept_) return false;
+  result.problems.push_back(std::move(problem));
   places_.push_back({ino, parent, name});
   return true;
 }
 
-void CheckReport::problem(Ino ino, std::string what) { keep(std::move(what), ino, 0, {}); }
+void CheckReport::problem(std::string_view kind, Ino ino, std::string what, std::string version) {
+  keep({.kind = std::string(kind), .what = std::move(what), .path = {}, .version = std::move(version)}, ino, 0, {});
+}
 
 void CheckReport::problem_at(Ino parent, const std::string& name, std::string what) {
-  keep(std::move(what), 0, parent, name);
+  keep({.kind = "name", .what = std::move(what), .path = {}, .version = {}}, 0, parent, name);
 }
 
 Status CheckReport::step() {
@@ -180,16 +188,17 @@ namespace {
 // Records of the store's own scope: buckets, counters, the root directory.
 Status check_roots(Core::Impl& core, CheckReport& report, std::vector<Scope>& buckets) {
   const auto decoded = [&](const StoreView::Entry& entry, const auto& result) {
-    if (!result) report.problem(0, fmt::format("a record of kind '{}': {}", entry.key[0], result.error().message));
+    if (!result)
+      report.problem("index", 0, fmt::format("a record of kind '{}': {}", entry.key[0], result.error().message));
   };
   PAILFS_TRY(scan_for_check(report, core.store, kStoreScope, "b", "c", [&](const StoreView::Entry& entry) -> Status {
     const auto bucket = decode_bucket(entry.value);
     decoded(entry, bucket);
     if (!bucket) return {};
     if (keys::bucket(bucket->number) != entry.key) {
-      report.problem(0, fmt::format("the record of bucket {} is another bucket's", bucket->name));
+      report.problem("bucket", 0, fmt::format("the record of bucket {} is another bucket's", bucket->name));
     } else if (!core.store.has_scope(bucket->number)) {
-      if (!bucket->deleting) report.problem(0, fmt::format("bucket {} has no keys", bucket->name));
+      if (!bucket->deleting) report.problem("bucket", 0, fmt::format("bucket {} has no keys", bucket->name));
     } else if (!bucket->deleting) {
       buckets.push_back(bucket->number);
     }
@@ -212,7 +221,8 @@ Result<CheckResult> Core::check(bool deep, const Progress& progress) {
   Impl& impl = *impl_;
   CheckReport report(impl, progress);
   PAILFS_TRY(impl.store.check(
-      deep, [&](std::string problem) { report.problem(0, std::move(problem)); }, [&] { return report.proceed(); }));
+      deep, [&](std::string_view kind, std::string problem) { report.problem(kind, 0, std::move(problem)); },
+      [&] { return report.proceed(); }));
   std::vector<Scope> buckets;
   PAILFS_TRY(check_roots(impl, report, buckets));
   ContentCheck contents(impl, deep, report);

@@ -19,9 +19,10 @@ class CheckReport {
  public:
   static constexpr size_t kKept = 1000;
 
-  CheckReport(Core::Impl& core, const Progress& progress) : core_(core), progress_(progress) {}
-  // `ino` 0: nothing in particular. The path is looked for when the check ends.
-  void problem(Ino ino, std::string what);
+  CheckReport(Core::Impl& core, const Progress& progress, size_t kept = kKept)
+      : core_(core), progress_(progress), kept_(kept) {}
+  // `kind`: see CheckProblem. `ino` 0: nothing in particular. The path is looked for when the check ends.
+  void problem(std::string_view kind, Ino ino, std::string what, std::string version = {});
   void problem_at(Ino parent, const std::string& name, std::string what);
   // Counts one record. kInterrupted when whoever asked for the check wants it to end.
   Status step();
@@ -32,7 +33,7 @@ class CheckReport {
   CheckResult result;
 
  private:
-  bool keep(std::string what, Ino ino, Ino parent, const std::string& name);
+  bool keep(CheckProblem problem, Ino ino, Ino parent, const std::string& name);
   void find_names(Scope bucket, std::map<Ino, std::pair<Ino, std::string>>& wanted);
   std::string directory_path(Ino ino);
 
@@ -43,6 +44,7 @@ class CheckReport {
   };
   Core::Impl& core_;
   const Progress& progress_;
+  const size_t kept_;
   uint64_t steps_ = 0;
   std::vector<Place> places_;  // of result.problems
   std::map<Ino, std::string> directories_;
@@ -52,6 +54,23 @@ class CheckReport {
 // names, and goes on behind it.
 Status scan_for_check(CheckReport& report, const Store& store, Scope scope, std::string from, const std::string& end,
                       const std::function<Status(const StoreView::Entry&)>& visit);
+
+// The name of a version as .versions has it; empty for content that was never sealed.
+std::string version_name(const InodeRecord& content);
+
+// Walks through the log and calls visit(range, found, said, ino) for every stretch of it in which as many owners were
+// found and are written down. Both lists are sorted by place.
+struct OwnedStretch {
+  UnitRange range;
+  Ino ino = 0;
+};
+void sweep_owners(const std::vector<OwnedStretch>& stretches, const std::vector<SharedRange>& records,
+                  const std::function<void(const UnitRange& range, uint64_t found, uint64_t said, Ino ino)>& visit);
+
+// Reads and verifies units of a run; gives the stored range of each that is not readable to `bad`, with why. Fails only
+// where the medium does, and when `proceed` does.
+Status verify_units(const Store& store, Scope scope, const Run& run, const std::function<Status()>& proceed,
+                    const std::function<void(const UnitRange& unit, const Error& why)>& bad);
 
 // The inode number that a key (of any kind but 'b' and 'n') begins with.
 Ino ino_of_key(std::string_view key);
@@ -74,18 +93,19 @@ class ContentCheck {
   Status shared_units();
 
  private:
-  // What one owner (shares.h) shows.
-  struct Stretch {
-    UnitRange range;
-    Ino ino = 0;
-  };
+  using Stretch = OwnedStretch;  // what one owner (shares.h) shows
   // What one look at an object found.
   struct Findings {
-    std::vector<std::string> faults;
+    struct Fault {
+      std::string what;
+      std::string version;
+    };
+    std::vector<Fault> faults;
     std::vector<Stretch> stretches;
     std::vector<Ino> chunked;  // contents
     uint64_t versions = 0;
     uint64_t bytes = 0;
+    uint64_t lost = 0;
   };
   class Look;
   Result<bool> shown_now(Scope bucket, Ino cid);

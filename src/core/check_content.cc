@@ -36,17 +36,26 @@ class ContentCheck::Look {
     bool current = false;
     uint64_t stored = 0;  // counted
   };
-  void fault(std::string what) {
-    if (found.faults.size() < kMaxFaults) found.faults.push_back(std::move(what));
+  // What the versions show of one chunk.
+  struct Shown {
+    const InodeRecord* version = nullptr;
+    const ExtentList* extents = nullptr;
+  };
+  void fault(std::string what, const InodeRecord* version = nullptr) {
+    if (found.faults.size() >= kMaxFaults) return;
+    found.faults.push_back({std::move(what), version != nullptr ? version_name(*version) : std::string()});
   }
   Status load(const InodeRecord& record);
   void chain();
   // All versions of one cid: chain_[first, last).
   Status contents(size_t first, size_t last);
-  Status chunked(size_t first, size_t last, ExtentList inline_extents);
-  void chunk(size_t first, size_t last, uint64_t chunk, const std::vector<std::pair<uint32_t, ExtentList>>& records);
+  Status chunked(size_t first, size_t last, const std::vector<Shown>& inline_shown);
+  void chunk(size_t first, size_t last, uint64_t chunk, const std::vector<std::pair<uint32_t, ExtentList>>& records,
+             std::vector<Shown>& all);
   void list(const ExtentList& extents, const Content& content, uint64_t chunk);
-  Status units(const ExtentList& extents, Scope scope);
+  Status units(uint64_t chunk, const std::vector<Shown>& shown, Scope scope);
+  // Names the versions that show a unit which cannot be read, and where in the file.
+  void unreadable(uint64_t chunk, const std::vector<Shown>& shown, const UnitRange& unit, const std::string& why);
 
   const Store& store_;
   const bool deep_;
@@ -88,39 +97,53 @@ void ContentCheck::Look::chain() {
 
 void ContentCheck::Look::list(const ExtentList& extents, const Content& content, uint64_t chunk) {
   const std::string wrong = extents_fault(extents, kChunkSize);
-  if (!wrong.empty()) return fault(fmt::format("chunk {}: {}", chunk, wrong));
+  if (!wrong.empty()) return fault(fmt::format("chunk {}: {}", chunk, wrong), &content.record);
   if (extents.empty()) return;
   const Extent& last = extents.back();
   if (chunk * kChunkSize + last.offset + last.length > content.record.size) {
-    fault(fmt::format("chunk {}: content behind the end of the file", chunk));
+    fault(fmt::format("chunk {}: content behind the end of the file", chunk), &content.record);
   }
 }
 
-// `extents` may show units more than once: each is looked at once.
-Status ContentCheck::Look::units(const ExtentList& extents, Scope scope) {
-  std::string bytes;
-  for (const Run& run : released(extents, {})) {
+void ContentCheck::Look::unreadable(uint64_t chunk, const std::vector<Shown>& shown, const UnitRange& unit,
+                                    const std::string& why) {
+  for (const Shown& one : shown) {
+    for (const Extent& extent : *one.extents) {
+      const UnitRange range = range_of(extent.run);
+      if (range.segment != unit.segment || range.end <= unit.begin || unit.end <= range.begin) continue;
+      const uint64_t begin = chunk * kChunkSize + extent.offset;
+      fault(fmt::format("bytes {} to {} cannot be read whole: {}", begin, begin + extent.length, why), one.version);
+      break;
+    }
+  }
+}
+
+Status ContentCheck::Look::units(uint64_t chunk, const std::vector<Shown>& shown, Scope scope) {
+  ExtentList all;
+  for (const Shown& one : shown) {
+    all.insert(all.end(), one.extents->begin(), one.extents->end());
+    found.lost += lost_bytes(*one.extents);
+  }
+  for (const Run& run : released(all, {})) {
     found.stretches.push_back({range_of(run), ino_});
     found.bytes += run.length;
     PAILFS_ASSIGN(const bool live, store_.run_is_live(run));
     if (!live) {
-      fault(fmt::format("content refers to room in segment {:016x} that was given back", run.segment));
+      unreadable(
+          chunk, shown, range_of(run),
+          fmt::format("content refers to room in segment {:016x} that was given back or is missing", run.segment));
       continue;
     }
-    for (Run rest = run; deep_;) {
-      PAILFS_TRY(report_.proceed());
-      const Run part = rest.units() > kMaxRun / kUnitSize ? rest.keep_front(kMaxRun / kUnitSize) : rest;
-      bytes.resize(part.length);
-      if (const Status read = store_.read(scope, part, 0, bytes); !read) fault(read.error().message);
-      if (part.units() == rest.units()) break;
-      rest = rest.drop_front(part.units());
-    }
+    if (!deep_) continue;
+    PAILFS_TRY(verify_units(
+        store_, scope, run, [&] { return report_.proceed(); },
+        [&](const UnitRange& unit, const Error& why) { unreadable(chunk, shown, unit, why.message); }));
   }
   return {};
 }
 
 void ContentCheck::Look::chunk(size_t first, size_t last, uint64_t chunk,
-                               const std::vector<std::pair<uint32_t, ExtentList>>& records) {
+                               const std::vector<std::pair<uint32_t, ExtentList>>& records, std::vector<Shown>& all) {
   size_t claimed = 0;
   for (size_t i = first; i < last; ++i) {
     Content& content = chain_[i];
@@ -132,24 +155,25 @@ void ContentCheck::Look::chunk(size_t first, size_t last, uint64_t chunk,
       if (record.first > content.record.prev) ++claimed;
     }
     if (shown == nullptr) continue;
+    all.push_back({&content.record, &shown->second});
     content.stored += covered(shown->second);
     list(shown->second, content, chunk);
   }
   if (claimed != records.size()) fault(fmt::format("chunk {}: a record that no version shows", chunk));
 }
 
-Status ContentCheck::Look::chunked(size_t first, size_t last, ExtentList inline_extents) {
+Status ContentCheck::Look::chunked(size_t first, size_t last, const std::vector<Shown>& inline_shown) {
   const Ino cid = chain_[first].record.cid;
   const Scope scope = bucket_of(cid);
   found.chunked.push_back(cid);
   uint64_t at = 0;
   std::vector<std::pair<uint32_t, ExtentList>> records;
   const auto finish = [&]() -> Status {
-    chunk(first, last, at, records);
-    ExtentList all = at == 0 ? inline_extents : ExtentList{};
-    for (const auto& [vseq, extents] : records) all.insert(all.end(), extents.begin(), extents.end());
+    std::vector<Shown> shown = at == 0 ? inline_shown : std::vector<Shown>{};
+    chunk(first, last, at, records, shown);
+    Status done = units(at, shown, scope);
     records.clear();
-    return units(all, scope);
+    return done;
   };
   PAILFS_TRY(scan_range(store_, scope, keys::chunk(cid, 0, 0), keys::chunk(cid, kChunkEnd, 0),
                         [&](const StoreView::Entry& entry) -> Result<bool> {
@@ -166,7 +190,7 @@ Status ContentCheck::Look::chunked(size_t first, size_t last, ExtentList inline_
 }
 
 Status ContentCheck::Look::contents(size_t first, size_t last) {
-  ExtentList inline_extents;
+  std::vector<Shown> inline_shown;
   bool any_chunked = false;
   for (size_t i = first; i < last; ++i) {
     Content& content = chain_[i];
@@ -174,18 +198,19 @@ Status ContentCheck::Look::contents(size_t first, size_t last) {
     if (content.record.chunked) continue;
     list(content.record.extents, content, 0);
     content.stored += covered(content.record.extents);
-    inline_extents.insert(inline_extents.end(), content.record.extents.begin(), content.record.extents.end());
+    inline_shown.push_back({&content.record, &content.record.extents});
   }
   if (any_chunked) {
-    PAILFS_TRY(chunked(first, last, std::move(inline_extents)));
+    PAILFS_TRY(chunked(first, last, inline_shown));
   } else {
-    PAILFS_TRY(units(inline_extents, bucket_of(ino_)));
+    PAILFS_TRY(units(0, inline_shown, bucket_of(ino_)));
   }
   for (size_t i = first; i < last; ++i) {
     const Content& content = chain_[i];
     if (content.stored != content.record.stored) {
       fault(fmt::format("version {} says that it stores {} bytes, and stores {}", content.record.vseq,
-                        content.record.stored, content.stored));
+                        content.record.stored, content.stored),
+            &content.record);
     }
   }
   return {};
@@ -222,7 +247,8 @@ Status ContentCheck::begin(Scope bucket) {
 
 Status ContentCheck::object(Ino ino, const InodeRecord& record) {
   if (!S_ISREG(record.mode)) {
-    if (record.cid != 0 || !record.extents.empty()) report_.problem(ino, "has content and is no regular file");
+    if (record.cid != 0 || !record.extents.empty())
+      report_.problem("content", ino, "has content and is no regular file");
     if (record.sealed) ++report_.result.versions;
     return {};
   }
@@ -234,7 +260,7 @@ Status ContentCheck::object(Ino ino, const InodeRecord& record) {
     const Result<InodePtr> inode = core_.inodes.get(ino);
     if (!inode && inode.error().code == Code::kNotFound) return {};
     if (!inode) {
-      report_.problem(ino, inode.error().message);
+      report_.problem("index", ino, inode.error().message);
       return {};
     }
     ReaderLock lock((*inode)->lock);
@@ -245,11 +271,14 @@ Status ContentCheck::object(Ino ino, const InodeRecord& record) {
   }
   if (!looked) {
     if (looked.error().code != Code::kCorrupt) return looked;
-    report_.problem(ino, looked.error().message);
+    report_.problem("index", ino, looked.error().message);
   }
-  for (std::string& fault : found.faults) report_.problem(ino, std::move(fault));
+  for (Findings::Fault& fault : found.faults) {
+    report_.problem("content", ino, std::move(fault.what), std::move(fault.version));
+  }
   report_.result.versions += found.versions;
   report_.result.bytes += found.bytes;
+  report_.result.lost_bytes += found.lost;
   chunked_.insert(chunked_.end(), found.chunked.begin(), found.chunked.end());
   too_many_ = too_many_ || stretches_.size() + found.stretches.size() > kMaxStretches;
   if (too_many_) {
@@ -266,7 +295,8 @@ Status ContentCheck::end(Scope bucket) {
     if (std::binary_search(chunked_.begin(), chunked_.end(), cid)) continue;
     PAILFS_ASSIGN(const bool shown, shown_now(bucket, cid));
     if (shown) continue;
-    report_.problem(0, fmt::format("bucket number {}: records of content {}, which no file has", bucket, cid));
+    report_.problem("content", 0,
+                    fmt::format("bucket number {}: records of content {}, which no file has", bucket, cid));
   }
   return {};
 }
@@ -304,10 +334,10 @@ namespace {
 
 using Place = std::pair<uint64_t, uint64_t>;  // segment, offset
 
-// Walks through the log and calls visit(range, found, said) for every stretch of it in which as many owners were found
-// and are written down. Both lists are sorted by place.
-template <typename Stretches, typename Visit>
-void sweep(const Stretches& stretches, const std::vector<SharedRange>& records, const Visit& visit) {
+}  // namespace
+
+void sweep_owners(const std::vector<OwnedStretch>& stretches, const std::vector<SharedRange>& records,
+                  const std::function<void(const UnitRange&, uint64_t, uint64_t, Ino)>& visit) {
   std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> ends;  // of the stretches that cover `at`
   auto stretch = stretches.begin();
   auto record = records.begin();
@@ -340,7 +370,30 @@ void sweep(const Stretches& stretches, const std::vector<SharedRange>& records, 
   }
 }
 
-}  // namespace
+Status verify_units(const Store& store, Scope scope, const Run& run, const std::function<Status()>& proceed,
+                    const std::function<void(const UnitRange& unit, const Error& why)>& bad) {
+  std::string bytes;
+  const auto readable = [&](const Run& part) {
+    bytes.resize(part.length);
+    return store.read(scope, part, 0, bytes);
+  };
+  for (Run rest = run;;) {
+    PAILFS_TRY(proceed());
+    const Run part = rest.units() > kMaxRun / kUnitSize ? rest.keep_front(kMaxRun / kUnitSize) : rest;
+    Status whole = readable(part);
+    if (!whole && whole.error().code != Code::kCorrupt) return whole;
+    for (Run units = part; !whole;) {
+      const Run unit = units.units() > 1 ? units.keep_front(1) : units;
+      const Status read = readable(unit);
+      if (!read && read.error().code != Code::kCorrupt) return read;
+      if (!read) bad(range_of(unit), read.error());
+      if (units.units() == 1) break;
+      units = units.drop_front(1);
+    }
+    if (part.units() == rest.units()) return {};
+    rest = rest.drop_front(part.units());
+  }
+}
 
 Status ContentCheck::shared_units() {
   if (too_many_) return {};
@@ -351,21 +404,22 @@ Status ContentCheck::shared_units() {
                               if (record) {
                                 records.push_back(*record);
                               } else {
-                                report_.problem(0, record.error().message);
+                                report_.problem("index", 0, record.error().message);
                               }
                               return {};
                             }));
   const auto place = [](const auto& item) { return Place{item.range.segment, item.range.begin}; };
   std::ranges::sort(stretches_, {}, place);
   const std::vector<UnitRange> changed = watch_.changed();
-  sweep(stretches_, records, [&](const UnitRange& range, uint64_t found, uint64_t said, Ino ino) {
+  sweep_owners(stretches_, records, [&](const UnitRange& range, uint64_t found, uint64_t said, Ino ino) {
     if (std::max<uint64_t>(found, 1) == std::max<uint64_t>(said, 1)) return;
     const bool moving = std::ranges::any_of(changed, [&](const UnitRange& other) {
       return other.segment == range.segment && other.begin < range.end && range.begin < other.end;
     });
     if (moving) return;
-    report_.problem(ino, fmt::format("segment {:016x}, bytes {} to {}: {} contents show them, and {} are written down",
-                                     range.segment, range.begin, range.end, found, said));
+    report_.problem("space", ino,
+                    fmt::format("segment {:016x}, bytes {} to {}: {} contents show them, and {} are written down",
+                                range.segment, range.begin, range.end, found, said));
   });
   return {};
 }

@@ -104,7 +104,7 @@ Status NamesCheck::entries(bool first, const std::function<void(Ino ino, Ino par
                           const uint64_t slot = key.be64();
                           const auto dirent = decode_dirent(found.value);
                           if (!dirent) {
-                            if (first) report_.problem(directory, dirent.error().message);
+                            if (first) report_.problem("name", directory, dirent.error().message);
                             return {};
                           }
                           if (first && directory != parent) {
@@ -113,7 +113,7 @@ Status NamesCheck::entries(bool first, const std::function<void(Ino ino, Ino par
                             // A directory that went has taken its entries along.
                             PAILFS_ASSIGN(const auto again, core_.store.get(bucket_, found.key));
                             if (again && (!above || !S_ISDIR(above->mode)))
-                              report_.problem(directory, "entries of no directory");
+                              report_.problem("name", directory, "entries of no directory");
                           }
                           if (dirent->name.empty()) return {};
                           highest_ = std::max({highest_, dirent->ino, directory});
@@ -129,7 +129,7 @@ Status NamesCheck::history(bool first, const std::function<void(Ino ino)>& count
                           if (ended) {
                             count(ended->ino);
                           } else if (first) {
-                            report_.problem(ino_of_key(found.key), ended.error().message);
+                            report_.problem("name", ino_of_key(found.key), ended.error().message);
                           }
                           return {};
                         });
@@ -161,7 +161,7 @@ Status NamesCheck::inodes(Ino low, const std::vector<Links>& links,
                           const Ino ino = ino_of_key(found.key);
                           const auto record = decode_inode(found.value);
                           if (!record) {
-                            report_.problem(ino, record.error().message);
+                            report_.problem("index", ino, record.error().message);
                             return {};
                           }
                           if (record->nlink > 0) {
@@ -189,7 +189,7 @@ Status NamesCheck::suspects() {
     PAILFS_ASSIGN(const auto now, record(ino));
     if (!now || now->ctime != suspect.ctime) continue;
     PAILFS_ASSIGN(std::string fault, links_fault(ino, *now, suspect.links));
-    if (!fault.empty()) report_.problem(ino, std::move(fault));
+    if (!fault.empty()) report_.problem("name", ino, std::move(fault));
   }
   return {};
 }
@@ -202,7 +202,8 @@ Status NamesCheck::orphans() {
                           if (inode && inode->nlink == 0) return {};
                           MutexLock lock(core_.tree);
                           PAILFS_ASSIGN(const auto again, core_.store.get(bucket_, found.key));
-                          if (again) report_.problem(ino, "is listed as without a name, and has one or is missing");
+                          if (again)
+                            report_.problem("name", ino, "is listed as without a name, and has one or is missing");
                           return {};
                         });
 }
@@ -213,7 +214,7 @@ Status NamesCheck::xattrs() {
                           const Ino ino = ino_of_key(found.key);
                           const auto xattr = decode_xattr(found.value);
                           if (!xattr) {
-                            report_.problem(ino, xattr.error().message);
+                            report_.problem("index", ino, xattr.error().message);
                             return {};
                           }
                           PAILFS_ASSIGN(const auto inode, record(ino));
@@ -221,7 +222,7 @@ Status NamesCheck::xattrs() {
                           PAILFS_ASSIGN(const auto again, core_.store.get(bucket_, found.key));
                           PAILFS_ASSIGN(const auto later, record(ino));
                           if (again && (!later || !later->has_xattrs))
-                            report_.problem(ino, "has an extended attribute it does not know");
+                            report_.problem("name", ino, "has an extended attribute it does not know");
                           return {};
                         });
 }

@@ -105,6 +105,8 @@ Status ReadPlan::read(const Store& store, std::span<char> out) const {
   uint64_t at = 0;
   for (const Piece& piece : pieces_) {
     if (piece.at > at) std::memset(out.data() + at, 0, piece.at - at);
+    if (is_lost(piece.run))
+      return fail(Code::kCorrupt, "this part of the file was lost to damage; 'pail check' says more");
     PAILFS_TRY(store.read(scope_, piece.run, piece.skip, out.subspan(piece.at, piece.length)));
     at = piece.at + piece.length;
   }
@@ -218,8 +220,14 @@ Result<ExtentList> ContentEdit::coalesce(uint64_t chunk, const ExtentList& list)
   ExtentList out;
   std::vector<char> bytes;
   for (size_t first = 0; first < list.size();) {
+    if (is_lost(list[first].run)) {
+      out.push_back(list[first++]);
+      continue;
+    }
     size_t last = first + 1;
-    while (last < list.size() && list[last].offset - end_of(list[last - 1]) < kUnitSize) ++last;
+    while (last < list.size() && !is_lost(list[last].run) && list[last].offset - end_of(list[last - 1]) < kUnitSize) {
+      ++last;
+    }
     const uint32_t begin = list[first].offset;
     bytes.assign(end_of(list[last - 1]) - begin, 0);
     const Store::ReadGuard guard(store_);

@@ -84,6 +84,7 @@ class Copy {
     ExtentList shared;
     ExtentList own;
     for (Extent piece : pieces) {
+      if (is_lost(piece.run)) return fail(Code::kCorrupt, "this part of the source was lost to damage");
       piece.offset += begin;
       if (share && piece.length >= kLeastShared) {
         shared.push_back(piece);

@@ -100,14 +100,17 @@ struct PruneResult {
 };
 
 struct CheckProblem {
-  std::string what;  // one sentence
-  std::string path;  // of the file touched, where known
+  std::string kind;     // "log", "space", "index", "bucket", "name" or "content"
+  std::string what;     // one sentence
+  std::string path;     // of the file touched, where known
+  std::string version;  // of it, as in .versions, where one is touched that has a name
 };
 struct CheckResult {
   uint64_t files = 0;
   uint64_t directories = 0;
   uint64_t versions = 0;
   uint64_t bytes = 0;                  // of content that was verified (deep) or referenced
+  uint64_t lost_bytes = 0;             // of content that a repair marked as lost: no problem any more
   std::vector<CheckProblem> problems;  // the first 1,000
   uint64_t problem_count = 0;
 };
@@ -116,6 +119,18 @@ struct CheckResult {
 struct InUse {
   uint64_t handles = 0;  // open files and directories
   uint64_t inodes = 0;   // with references that forget() has not taken back
+};
+
+// What a repair did, or, on a store whose changes stay in memory, what it is going to do.
+struct RepairResult {
+  std::vector<CheckProblem> fixes;  // `what` says what was wrong and what became of it; the first 100,000
+  uint64_t fix_count = 0;           // 0: the store is sound
+  uint64_t lost_bytes = 0;          // of content that cannot be read; each version that shows them counts
+  uint64_t lost_versions = 0;       // that show such bytes, or are gone
+  uint64_t lost_names = 0;          // whose inodes are gone
+  uint64_t found = 0;               // what lost its name, and was put into lost+found
+  uint64_t unreadable_values = 0;   // of the index, dropped
+  LostChanges changes;              // commits that the log has lost
 };
 
 class Core {
@@ -217,6 +232,8 @@ class Core {
   Status sync();
   Result<CheckResult> check(bool deep, const Progress& progress);
   InUse in_use() const;
+  // Puts a store right that was opened with StoreOptions::repair, and on which no Core is open. See repair.h.
+  static Result<RepairResult> repair(Store& store, uint32_t account, const Progress& progress);
   Store& store();
   const Gate& gate() const;
   // Whether the gate lets every caller there is look names up in this directory.

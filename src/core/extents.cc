@@ -109,7 +109,10 @@ std::vector<Run> released(const ExtentList& dropped, std::initializer_list<const
   if (dropped.empty()) return out;
   std::vector<UnitRange> old;
   old.reserve(dropped.size());
-  for (const Extent& extent : dropped) old.push_back(range_of(extent.run));
+  for (const Extent& extent : dropped) {
+    if (!is_lost(extent.run)) old.push_back(range_of(extent.run));
+  }
+  if (old.empty()) return out;
   unite(old);
   std::vector<UnitRange> live;
   for (const ExtentList* list : kept) {
@@ -133,6 +136,14 @@ std::vector<Run> released(const ExtentList& dropped, std::initializer_list<const
     release(at, range.end);
   }
   return out;
+}
+
+Extent lost_extent(uint32_t begin, uint32_t end) { return {begin, end - begin, 0, {0, 0, end - begin, false}}; }
+
+uint64_t lost_bytes(const ExtentList& list) {
+  uint64_t bytes = 0;
+  for (const Extent& extent : list) bytes += is_lost(extent.run) ? extent.length : 0;
+  return bytes;
 }
 
 uint64_t covered(const ExtentList& list) {

@@ -26,7 +26,7 @@ void cut(ExtentList& list, uint32_t end, ExtentList& dropped);
 // Bytes [from, to) of the extent, 0 <= from < to <= length, with its run trimmed.
 Extent slice(const Extent& extent, uint32_t from, uint32_t to);
 
-// The units of `dropped` that no list in `kept` refers to, as runs; each unit once.
+// The units of `dropped` that no list in `kept` refers to, as runs; each unit once. Lost extents have none.
 std::vector<Run> released(const ExtentList& dropped, std::initializer_list<const ExtentList*> kept);
 
 // Consecutive units of one log record, as ciphertext bytes [begin, end) of a segment.
@@ -38,6 +38,10 @@ struct UnitRange {
 };
 UnitRange range_of(const Run& run);
 Run run_of(const UnitRange& range);
+
+// Bytes [begin, end) of a chunk, which damage took; and how many bytes of a list are such.
+Extent lost_extent(uint32_t begin, uint32_t end);
+uint64_t lost_bytes(const ExtentList& list);
 
 // Bytes that the list covers.
 uint64_t covered(const ExtentList& list);

@@ -32,7 +32,9 @@ inline constexpr size_t kInlineExtents = 6;      // a file of one chunk with at 
 inline constexpr size_t kCoalesceExtents = 144;  // a chunk with more is read and written anew as one run
 
 // Bytes [offset, offset + length) of a chunk are bytes [skip, skip + length) of the run. skip < kUnitSize and the run
-// has no unit that is not needed (see trimming in extents.h). What no extent covers is a hole: zeros.
+// has no unit that is not needed (see trimming in extents.h). What no extent covers is a hole: zeros. Segment ids start
+// at 1: a run in segment 0 stands for bytes that damage took, and that `pail repair` marked so. Reading them is
+// kCorrupt for ever, until they are overwritten.
 struct Extent {
   uint32_t offset = 0;
   uint32_t length = 0;
@@ -40,6 +42,7 @@ struct Extent {
   Run run;
   bool operator==(const Extent&) const = default;
 };
+inline bool is_lost(const Run& run) { return run.segment == 0; }
 using ExtentList = std::vector<Extent>;  // sorted by offset, not overlapping
 
 std::string encode_extents(const ExtentList& extents);

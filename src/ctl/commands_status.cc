@@ -93,12 +93,13 @@ Result<Json> check(const CommandContext& context, const Json& args) {
   uint64_t count = result.problem_count;
   // Damage in the log, or a medium that failed: what lies behind it could not be looked at.
   if (const StoreStatus store = context.core.store().status(); store.read_only && !asked_for(context, store)) {
-    problems.push_back({{"what", "the store is read-only: " + store.read_only_reason}});
+    problems.push_back({{"kind", "log"}, {"what", "the store is read-only: " + store.read_only_reason}});
     ++count;
   }
   for (const CheckProblem& problem : result.problems) {
-    Json entry = {{"what", problem.what}};
+    Json entry = {{"kind", problem.kind}, {"what", problem.what}};
     if (!problem.path.empty()) entry["path"] = bytes_to_json(problem.path);
+    if (!problem.version.empty()) entry["version"] = problem.version;
     problems.push_back(std::move(entry));
   }
   return Json{{"deep", deep},
@@ -106,6 +107,7 @@ Result<Json> check(const CommandContext& context, const Json& args) {
               {"directories", result.directories},
               {"versions", result.versions},
               {"bytes", result.bytes},
+              {"lost_bytes", result.lost_bytes},
               {"problem_count", count},
               {"problems", std::move(problems)}};
 }

@@ -44,8 +44,10 @@ Result<std::unique_ptr<Log>> Log::open_recovered(LogStorage& storage, Env& env, 
                                                  const LogStart& start, const FrameSink& sink, OpenMode mode) {
   auto impl = std::make_unique<Impl>(storage, env, std::move(keys), options);
   Recovery recovery(storage, impl->keys, start);
-  PAILFS_TRY(recovery.examine({.settle = mode.write, .stop_at_damage = mode.stop_at_damage}));
+  const bool salvage = mode.lost != nullptr;
+  PAILFS_TRY(recovery.examine({.settle = mode.write, .stop_at_damage = mode.stop_at_damage, .salvage = salvage}));
   PAILFS_TRY(recovery.replay(sink));
+  if (salvage) PAILFS_TRY(recovery.replay_lost(*mode.lost));
   impl->recovery = recovery.report();
   impl->recovered_end = recovery.end();
   impl->epoch = recovery.next_epoch();
@@ -69,7 +71,7 @@ Result<std::unique_ptr<Log>> Log::open_recovered(LogStorage& storage, Env& env, 
       PAILFS_TRY(impl->begin_segment(std::move(header), 0));
     }
     PAILFS_TRY(impl->sync());
-    clear_away(storage, recovery);
+    if (!salvage) clear_away(storage, recovery);
   }
   if (impl->recovery.torn) {
     log_warning("the log was cut at {}: {} bytes behind it were not yet durable", describe(recovery.end()),
@@ -81,8 +83,7 @@ Result<std::unique_ptr<Log>> Log::open_recovered(LogStorage& storage, Env& env, 
 Result<std::unique_ptr<Log>> Log::open(LogStorage& storage, Env& env, const Secret& key, std::string_view store_uuid,
                                        const LogOptions& options, const LogStart& start, const FrameSink& sink) {
   PAILFS_TRY(check_options(options, store_uuid, key));
-  return open_recovered(storage, env, LogKeys(key, store_uuid), options, start, sink,
-                        {.write = true, .stop_at_damage = false});
+  return open_recovered(storage, env, LogKeys(key, store_uuid), options, start, sink, {.write = true});
 }
 
 Result<std::unique_ptr<Log>> Log::open_read_only(LogStorage& storage, Env& env, const Secret& key,
@@ -91,6 +92,14 @@ Result<std::unique_ptr<Log>> Log::open_read_only(LogStorage& storage, Env& env, 
   PAILFS_TRY(check_options(options, store_uuid, key));
   return open_recovered(storage, env, LogKeys(key, store_uuid), options, start, sink,
                         {.write = false, .stop_at_damage = stop_at_damage});
+}
+
+Result<std::unique_ptr<Log>> Log::salvage(LogStorage& storage, Env& env, const Secret& key, std::string_view store_uuid,
+                                          const LogOptions& options, const LogStart& start, const FrameSink& sink,
+                                          const FrameSink& lost, bool write) {
+  PAILFS_TRY(check_options(options, store_uuid, key));
+  return open_recovered(storage, env, LogKeys(key, store_uuid), options, start, sink,
+                        {.write = write, .stop_at_damage = false, .lost = &lost});
 }
 
 const RecoveryReport& Log::recovery() const { return impl_->recovery; }

@@ -67,6 +67,7 @@ struct RecoveryReport {
   bool torn = false;        // a tail was cut
   Position cut;             // where
   uint64_t lost_bytes = 0;  // non-zero bytes behind the cut: what was appended and not yet durable
+  std::string damage;       // that a salvage went around; empty: none
 };
 
 struct LogKeys;      // format.h
@@ -92,6 +93,14 @@ class Log {
   static Result<std::unique_ptr<Log>> open_read_only(LogStorage& storage, Env& env, const Secret& key,
                                                      std::string_view store_uuid, const LogOptions& options,
                                                      const LogStart& start, const FrameSink& sink, bool stop_at_damage);
+  // For a repair, of a log on which open() is kCorrupt: as open(), but goes on behind damage as long as the next frame
+  // that verifies follows on the last one, and ends the log where none does. `lost` gets the frames behind that end:
+  // they verify, and what they changed rests on frames that are gone. Removes nothing. Without `write`: changes nothing
+  // either, and the log is open read-only.
+  static Result<std::unique_ptr<Log>> salvage(LogStorage& storage, Env& env, const Secret& key,
+                                              std::string_view store_uuid, const LogOptions& options,
+                                              const LogStart& start, const FrameSink& sink, const FrameSink& lost,
+                                              bool write);
   ~Log();
 
   const RecoveryReport& recovery() const;
@@ -181,8 +190,9 @@ class Log {
  private:
   struct Impl;
   struct OpenMode {
-    bool write;
-    bool stop_at_damage;
+    bool write = false;
+    bool stop_at_damage = false;
+    const FrameSink* lost = nullptr;  // of a salvage
   };
   explicit Log(std::unique_ptr<Impl> impl);
   static Result<std::unique_ptr<Log>> open_recovered(LogStorage& storage, Env& env, LogKeys keys,

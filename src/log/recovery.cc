@@ -28,6 +28,8 @@ Status Recovery::examine(Mode mode) {
       return std::unexpected(header.error());
     }
   }
+  salvage_ = mode.salvage;
+  if (salvage_) return survey_salvage();
   Status linked = link();
   if (linked) linked = bound_parts();
   if (!linked) {
@@ -187,13 +189,15 @@ Status Recovery::accept(const RawRecord& record, const Aead& cipher) {
   if (clear->previous_chain != walked_.chain) {
     return damaged("the commit frame does not follow on the one before it, or on what the index holds", true);
   }
-  if (clear->data_digest != sha256(entries_)) return damaged("a data record before the commit frame is altered", false);
+  if (!salvage_ && clear->data_digest != sha256(entries_))
+    return damaged("a data record before the commit frame is altered", false);
   if (clear->durable > record.begin || clear->first_seq <= walked_.last_seq) {
     return damaged("the commit frame makes no sense", true);
   }
   entries_.clear();
   walked_ = {.end = record.end(), .chain = chain, .last_seq = clear->last_seq};
   unproven_.push_back(walked_);
+  if (salvage_) salvaged_.push_back(record);
   note_durable(clear->durable);
   return {};
 }
@@ -295,7 +299,21 @@ Status Recovery::account_for_tail() {
   return {};
 }
 
+Status Recovery::replay_frame(const RawRecord& record, const Aead& cipher, const Log::FrameSink& sink) const {
+  PAILFS_ASSIGN(const std::string stored, read_payload(storage_, record));
+  const auto clear = decode_frame_clear(stored);
+  const auto payload = open_frame(cipher, record.begin, stored);
+  if (!clear || !payload) return fail(Code::kCorrupt, describe(record.begin) + ": changed while it was read");
+  const FrameInfo info{.begin = record.begin,
+                       .end = record.end(),
+                       .first_seq = clear->first_seq,
+                       .last_seq = clear->last_seq,
+                       .chain = sha256(stored)};
+  return sink(info, *payload);
+}
+
 Status Recovery::replay(const Log::FrameSink& sink) {
+  if (salvage_) return replay_salvaged(sink);
   const size_t good = good_parts();
   for (size_t i = 0; i < good; ++i) {
     const Part& part = parts_[i];
@@ -306,16 +324,7 @@ Status Recovery::replay(const Log::FrameSink& sink) {
       PAILFS_ASSIGN(const auto record, reader.next());
       if (!record) break;
       if (record->header.type != kFrameRecord) continue;
-      PAILFS_ASSIGN(const std::string stored, read_payload(storage_, *record));
-      const auto clear = decode_frame_clear(stored);
-      const auto payload = open_frame(*cipher, record->begin, stored);
-      if (!clear || !payload) return fail(Code::kCorrupt, describe(record->begin) + ": changed while it was read");
-      const FrameInfo info{.begin = record->begin,
-                           .end = record->end(),
-                           .first_seq = clear->first_seq,
-                           .last_seq = clear->last_seq,
-                           .chain = sha256(stored)};
-      PAILFS_TRY(sink(info, *payload));
+      PAILFS_TRY(replay_frame(*record, *cipher, sink));
       ++report_.frames;
     }
   }

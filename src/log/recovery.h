@@ -7,7 +7,9 @@
 // and only then is anything replayed.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -27,6 +29,9 @@ class Recovery {
   struct Mode {
     bool settle = true;           // make what can be read durable first; the caller may write
     bool stop_at_damage = false;  // instead of failing with kCorrupt
+    // For a repair: goes on behind damage wherever a frame that verifies follows on the last one, and what cannot be
+    // followed to is no failure.
+    bool salvage = false;
   };
   // Everything but the replay. Changes nothing in the log.
   Status examine(Mode mode);
@@ -37,11 +42,14 @@ class Recovery {
   Position end() const { return good_.end; }
   Digest chain() const { return good_.chain; }
   uint64_t last_seq() const { return good_.last_seq; }
-  uint64_t next_id() const { return highest_id_ + 1; }
+  // Beyond every segment that the index may refer to, also where the last files are gone.
+  uint64_t next_id() const { return std::max(highest_id_, start_.position.segment) + 1; }
   uint32_t next_epoch() const { return highest_epoch_ + 1; }
   const RecoveryReport& report() const { return report_; }
   // Segments of the good stream with room behind their end: id and end.
   const std::vector<std::pair<uint64_t, uint64_t>>& unsealed() const { return unsealed_; }
+  // Frames of a salvage that verify and follow on nothing: what was lost with the damage before them.
+  Status replay_lost(const Log::FrameSink& sink) const;
   // Segments from the start on that are not in the good stream.
   const std::vector<uint64_t>& abandoned() const { return abandoned_; }
 
@@ -79,6 +87,15 @@ class Recovery {
   void note_durable(Position position);
   void note_damage(Position position, std::string what);
   Status search_behind_damage(size_t damaged_part);
+  // salvage.cc
+  Status replay_salvaged(const Log::FrameSink& sink);
+  Status link_salvage();
+  Status survey_salvage();
+  Status salvage_part(const Part& part);
+  using Wanted = std::function<bool(const FrameClear&)>;
+  Result<std::optional<RawRecord>> find_frame(const Part& part, const Aead& cipher, uint64_t from,
+                                              const Wanted& wanted) const;
+  Status replay_frame(const RawRecord& record, const Aead& cipher, const Log::FrameSink& sink) const;
   Status verify_unsynced_data();
   bool corrupt() const { return forged_ || missing_ || durable_ > good_.end; }
   std::unexpected<Error> corruption() const;
@@ -106,7 +123,9 @@ class Recovery {
   std::deque<RawRecord> unproven_data_;  // data records beyond durable_
   std::optional<Damage> damage_;         // the first
   bool forged_ = false;                  // the damage cannot come from a crash
-  std::optional<std::string> missing_;   // a segment that the stream needs
+  bool salvage_ = false;
+  std::vector<RawRecord> salvaged_;     // the frames that a salvage accepted, in order
+  std::optional<std::string> missing_;  // a segment that the stream needs
   std::vector<std::pair<uint64_t, uint64_t>> unsealed_;
   std::vector<uint64_t> abandoned_;
 };

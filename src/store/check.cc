@@ -5,7 +5,7 @@
 namespace pailfs {
 
 namespace {
-using Report = std::function<void(std::string)>;
+using Report = Store::Report;
 
 Status check_dead(const Store::Impl& store, uint64_t segment, uint64_t size, uint64_t recorded, const Report& report) {
   PAILFS_ASSIGN(const auto dead, store.dead_ranges(segment));
@@ -77,37 +77,56 @@ Status Store::Impl::check_copy(const Report& report, const std::function<Status(
   return {};
 }
 
-Status Store::Impl::check(bool deep, const Report& report, const std::function<Status()>& proceed) const {
+Status Store::Impl::verify_segments(const std::vector<uint64_t>& present, const CheckSink& report,
+                                    const std::function<Status()>& proceed) const {
+  for (const uint64_t segment : present) {
+    if (proceed) PAILFS_TRY(proceed());
+    {
+      const ReaderLock lock(segments_mutex);
+      const auto record = segments.find(segment);
+      // Segments with holes have lost record headers; their live units are verified by whoever refers to them.
+      if (segment == present.back() || (record != segments.end() && record->second.dead > 0)) continue;
+    }
+    const Status verified = log->verify_segment(segment);
+    if (!verified && verified.error().code != Code::kCorrupt) return verified;
+    if (!verified) report("log", verified.error().message);
+  }
+  return {};
+}
+
+Status Store::Impl::check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const {
   PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
   std::map<uint64_t, uint64_t> sizes;
   for (const uint64_t segment : present) {
     PAILFS_ASSIGN(sizes[segment], storage->size(segment));
-    if (auto salt = log->salt(segment); !salt) report(salt.error().message);
+    if (auto salt = log->salt(segment); !salt) report("log", salt.error().message);
   }
   std::unordered_map<uint64_t, SegmentRecord> known;
   {
     const ReaderLock lock(segments_mutex);
     known = segments;
   }
+  const Report space = [&](std::string problem) { report("space", std::move(problem)); };
+  // An unreadable record ends its part, and not the rest.
+  const auto part = [&](Status done) -> Status {
+    if (done || done.error().code != Code::kCorrupt) return done;
+    report("index", "what is known of the log's room: " + done.error().message);
+    return {};
+  };
   for (const auto& [segment, record] : known) {
     const auto size = sizes.find(segment);
     if (record.removed) {
-      if (size != sizes.end()) report(fmt::format("segment {:016x} was rewritten and is still there", segment));
+      if (size != sizes.end()) space(fmt::format("segment {:016x} was rewritten and is still there", segment));
     } else if (size != sizes.end()) {
-      PAILFS_TRY(check_dead(*this, segment, size->second, record.dead, report));
+      PAILFS_TRY(part(check_dead(*this, segment, size->second, record.dead, space)));
+    } else {
+      report("log", fmt::format("segment file {} is missing", segment_name(segment)));
     }
   }
-  PAILFS_TRY(check_moved(*this, sizes, report));
+  PAILFS_TRY(part(check_moved(*this, sizes, space)));
   if (!deep) return {};
-  PAILFS_TRY(check_copy(report, proceed));
-  for (const uint64_t segment : present) {
-    // Segments with holes have lost record headers; their live units are verified by whoever refers to them.
-    if (proceed) PAILFS_TRY(proceed());
-    const auto record = known.find(segment);
-    if (segment == present.back() || (record != known.end() && record->second.dead > 0)) continue;
-    if (auto verified = log->verify_segment(segment); !verified) report(verified.error().message);
-  }
-  return {};
+  PAILFS_TRY(check_copy([&](std::string problem) { report("index", std::move(problem)); }, proceed));
+  return verify_segments(present, report, proceed);
 }
 
 Result<bool> Store::run_is_live(const Run& run) const {

@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
@@ -162,9 +163,20 @@ struct Store::Impl {
   Result<std::map<uint64_t, uint64_t>> dead_ranges(uint64_t segment) const;
   // Bytes of a segment of `size` bytes that are not known to be dead.
   uint64_t live_bytes(uint64_t segment, uint64_t size) const;
-  Status check(bool deep, const std::function<void(std::string)>& report, const std::function<Status()>& proceed) const;
+  Status check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const;
+  Status verify_segments(const std::vector<uint64_t>& present, const CheckSink& report,
+                         const std::function<Status()>& proceed) const;
   Status check_copy(const std::function<void(std::string)>& report, const std::function<Status()>& proceed) const
       EXCLUDES(reclaim_mutex);
+
+  // --- repair (repair.cc)
+  std::string log_damage;  // what a salvage of the log went around
+  LostChanges lost_changes;
+  std::set<uint64_t> damaged_segments;  // found by RoomRepair
+  Status note_lost_frame(const FrameInfo& info, std::string_view payload);
+  class TableRepair;
+  class RoomRepair;
+  Status finish_repair() EXCLUDES(reclaim_mutex);
 
   // --- threads (threads.cc)
   Mutex thread_mutex;

@@ -10,6 +10,7 @@
 namespace pailfs {
 
 inline std::string index_directory(const std::string& directory) { return directory + "/index"; }
+inline std::string new_index_directory(const std::string& directory) { return index_directory(directory) + ".new"; }
 inline std::string log_directory(const std::string& directory) { return directory + "/log"; }
 inline std::string copy_directory(const std::string& directory) { return directory + "/index-copy"; }
 inline std::string reserve_file(const std::string& directory) { return directory + "/reserve"; }

@@ -108,6 +108,27 @@ Result<bool> index_is_lost(Env& env, const std::string& directory) {
   return !names.empty();
 }
 
+Status Store::build_new_index(Env& env, const std::string& directory, const UnlockSecret& secret,
+                              const Progress& progress) {
+  PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, directory));
+  PAILFS_ASSIGN(const std::string id, uuid_bytes(superblock.uuid));
+  PAILFS_ASSIGN(const auto lock, env.lock_file(lock_path(directory)));
+  PAILFS_ASSIGN(const auto keyring, Keyring::unlock(env, directory, id, secret, true));
+  auto built = build_index(env, directory, *keyring, id, progress);
+  if (!built) return std::unexpected(std::move(built).error());
+  return {};
+}
+
+Status Store::install_new_index(Env& env, const std::string& directory) {
+  PAILFS_ASSIGN(const auto lock, env.lock_file(lock_path(directory)));
+  return install_index(env, directory);
+}
+
+Status Store::discard_new_index(Env& env, const std::string& directory) {
+  PAILFS_ASSIGN(const auto lock, env.lock_file(lock_path(directory)));
+  return remove_directory(env, new_index_directory(directory));
+}
+
 Result<RebuildReport> Store::rebuild_index(Env& env, const std::string& directory, const UnlockSecret& secret,
                                            const Progress& progress) {
   RebuildReport report;

@@ -75,8 +75,10 @@ Status Store::create(Env& env, const std::string& directory, const UnlockSecret&
 
 namespace {
 Result<std::unique_ptr<Index>> open_index(Env& env, const std::string& directory, const Keyring& keyring,
-                                          std::string_view uuid) {
+                                          std::string_view uuid, const StoreOptions& options) {
+  if (options.new_index) return open_lmdb_index(new_index_directory(directory), {});
   PAILFS_ASSIGN(const bool lost, index_is_lost(env, directory));
+  if (lost && options.repair == RepairMode::kRehearse) return fail(Code::kCorrupt, "the store has no index");
   if (lost) {
     log_warning("{} has no index: it is built anew from its copy", directory);
     PAILFS_TRY(build_index(env, directory, keyring, uuid, nullptr));
@@ -96,8 +98,9 @@ Result<std::unique_ptr<Store>> Store::open(Env& env, const std::string& director
   PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, directory));
   PAILFS_ASSIGN(const std::string id, uuid_bytes(superblock.uuid));
   PAILFS_ASSIGN(auto lock, env.lock_file(lock_path(directory)));
-  PAILFS_ASSIGN(auto keyring, Keyring::unlock(env, directory, id, secret, options.read_only));
-  PAILFS_ASSIGN(auto index, open_index(env, directory, *keyring, id));
+  const bool writes = !options.read_only && options.repair != RepairMode::kRehearse;
+  PAILFS_ASSIGN(auto keyring, Keyring::unlock(env, directory, id, secret, !writes));
+  PAILFS_ASSIGN(auto index, open_index(env, directory, *keyring, id, options));
   auto storage = make_file_log_storage(env, log_directory(directory));
   // A small disk keeps a small reserve.
   StoreOptions adapted = options;
@@ -106,7 +109,7 @@ Result<std::unique_ptr<Store>> Store::open(Env& env, const std::string& director
     adapted.reserve_bytes = std::min(adapted.reserve_bytes, space->total / 16);
   std::unique_ptr<Store> store(
       new Store(std::make_unique<Impl>(env, std::move(keyring), std::move(index), std::move(storage), superblock.uuid,
-                                       adapted, options.read_only ? "" : reserve_file(directory))));
+                                       adapted, writes ? reserve_file(directory) : "")));
   store->impl_->store_lock = std::move(lock);
   store->impl_->directory = directory;
   PAILFS_TRY(store->impl_->recover());
@@ -169,7 +172,7 @@ Status Store::Impl::recover() {
       const MutexLock lock(state_mutex);
       generation->frames.clear();
     }
-    if (options.read_only) {
+    if (options.read_only || options.repair == RepairMode::kRehearse) {
       return Log::open_read_only(*storage, env, log_key, id, options.log, start, replay, false);
     }
     return Log::open(*storage, env, log_key, id, options.log, start, replay);
@@ -177,6 +180,15 @@ Status Store::Impl::recover() {
   auto opened = open_log();
   // Replaying twice changes nothing.
   if (!opened && opened.error().code == Code::kNoSpace && reserve.release()) opened = open_log();
+  if (!opened && opened.error().code == Code::kCorrupt && options.repair != RepairMode::kNone) {
+    const std::string why = opened.error().message;
+    const auto note_lost = [this](const FrameInfo& info, std::string_view payload) {
+      return note_lost_frame(info, payload);
+    };
+    opened = Log::salvage(*storage, env, log_key, id, options.log, start, replay, note_lost,
+                          options.repair == RepairMode::kRepair);
+    if (opened) log_damage = why;
+  }
   if (!opened && opened.error().code == Code::kCorrupt && !options.read_only) {
     // What was replayed before the damage is a prefix; replaying it again changes nothing.
     const std::string why = opened.error().message;
@@ -199,8 +211,12 @@ Status Store::Impl::recover() {
     const MutexLock lock(sync_mutex);
     durable_seq = last_seq;
   }
-  PAILFS_TRY(load_segments());
-  if (failed) return {};
+  if (auto loaded = load_segments(); !loaded) {
+    // Nothing can be given back then, and what was moved is not found: what can be read is served.
+    if (loaded.error().code != Code::kCorrupt) return loaded;
+    if (options.repair == RepairMode::kNone && !failed) set_failed(loaded.error().message + "; run 'pail check'");
+  }
+  if (failed || options.repair == RepairMode::kRehearse) return {};
   PAILFS_TRY(open_copy());
   reserve.replenish();
   if (options.background) start_threads();
@@ -218,7 +234,9 @@ Result<uint64_t> Store::Impl::copied() const {
 
 Status Store::Impl::open_copy() {
   if (options.index_copy.empty() || options.read_only) return {};
-  PAILFS_ASSIGN(const uint64_t whole_to, copied());
+  const auto copied_to = copied();
+  if (!copied_to && copied_to.error().code != Code::kCorrupt) return std::unexpected(copied_to.error());
+  const uint64_t whole_to = copied_to.value_or(0);  // a number that cannot be read: the copy is written anew
   bool empty = false;
   {
     PAILFS_ASSIGN(const auto snapshot, index->snapshot());
@@ -239,6 +257,7 @@ Status Store::close() {
   impl_->stop_threads();
   if (impl_->closed) return {};
   impl_->closed = true;
+  if (impl_->options.repair == RepairMode::kRehearse) return {};
   if (impl_->failed) return impl_->options.read_only ? Status{} : impl_->writable();
   PAILFS_TRY(impl_->sync_all());
   PAILFS_TRY(impl_->checkpoint_everything());
@@ -272,11 +291,13 @@ Status Store::read(Scope scope, const Run& run, uint32_t skip, std::span<char> o
 
 Status Store::create_scope(Scope scope) {
   PAILFS_TRY(impl_->writable());
+  if (impl_->options.repair == RepairMode::kRehearse) return fail(Code::kReadOnly, "nothing is written now");
   return impl_->keyring->create_scope(scope);
 }
 
 Status Store::destroy_scope(Scope scope) {
   PAILFS_TRY(impl_->sync_all());
+  if (impl_->options.repair == RepairMode::kRehearse) return {};
   PAILFS_TRY(impl_->keyring->destroy_scope(scope));
   impl_->ciphers.forget(scope);
   return {};
@@ -331,8 +352,7 @@ StoreStatus Store::status() const {
   return status;
 }
 
-Status Store::check(bool deep, const std::function<void(std::string)>& report,
-                    const std::function<Status()>& proceed) const {
+Status Store::check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const {
   return impl_->check(deep, report, proceed);
 }
 

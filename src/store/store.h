@@ -99,9 +99,18 @@ class StoreView {
   std::unique_ptr<Impl> impl_;
 };
 
+// Opening a store that is damaged, to put it right (repair.h): what does not verify does not keep it from opening.
+enum class RepairMode {
+  kNone,
+  kRehearse,  // every change stays in memory: what the disk holds is as it was, whatever is committed
+  kRepair,
+};
+
 struct StoreOptions {
   LogOptions log;
   bool read_only = false;
+  RepairMode repair = RepairMode::kNone;
+  bool new_index = false;                            // rehearse on the index that build_new_index() made
   std::string index_copy;                            // directory of the second copy of the index; empty: none is kept
   uint64_t index_copy_journal = uint64_t{32} << 20;  // bytes of journals that are kept however small the base is
   uint64_t frame_bytes = uint64_t{4} << 20;          // pending bytes that close the open frame early
@@ -143,6 +152,16 @@ struct RebuildReport {
 using Progress = std::function<bool(uint64_t done, uint64_t total)>;
 inline std::unexpected<Error> interrupted() { return fail(Code::kInterrupted, "stopped before it was finished"); }
 
+// What a repair of the log cannot keep: commits that were made on top of one that is lost.
+struct LostChanges {
+  uint64_t frames = 0;
+  uint64_t first_sequence = 0;  // of their transactions
+  uint64_t last_sequence = 0;
+  int64_t first_time = 0;  // ns since 1970
+  int64_t last_time = 0;
+  std::vector<std::string> keys;  // what they changed, sorted; the first 100,000
+};
+
 struct BackupReport {
   uint64_t segments = 0;
   uint64_t bytes = 0;     // that the backup has
@@ -164,6 +183,12 @@ class Store {
   // kCorrupt: the copy is damaged, or the log does not follow on it. The old index is kept beside the new one.
   static Result<RebuildReport> rebuild_index(Env& env, const std::string& directory, const UnlockSecret& secret,
                                              const Progress& progress);
+  // For a repair, with the store's lock held by nobody: builds an index beside the one that is there, for
+  // StoreOptions::new_index; puts it in the other one's place, which is kept; or removes it.
+  static Status build_new_index(Env& env, const std::string& directory, const UnlockSecret& secret,
+                                const Progress& progress);
+  static Status install_new_index(Env& env, const std::string& directory);
+  static Status discard_new_index(Env& env, const std::string& directory);
   // Copies the store as it is now into `target`, while it is used: all of it into a directory that is missing or empty,
   // and what is new into one with an earlier backup. `target` is no store: restore() makes one of it, without a key.
   // When it ends early, run it again. kNotEmpty, kExists: something else is there. kNoSpace: the target is full.
@@ -236,8 +261,20 @@ class Store {
   // business; here: dead ranges, relocations and segments agree; with `deep`, frames and record digests. Reports each
   // problem.
   // `proceed` is asked between segments; its failure ends the check and is returned.
-  Status check(bool deep, const std::function<void(std::string problem)>& report,
-               const std::function<Status()>& proceed = {}) const;
+  // `kind`: "log", "space" or "index".
+  using CheckSink = std::function<void(std::string_view kind, std::string problem)>;
+  Status check(bool deep, const CheckSink& report, const std::function<Status()>& proceed = {}) const;
+  // --- Repair (repair.cc), in a store that was opened for it. One thread, in this order. `report` gets each thing that
+  // is put right.
+  const LostChanges& lost_changes() const;
+  using Report = std::function<void(std::string)>;
+  // The store's own records that do not verify or contradict each other.
+  Status repair_tables(const Report& report);
+  // Room that content refers to is neither dead nor released; room in damaged segments that nothing refers to is
+  // released. `referenced`: all that content refers to, in any order.
+  Status repair_room(std::vector<Run> referenced, const Report& report, const std::function<Status()>& proceed);
+  // Makes everything durable, in the index too, and removes segments that are of no use any more.
+  Status finish_repair();
   // True when `run` lies wholly in room that the log still holds and no dead range touches it.
   Result<bool> run_is_live(const Run& run) const;
 

@@ -68,7 +68,8 @@ class StoreTest : public testing::Test {
   }
   std::vector<std::string> problems(bool deep = true) {
     std::vector<std::string> found;
-    auto status = store_->check(deep, [&](std::string problem) { found.push_back(std::move(problem)); });
+    auto status =
+        store_->check(deep, [&](std::string_view, std::string problem) { found.push_back(std::move(problem)); });
     EXPECT_TRUE(status) << status.error().message;
     return found;
   }
