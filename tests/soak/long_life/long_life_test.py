@@ -30,7 +30,7 @@ LONG_ENOUGH = 3000  # seconds: in a shorter life the daemon's own caches are sti
 MEMORY_AT_MOST = 512 << 10  # KiB
 INDEX_FACTOR = 1.5
 SEGMENT = 64 * MIB
-SMALL_INDEX = 4 * MIB
+SMALL_INDEX = 16 * MIB
 
 
 def drop_caches():
