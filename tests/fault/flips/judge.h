@@ -27,7 +27,7 @@ enum class Outcome {
   kReadOnly,  // the store takes no changes
   kRefused,   // it is not opened
 };
-inline constexpr const char* kOutcomes[] = {"all shown", "some unreadable", "tail cut", "read-only", "refused"};
+inline constexpr const char* kOutcomes[] = {"all_shown", "some_unreadable", "tail_cut", "read_only", "refused"};
 inline constexpr size_t kOutcomeCount = 5;
 
 struct Verdict {

@@ -164,10 +164,10 @@ class MovesTest : public testing::Test {
     const uint64_t every = sweep_share(20);
     const uint64_t count = (moves.all().size() + every - 1) / every;
     // Not each n-th, which would meet the same kinds again and again.
-    const SweepCounters counters = sweep(specimen, count, [&](uint64_t i) {
-      return moves.all()[i * every + mixed(i) % std::min(every, moves.all().size() - i * every)];
+    sweep(specimen, "E2", "pieces", count, [&](uint64_t i) {
+      const uint64_t first = i * every;
+      return moves.all()[first + mixed(i) % std::min(every, moves.all().size() - first)];
     });
-    print(fmt::format("{} store, {} moves", specimen.name, moves.all().size()), counters);
   }
 
   const TemporaryDirectory directory_;

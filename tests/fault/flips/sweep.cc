@@ -7,10 +7,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <random>
+#include <vector>
 
 #include "base/logging.h"
+#include "support/figures.h"
 #include "support/sanitizers.h"
 
 namespace pailfs::test {
@@ -18,11 +23,22 @@ namespace pailfs::test {
 namespace {
 
 constexpr uint64_t kShownViolations = 20;
-constexpr unsigned kPatience = 120;  // seconds for one state, on a slow machine
+constexpr uint64_t kStep = 2'654'435'761;  // a prime
+constexpr int64_t kSweeps = 5;             // of this program
+constexpr unsigned kPatience = 120;        // seconds for one state, on a slow machine
+
+using Clock = std::chrono::steady_clock;
+
+struct SweepCounters {
+  uint64_t states = 0;
+  uint64_t crashes = 0;
+  uint64_t violations = 0;
+  std::array<uint64_t, kOutcomeCount> outcomes{};
+};
 
 // What the child writes and the parent reads.
 struct Board {
-  uint64_t next = 0;  // the state that is being judged
+  uint64_t next = 0;  // in the order of the sweep: the state that is being judged
   SweepCounters counters;
   size_t length = 0;
   char text[64 << 10];  // of violations
@@ -35,6 +51,11 @@ class Sweep {
     void* shared = ::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) throw std::bad_alloc();
     board_ = new (shared) Board;
+    if (const char* seconds = std::getenv("SOAK_SECONDS")) {
+      end_ = Clock::now() + std::chrono::seconds(std::atoll(seconds)) / kSweeps;
+      first_ = std::random_device()();
+      step_ = kStep;
+    }
     log_ = ::fileno(std::tmpfile());
   }
   ~Sweep() {
@@ -45,7 +66,7 @@ class Sweep {
   Sweep& operator=(const Sweep&) = delete;
 
   SweepCounters run() {
-    while (board_->next < count_ && board_->counters.violations < kShownViolations) in_child();
+    while (!is_over() && board_->counters.violations < kShownViolations) in_child();
     if (board_->counters.violations > 0) {
       ADD_FAILURE() << board_->counters.violations << " violations:\n" << std::string(board_->text, board_->length);
     }
@@ -63,6 +84,10 @@ class Sweep {
   std::string described(uint64_t i, const Damage& damage) const {
     return fmt::format("state {}, {} store, {}: {}", i, specimen_.name, damage.file, damage.what);
   }
+
+  bool is_over() const { return board_->next >= count_ || Clock::now() >= end_; }
+  // Each comes once, whatever the step is, as that is a prime.
+  uint64_t state(uint64_t place) const { return (first_ + place * step_) % count_; }
 
   void in_child() {
     std::fflush(stdout);
@@ -82,14 +107,15 @@ class Sweep {
         WIFSIGNALED(status)
             ? WTERMSIG(status) == SIGALRM ? "never comes back" : fmt::format("crashes: {}", strsignal(WTERMSIG(status)))
             : fmt::format("ends with status {}", WEXITSTATUS(status));
-    note(board_->next, damage_(board_->next), fmt::format("{}\n{}", how, log_text().substr(0, 4000)));
+    const uint64_t i = state(board_->next);
+    note(i, damage_(i), fmt::format("{}\n{}", how, log_text().substr(0, 4000)));
     ++board_->next;
   }
 
   // Until the end, or until this process cannot go on.
   void judge_on() {
-    for (bool end = false; !end && board_->next < count_; ++board_->next) {
-      const uint64_t i = board_->next;
+    for (bool end = false; !end && !is_over(); ++board_->next) {
+      const uint64_t i = state(board_->next);
       if (::ftruncate(log_, 0) == 0) ::lseek(log_, 0, SEEK_SET);
       ::alarm(kPatience);
       const Damage damage = damage_(i);
@@ -119,23 +145,33 @@ class Sweep {
   const Specimen& specimen_;
   const uint64_t count_;
   const std::function<Damage(uint64_t)>& damage_;
+  Clock::time_point end_ = Clock::time_point::max();
+  uint64_t first_ = 0;
+  uint64_t step_ = 1;
   Board* board_ = nullptr;
   int log_ = -1;
 };
 
 }  // namespace
 
-SweepCounters sweep(const Specimen& specimen, uint64_t count, const std::function<Damage(uint64_t)>& damage) {
+void sweep(const Specimen& specimen, const std::string& row, const std::string& what, uint64_t count,
+           const std::function<Damage(uint64_t)>& damage) {
   Sweep sweep(specimen, count, damage);
   if (const char* state = std::getenv("PAILFS_STATE")) {
     const uint64_t i = std::strtoull(state, nullptr, 10);
     if (i < count) sweep.one(i);
-    return {};
+    return;
   }
-  return sweep.run();
+  const SweepCounters counters = sweep.run();
+  std::vector<std::pair<std::string_view, uint64_t>> figures = {{"states", counters.states}, {"there_are", count}};
+  for (size_t i = 0; i < kOutcomeCount; ++i) figures.emplace_back(kOutcomes[i], counters.outcomes[i]);
+  figures.emplace_back("crashes", counters.crashes);
+  figures.emplace_back("violations", counters.violations);
+  print_figures(row, fmt::format("{} of a {} store", what, specimen.name), figures);
 }
 
 uint64_t sweep_share(uint64_t of_a_commit) {
+  if (std::getenv("SOAK_SECONDS") != nullptr) return 1;
   const char* wanted = std::getenv("PAILFS_SHARE");
   return wanted == nullptr ? of_a_commit * kSlowdown : std::max<uint64_t>(std::strtoull(wanted, nullptr, 10), 1);
 }
@@ -145,12 +181,6 @@ uint64_t mixed(uint64_t number) {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
   return x ^ (x >> 31);
-}
-
-void print(const std::string& what, const SweepCounters& counters) {
-  std::string line = fmt::format("{}: {} states", what, counters.states);
-  for (size_t i = 0; i < kOutcomeCount; ++i) line += fmt::format(", {} {}", counters.outcomes[i], kOutcomes[i]);
-  fmt::print("{}, {} crashes, {} violations\n", line, counters.crashes, counters.violations);
 }
 
 }  // namespace pailfs::test
