@@ -237,6 +237,7 @@ Result<CheckResult> Core::check(bool deep, const Progress& progress) {
     if (!done && impl.store.has_scope(bucket) && !impl.deleting(bucket)) return std::unexpected(done.error());
   }
   PAILFS_TRY(contents.shared_units());
+  PAILFS_TRY(check_keys(impl, report, buckets));
   report.finish();
   return std::move(report.result);
 }

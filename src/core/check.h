@@ -123,4 +123,7 @@ class ContentCheck {
 Status check_names(Core::Impl& core, CheckReport& report, Scope bucket,
                    const std::function<Status(Ino ino, const InodeRecord& record)>& object);
 
+// That no key lies outside of what is looked at. `buckets`: those that are not being deleted.
+Status check_keys(Core::Impl& core, CheckReport& report, const std::vector<Scope>& buckets);
+
 }  // namespace pailfs

@@ -143,6 +143,16 @@ TEST_F(CheckTest, ContentOfNoFileIsFound) {
   expect_one("", "which no file has");
 }
 
+TEST_F(CheckTest, AKeyWhereNothingLooksIsFound) {
+  for (const std::string& key : {std::string("y"), std::string("x"), keys::xattr(Ino{99} << kBucketShift, "token"),
+                                 keys::version(Ino{99} << kBucketShift, 1)}) {
+    put(key, "whatever");
+    expect_one("", "its key was changed");
+    Transaction tx;
+    tx.erase(key);
+    EXPECT_OK(f.store->commit(std::move(tx)));
+  }
+}
 TEST_F(CheckTest, ABrokenChainOfVersionsIsFound) {
   InodeRecord changed = record(large);
   changed.prev = 99;
