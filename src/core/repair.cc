@@ -147,8 +147,11 @@ Status Repair::counters() {
     highest = std::max(highest, scope);
     if (scope == kStoreScope) continue;
     PAILFS_ASSIGN(const uint64_t number, highest_number(scope));
-    if (number <= bucket_root(scope)) continue;
-    PAILFS_TRY(counter(keys::numbers(scope), number + 1, fmt::format("inode numbers of bucket number {}", scope)));
+    // A bucket in which nothing was made yet has none.
+    const auto held = store_.get(kStoreScope, keys::numbers(scope));
+    if (held && !*held && number <= bucket_root(scope)) continue;
+    PAILFS_TRY(counter(keys::numbers(scope), std::max(number, bucket_root(scope)) + 1,
+                       fmt::format("inode numbers of bucket number {}", scope)));
   }
   return highest == 0 ? Status{} : counter(keys::numbers(kStoreScope), uint64_t{highest} + 1, "bucket numbers");
 }
@@ -298,6 +301,7 @@ Result<RepairResult> Repair::run() {
     PAILFS_TRY(contents(bucket));
     // What the contents found has its name now; counts may have changed.
     PAILFS_TRY(fix_links(bucket));
+    PAILFS_TRY(store_.sync());  // a commit frame has an upper limit
   }
   bucket_ = kStoreScope;
   strays_.clear();

@@ -301,7 +301,11 @@ Status Store::Impl::finish_repair() {
 const LostChanges& Store::lost_changes() const { return impl_->lost_changes; }
 
 Status Store::repair_tables(const Report& report) {
-  if (!impl_->log_damage.empty()) report(impl_->log_damage);
+  if (!impl_->log_damage.empty()) {
+    report(fmt::format("{}: {}", impl_->log_damage,
+                       impl_->lost_changes.frames > 0 ? "it ends there, and what was changed later is lost"
+                                                      : "it goes on behind that"));
+  }
   PAILFS_TRY(impl_->check_copy([&](std::string problem) { report(std::move(problem)); }, nullptr));
   return Impl::TableRepair(*impl_, report).run();
 }

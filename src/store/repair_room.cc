@@ -17,8 +17,11 @@ class Store::Impl::RoomRepair {
 
   Status run(const std::vector<Run>& referenced) {
     for (const Run& run : referenced) PAILFS_TRY(refer(run));
-    PAILFS_TRY(take_back_released());
     PAILFS_ASSIGN(const std::vector<uint64_t> present, store_.log->segments());
+    for (const uint64_t segment : present) {
+      PAILFS_ASSIGN(sizes_[segment], store_.storage->size(segment));
+    }
+    PAILFS_TRY(take_back_released());
     for (const uint64_t segment : present) {
       if (proceed_) PAILFS_TRY(proceed_());
       PAILFS_TRY(take_back_dead(segment));
@@ -68,8 +71,12 @@ class Store::Impl::RoomRepair {
         }
         for (const Range& place : *places) {
           const Ranges& used = used_[place.segment];
-          if (overlaps(used, place.offset, place.end())) changed = true;
-          without(used, place.offset, place.end(), [&](uint64_t begin, uint64_t stop) {
+          // Of a segment that is missing, or was cut, there is nothing to give back.
+          const auto size = sizes_.find(place.segment);
+          const uint64_t end_there = size == sizes_.end() ? 0 : std::min(place.end(), size->second);
+          if (end_there < place.end() || overlaps(used, place.offset, place.end())) changed = true;
+          if (end_there <= place.offset) continue;
+          without(used, place.offset, end_there, [&](uint64_t begin, uint64_t stop) {
             kept.push_back({place.segment, begin, stop - begin});
             add_range(waiting_[place.segment], begin, stop);
             bytes += stop - begin;
@@ -134,7 +141,9 @@ class Store::Impl::RoomRepair {
   Result<std::string> fault(uint64_t segment) const {
     if (auto salt = store_.log->salt(segment); !salt) return salt.error().message;
     const RecoveryReport& recovery = store_.log->recovery();
-    if (!store_.log_damage.empty() && segment >= recovery.cut.segment) return store_.log_damage;
+    if (!store_.log_damage.empty() && segment >= recovery.cut.segment) {
+      return fmt::format("segment {:016x}, in which the log is damaged", segment);
+    }
     {
       const ReaderLock lock(store_.segments_mutex);
       const auto record = store_.segments.find(segment);
@@ -151,7 +160,7 @@ class Store::Impl::RoomRepair {
     const bool writing = store_.options.repair == RepairMode::kRepair;
     if (writing && segment >= store_.log->tail().segment) return {};
     const RecoveryReport& recovery = store_.log->recovery();
-    PAILFS_ASSIGN(uint64_t size, store_.storage->size(segment));
+    uint64_t size = sizes_.at(segment);
     if (store_.log_damage.empty()) {
       if (segment > recovery.cut.segment) return {};
       if (segment == recovery.cut.segment) size = std::min(size, recovery.cut.offset);
@@ -189,6 +198,7 @@ class Store::Impl::RoomRepair {
   const std::function<Status()>& proceed_;
   std::map<uint64_t, Ranges> used_;     // by segment: where content lies
   std::map<uint64_t, Ranges> waiting_;  // dead, or released and not yet dead
+  std::map<uint64_t, uint64_t> sizes_;
   uint64_t taken_back_ = 0;
 };
 

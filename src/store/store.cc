@@ -187,7 +187,7 @@ Status Store::Impl::recover() {
     };
     opened = Log::salvage(*storage, env, log_key, id, options.log, start, replay, note_lost,
                           options.repair == RepairMode::kRepair);
-    if (opened) log_damage = why;
+    if (opened) log_damage = why.substr(0, why.find(". Nothing was changed"));
   }
   if (!opened && opened.error().code == Code::kCorrupt && !options.read_only) {
     // What was replayed before the damage is a prefix; replaying it again changes nothing.
