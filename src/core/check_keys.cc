@@ -46,9 +46,11 @@ Status check_keys(Core::Impl& core, CheckReport& report, const std::vector<Scope
     if (end && *end) continue;
     // A bucket that is gone by now has taken it along.
     PAILFS_ASSIGN(const auto again, core.store.view().seek_key(*key, from));
-    if (again)
+    if (again) {
       report.problem(
-          0, fmt::format("a record of kind '{}' lies where nothing looks for it: its key was changed", key->front()));
+          "index", 0,
+          fmt::format("a record of kind '{}' lies where nothing looks for it: its key was changed", key->front()));
+    }
   }
 }
 
