@@ -209,7 +209,9 @@ TEST_F(LmdbTest, DamagedMetaPagesAreReportedNotFollowed) {
   std::ifstream in(directory_ / "data.mdb", std::ios::binary);
   const std::string good((std::istreambuf_iterator<char>(in)), {});
   // Offsets of mdb.c's MDB_page and MDB_meta: flags, magic, version, page size, flags and depth and root of the main
-  // tree, last page; then each in the second meta page.
+  // tree, last page; then each in the second meta page. Of trees, only those of the newer one count.
+  const auto transaction = [&](size_t meta_page) { return std::string_view(good).substr(meta_page + 144, 8); };
+  const std::streamoff newer = transaction(4096).front() > transaction(0).front() ? 4096 : 0;
   const std::string ones(8, '\xff');
   const std::string zeros(8, '\0');
   struct Damage {
@@ -233,7 +235,9 @@ TEST_F(LmdbTest, DamagedMetaPagesAreReportedNotFollowed) {
     EXPECT_NE(error.message.find(directory_.path()), std::string::npos) << error.message;
   };
   for (const Damage& each : damages) {
+    const bool of_a_tree = each.offset >= 92 && each.offset < 136;
     for (const std::streamoff meta_page : {0, 4096}) {
+      if (of_a_tree && meta_page != newer) continue;
       std::ofstream(directory_ / "data.mdb", std::ios::binary | std::ios::trunc) << good;
       damage(meta_page + each.offset, each.bytes);
       expect_corrupt(meta_page + each.offset);
