@@ -80,6 +80,7 @@ class PageWalk {
   }
 
   Status use(uint64_t first, uint64_t count, uint64_t said_by) {
+    if (count == 0) return {};
     if (first > meta_.last_page || count > meta_.last_page + 1 - first || first + count > used_.size()) {
       return damaged(said_by, fmt::format("names page {}, which is not there", first));
     }

@@ -257,7 +257,8 @@ Status Recovery::verify_unsynced_data() {
 std::unexpected<Error> Recovery::corruption() const {
   std::string what = missing_ ? *missing_ : damage_ ? damage_->what : "the log is shorter than it was";
   if (durable_ > good_.end) what += fmt::format("; all before {} was durable", describe(durable_));
-  return fail(Code::kCorrupt, "the log is damaged: " + what + ". Nothing was changed; run 'pail check' and 'pail repair'");
+  return fail(Code::kCorrupt,
+              "the log is damaged: " + what + ". Nothing was changed; run 'pail check' and 'pail repair'");
 }
 
 // --- What follows from it.

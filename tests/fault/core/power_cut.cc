@@ -18,7 +18,9 @@ std::string name_of(const Workload& workload) {
 }
 
 World::World() {
-  MemoryEnv memory(1);
+  // Worlds of one process must not share keys and salts, or the watch over nonces would see the same ones twice.
+  static uint64_t worlds = 0;
+  MemoryEnv memory(++worlds);
   std::string path;
   for (const auto& part : std::filesystem::path(directory()).relative_path()) {
     const std::string above = path;

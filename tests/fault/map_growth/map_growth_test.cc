@@ -77,7 +77,8 @@ class Round {
       for (uint64_t number = 1; number <= last; ++number) EXPECT_TRUE(as_written(writer, number)) << number;
     }
     std::vector<std::string> problems;
-    EXPECT_TRUE(store_->check(true, [&](std::string_view, std::string problem) { problems.push_back(std::move(problem)); }));
+    EXPECT_TRUE(
+        store_->check(true, [&](std::string_view, std::string problem) { problems.push_back(std::move(problem)); }));
     EXPECT_EQ(problems, std::vector<std::string>());
     EXPECT_TRUE(store_->close());
   }
