@@ -113,19 +113,10 @@ int status(Invocation& invocation, const StatusOptions& options) {
   return kExitOk;
 }
 
-// On a store whose log is damaged, what lies before the damage can still be looked at; it is opened for changes then,
-// which makes it read-only there.
-Result<Json> run_check(Invocation& invocation, const std::string& store, bool deep) {
-  const Json args = {{"deep", deep}};
-  auto result = request_once(invocation, store, Access::kRead, "check", args);
-  if (result || result.error().code != Code::kCorrupt) return result;
-  return request_once(invocation, store, Access::kChange, "check", args);
-}
-
 int check(Invocation& invocation, const CheckOptions& options) {
   auto place = choose(invocation.common, options.path);
   if (!place) return invocation.failed(place.error());
-  auto result = run_check(invocation, place->store, options.deep);
+  auto result = request_once(invocation, place->store, Access::kRead, "check", {{"deep", options.deep}});
   if (!result) return invocation.failed(result.error());
   const uint64_t problems = number_member(*result, "problem_count");
   const ExitStatus exit_status = problems == 0 ? kExitOk : kExitProblems;

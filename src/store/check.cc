@@ -95,7 +95,11 @@ Status Store::Impl::verify_segments(const std::vector<uint64_t>& present, const 
 }
 
 Status Store::Impl::check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const {
-  PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
+  PAILFS_ASSIGN(std::vector<uint64_t> present, log->segments());
+  if (options.read_only && log_damage.empty()) {
+    // What lies behind the end of a sound log is a start that came to nothing: the next one removes it.
+    std::erase_if(present, [this](uint64_t segment) { return segment > log->recovery().cut.segment; });
+  }
   std::map<uint64_t, uint64_t> sizes;
   for (const uint64_t segment : present) {
     PAILFS_ASSIGN(sizes[segment], storage->size(segment));

@@ -189,15 +189,18 @@ Status Store::Impl::recover() {
                           options.repair == RepairMode::kRepair);
     if (opened) log_damage = why.substr(0, why.find(". Nothing was changed"));
   }
-  if (!opened && opened.error().code == Code::kCorrupt && !options.read_only) {
+  if (!opened && opened.error().code == Code::kCorrupt) {
     // What was replayed before the damage is a prefix; replaying it again changes nothing.
     const std::string why = opened.error().message;
     opened = Log::open_read_only(*storage, env, log_key, id, options.log, start, replay, true);
-    if (opened) set_failed(why);
+    if (opened) {
+      log_damage = why;
+      set_failed(why);
+    }
   }
   if (!opened) return std::unexpected(opened.error());
   log = std::move(*opened);
-  if (options.read_only) {
+  if (options.read_only && !failed) {
     const MutexLock lock(failure_mutex);
     failure = "it was opened read-only";
     failed = true;

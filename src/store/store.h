@@ -177,6 +177,7 @@ class Store {
                        const ScryptCost& cost = {});
   // Opens with the lock held until the destructor: kInUse names the pid that has it; kWrongKey; kTooNew names both
   // formats; kCorrupt; kNotFound when there is no store. Recovery has run when this returns.
+  // A store whose log is damaged is as it was before the damage, and read-only: its status says why.
   static Result<std::unique_ptr<Store>> open(Env& env, const std::string& directory, const UnlockSecret& secret,
                                              const StoreOptions& options = {});
   // Builds the index anew from its second copy and the log, with the store's lock held. kNotFound: there is no copy;
