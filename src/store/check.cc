@@ -1,4 +1,8 @@
 // What the store can verify by itself: dead ranges, relocations and segments agree with each other and with the log.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "store/superblock.h"
 #include "store/view_impl.h"
 
@@ -77,29 +81,22 @@ Status Store::Impl::check_copy(const Report& report, const std::function<Status(
   return {};
 }
 
-Status Store::Impl::verify_segments(const std::vector<uint64_t>& present, const CheckSink& report,
-                                    const std::function<Status()>& proceed) const {
-  for (const uint64_t segment : present) {
-    if (proceed) PAILFS_TRY(proceed());
-    {
-      const ReaderLock lock(segments_mutex);
-      const auto record = segments.find(segment);
-      // Segments with holes have lost record headers; their live units are verified by whoever refers to them.
-      if (segment == present.back() || (record != segments.end() && record->second.dead > 0)) continue;
-    }
-    const Status verified = log->verify_segment(segment);
-    if (!verified && verified.error().code != Code::kCorrupt) return verified;
-    if (!verified) report("log", verified.error().message);
+// Up to the one that is being written; one beyond it is just being made. What lies behind the end of a sound log that
+// was opened for reading is a start that came to nothing: the next one removes it.
+Result<std::vector<uint64_t>> Store::Impl::segments_to_check() const {
+  uint64_t last = ~uint64_t{0};
+  if (!log->read_only()) {
+    last = log->tail().segment;
+  } else if (options.read_only && log_damage.empty()) {
+    last = log->recovery().cut.segment;
   }
-  return {};
+  PAILFS_ASSIGN(std::vector<uint64_t> present, log->segments());
+  std::erase_if(present, [last](uint64_t segment) { return segment > last; });
+  return present;
 }
 
-Status Store::Impl::check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const {
-  PAILFS_ASSIGN(std::vector<uint64_t> present, log->segments());
-  if (options.read_only && log_damage.empty()) {
-    // What lies behind the end of a sound log is a start that came to nothing: the next one removes it.
-    std::erase_if(present, [this](uint64_t segment) { return segment > log->recovery().cut.segment; });
-  }
+Status Store::Impl::check_places(const CheckSink& report) const {
+  PAILFS_ASSIGN(const std::vector<uint64_t> present, segments_to_check());
   std::map<uint64_t, uint64_t> sizes;
   for (const uint64_t segment : present) {
     PAILFS_ASSIGN(sizes[segment], storage->size(segment));
@@ -127,10 +124,56 @@ Status Store::Impl::check(bool deep, const CheckSink& report, const std::functio
       report("log", fmt::format("segment file {} is missing", segment_name(segment)));
     }
   }
-  PAILFS_TRY(part(check_moved(*this, sizes, space)));
+  return part(check_moved(*this, sizes, space));
+}
+
+// Segments with holes have lost record headers; their live units are verified by whoever refers to them.
+bool Store::Impl::is_whole(uint64_t segment) const {
+  const ReaderLock lock(segments_mutex);
+  const auto record = segments.find(segment);
+  return record == segments.end() || (!record->second.removed && record->second.dead == 0);
+}
+
+// Records that were reserved before the log went on to its next segment may be written yet. A frame behind them waits
+// for that; where none comes, nobody writes.
+void Store::Impl::wait_for_writers(uint64_t segment) const {
+  constexpr auto kStep = std::chrono::milliseconds(10);
+  auto left = std::chrono::nanoseconds(3 * options.commit_interval);
+  for (; options.background && log->durable().segment <= segment && left.count() > 0; left -= kStep) {
+    std::this_thread::sleep_for(kStep);
+  }
+}
+
+// Reclaiming may have punched holes into the segment while it was read, or removed it: what looks wrong is looked at
+// again where that cannot be.
+Status Store::Impl::verify_segment(uint64_t segment, const CheckSink& report) const {
+  if (!is_whole(segment) || log->verify_segment(segment)) return {};
+  wait_for_writers(segment);
+  const MutexLock lock(reclaim_mutex);
+  PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
+  if (!is_whole(segment) || !std::ranges::binary_search(present, segment)) return {};
+  const Status verified = log->verify_segment(segment);
+  if (!verified && verified.error().code != Code::kCorrupt) return verified;
+  if (!verified) report("log", verified.error().message);
+  return {};
+}
+
+Status Store::Impl::check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const {
+  size_t found = 0;
+  const Status looked = check_places([&](std::string_view, const std::string&) { ++found; });
+  if (!looked || found > 0) {
+    // Was it reclaiming that changed one thing before the other? Nobody changes them while the lock is held.
+    const MutexLock lock(reclaim_mutex);
+    PAILFS_TRY(check_places(report));
+  }
   if (!deep) return {};
   PAILFS_TRY(check_copy([&](std::string problem) { report("index", std::move(problem)); }, proceed));
-  return verify_segments(present, report, proceed);
+  PAILFS_ASSIGN(const std::vector<uint64_t> present, segments_to_check());
+  for (const uint64_t segment : present) {
+    if (proceed) PAILFS_TRY(proceed());
+    if (segment != present.back()) PAILFS_TRY(verify_segment(segment, report));
+  }
+  return {};
 }
 
 Result<bool> Store::run_is_live(const Run& run) const {

@@ -164,8 +164,11 @@ struct Store::Impl {
   // Bytes of a segment of `size` bytes that are not known to be dead.
   uint64_t live_bytes(uint64_t segment, uint64_t size) const;
   Status check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const;
-  Status verify_segments(const std::vector<uint64_t>& present, const CheckSink& report,
-                         const std::function<Status()>& proceed) const;
+  Result<std::vector<uint64_t>> segments_to_check() const;
+  Status check_places(const CheckSink& report) const;
+  Status verify_segment(uint64_t segment, const CheckSink& report) const EXCLUDES(reclaim_mutex);
+  bool is_whole(uint64_t segment) const;
+  void wait_for_writers(uint64_t segment) const;
   Status check_copy(const std::function<void(std::string)>& report, const std::function<Status()>& proceed) const
       EXCLUDES(reclaim_mutex);
 

@@ -98,6 +98,40 @@ TEST_F(StoreThreadsTest, ReadersSeeWhatWritersCommittedWhileEverythingMoves) {
   EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
+// A segment that gets holes, or goes, between the look at the records and the look at the segment is not damaged.
+TEST_F(StoreThreadsTest, ACheckBesideReclaimingFindsNothing) {
+  open();
+  ASSERT_TRUE(store_->create_scope(1));
+  std::atomic<bool> stop = false;
+  std::atomic<uint64_t> wrong = 0;
+  std::thread changer([&] {
+    std::vector<pailfs::Run> runs;
+    for (int i = 0; i < 400; ++i) {
+      auto run = store_->append(1, std::string(20'000, 'x'));
+      if (!run) ++wrong;
+      if (!run) break;
+      Transaction tx;
+      tx.put(1, fmt::format("k{}", i % 16), std::to_string(i));
+      runs.push_back(*run);
+      if (runs.size() > 20) {
+        tx.release(runs.front());
+        runs.erase(runs.begin());
+      }
+      if (!store_->commit(std::move(tx))) ++wrong;
+      if (i % 10 == 0 && (!store_->sync() || !store_->checkpoint() || !store_->reclaim())) ++wrong;
+    }
+    stop = true;
+  });
+  std::vector<std::string> found;
+  do {
+    const std::vector<std::string> now = problems();
+    found.insert(found.end(), now.begin(), now.end());
+  } while (!stop);
+  changer.join();
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_EQ(found, std::vector<std::string>());
+}
+
 TEST_F(StoreThreadsTest, SyncsShareWorkAndEachIsDurable) {
   options_.commit_interval = 1'000'000'000;
   open();
