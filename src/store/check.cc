@@ -59,6 +59,10 @@ Status Store::Impl::check_copy(const Report& report, const std::function<Status(
   if (options.index_copy.empty() || (copy != nullptr && !copy->whole())) return {};
   PAILFS_ASSIGN(const bool there, env.exists(options.index_copy));
   if (!there) return {};
+  if (copy == nullptr) {
+    PAILFS_ASSIGN(const bool current, copy_is_current());
+    if (!current) return {};
+  }
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
   const MutexLock lock(reclaim_mutex);  // no file of it goes meanwhile
   PAILFS_ASSIGN(const uint64_t whole_to, copied());

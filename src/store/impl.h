@@ -205,6 +205,7 @@ struct Store::Impl {
   Status open_copy();
   // The last transaction up to which the index says that its copy is whole; 0: of none.
   Result<uint64_t> copied() const;
+  Result<bool> copy_is_current() const;
   bool closed = false;
 };
 

@@ -235,6 +235,18 @@ Result<uint64_t> Store::Impl::copied() const {
   return Decoder(value).u64();
 }
 
+// False: there is a gap that the index knows of, and which the next base fills.
+Result<bool> Store::Impl::copy_is_current() const {
+  PAILFS_ASSIGN(const uint64_t whole_to, copied());
+  const std::string key = internal::key1(internal::kPosition);
+  PAILFS_ASSIGN(const auto snapshot, index->snapshot());
+  PAILFS_ASSIGN(const auto sealed, snapshot->get(key));
+  if (!sealed) return whole_to == 0;
+  PAILFS_ASSIGN(const std::string value, unseal(kStoreScope, key, *sealed));
+  PAILFS_ASSIGN(const IndexPosition position, internal::decode_position(value));
+  return whole_to == position.last_seq;
+}
+
 Status Store::Impl::open_copy() {
   if (options.index_copy.empty() || options.read_only) return {};
   const auto copied_to = copied();

@@ -60,7 +60,7 @@ class Round {
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(wrong_, 0u);
     EXPECT_GT(reads_, 0u);
-    return static_cast<uint64_t>(std::countr_zero(map_bytes() / kSmallestMap));
+    return static_cast<uint64_t>(std::bit_width(map_bytes() / kSmallestMap)) - 1;
   }
   void end(bool power_cut) {
     EXPECT_TRUE(store_->sync());

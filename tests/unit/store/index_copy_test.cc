@@ -226,6 +226,38 @@ TEST_F(IndexCopyTest, ACheckFindsDamageInItAndTheNextPassMendsIt) {
   expect_equal();
 }
 
+// A store that was closed before there was room for a new base: nothing is damaged.
+TEST_F(IndexCopyTest, AGapThatTheIndexKnowsOfIsNoDamageToWhoLooksOnly) {
+  open();
+  ASSERT_TRUE(store_->create_scope(1));
+  std::mt19937 random(6);
+  change(random, 50);
+  ASSERT_TRUE(store_->close());
+  options_.index_copy.clear();
+  open();
+  change(random, 50);
+  ASSERT_TRUE(store_->close());
+  options_.index_copy = kDirectory;
+  open();
+  change(random, 50);
+  ASSERT_TRUE(store_->close());
+  Content content;
+  ASSERT_FALSE(replay(content));
+  options_.read_only = true;
+  open();
+  EXPECT_EQ(problems(), std::vector<std::string>());
+  options_.read_only = false;
+  open();
+  ASSERT_TRUE(store_->reclaim());
+  expect_equal();
+  ASSERT_TRUE(store_->close());
+  const auto file = env_.open(files("base-").at(0), OpenMode::kReadWrite);
+  ASSERT_TRUE((*file)->write_at(300, "damage"));
+  options_.read_only = true;
+  open();
+  EXPECT_EQ(problems().size(), 1u);
+}
+
 // On real files, with LMDB.
 class RebuildTest : public testing::Test {
  protected:
