@@ -40,7 +40,7 @@ _pail() {
     --label | --keep) return ;;
     *)
       case $noun,$verb in
-        ,) words='init status check backup restore rebuild-index repair bucket versioning versions key --version --help' ;;
+        ,) words='init status check scrub backup restore rebuild-index repair bucket versioning versions key --version --help' ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status' ;;
         versions,) words='list prune' ;;
@@ -48,6 +48,7 @@ _pail() {
         init,*) words="$common --label --recovery-key" ;;
         check,*) words="$common --deep" ;;
         repair,*) words="$common --dry-run --yes" ;;
+        scrub,*) words="$common --now" ;;
         bucket,create) words="$common --versioning" ;;
         bucket,delete) words="$common --purge --yes" ;;
         versions,prune) words="$common --older-than --keep --dry-run --yes" ;;
@@ -57,14 +58,14 @@ _pail() {
       case $current,$noun,$verb in
         -*) ;;
         *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune) words=$(_pail_buckets) ;;
-        *,init,* | *,status,* | *,check,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
+        *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
       esac
       ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
   case $current,$noun,$verb in
     -*) ;;
-    *,init,* | *,status,* | *,check,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune)
+    *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune)
       local files
       mapfile -t files < <(compgen -f -- "$current")
       COMPREPLY+=("${files[@]}")

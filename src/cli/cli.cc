@@ -102,6 +102,7 @@ int run_pail(const std::vector<std::string>& arguments, Console& console) {
   cli::Invocation invocation(console);
   cli::add_init(app, invocation);
   cli::add_status_and_check(app, invocation);
+  cli::add_scrub(app, invocation);
   cli::add_rebuild(app, invocation);
   cli::add_repair(app, invocation);
   cli::add_backup_and_restore(app, invocation);

@@ -53,6 +53,7 @@ class Invocation {
 
 void add_init(CLI::App& app, Invocation& invocation);                // init.cc
 void add_status_and_check(CLI::App& app, Invocation& invocation);    // status.cc
+void add_scrub(CLI::App& app, Invocation& invocation);               // scrub.cc
 void add_rebuild(CLI::App& app, Invocation& invocation);             // rebuild.cc
 void add_repair(CLI::App& app, Invocation& invocation);              // repair.cc
 void add_backup_and_restore(CLI::App& app, Invocation& invocation);  // backup.cc

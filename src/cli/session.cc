@@ -102,6 +102,14 @@ Result<Place> choose_store(const CommonOptions& common, const std::optional<std:
                                           path ? *path : std::string("the current directory"), mounted_stores()));
 }
 
+Result<Place> choose(const CommonOptions& common, const std::string& path) {
+  auto place = choose_store(common, path.empty() ? std::nullopt : std::optional(path));
+  if (place || path.empty() || !common.store.empty()) return place;
+  CommonOptions as_store = common;
+  as_store.store = path;
+  return choose_store(as_store, std::nullopt);
+}
+
 Result<std::unique_ptr<Session>> Session::open(Invocation& invocation, const std::string& store, Access access) {
   Env& env = posix_env();
   std::unique_ptr<Session> session(new Session(invocation));

@@ -22,6 +22,8 @@ struct Place {
 };
 // --store if given, the mount below `path` if given, the mount below the current directory otherwise.
 Result<Place> choose_store(const CommonOptions& common, const std::optional<std::string>& path);
+// The same where `path`, which may be empty, is a path on a mount or the directory of a store.
+Result<Place> choose(const CommonOptions& common, const std::string& path);
 
 // Absolute, without . and .. and symbolic links where it exists.
 std::string absolute_path(const std::string& path);

@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 
 #include "cli/invocation.h"
+#include "cli/scrub.h"
 #include "cli/session.h"
 #include "ctl/time_text.h"
 #include "store/superblock.h"
 
 namespace pailfs::cli {
 namespace {
+
+constexpr size_t kLostShown = 10;
 
 struct StatusOptions {
   std::string path;
@@ -15,19 +18,6 @@ struct CheckOptions {
   std::string path;
   bool deep = false;
 };
-
-std::optional<std::string> given(const std::string& path) {
-  return path.empty() ? std::nullopt : std::optional<std::string>(path);
-}
-
-// A path on a mount, or the directory of a store.
-Result<Place> choose(const CommonOptions& common, const std::string& path) {
-  auto place = choose_store(common, given(path));
-  if (place || path.empty() || !common.store.empty()) return place;
-  CommonOptions as_store = common;
-  as_store.store = path;
-  return choose_store(as_store, std::nullopt);
-}
 
 // What can be said of a store that no daemon serves and that nobody has unlocked.
 Result<Json> locked_status(const std::string& directory) {
@@ -103,6 +93,7 @@ int status(Invocation& invocation, const StatusOptions& options) {
   std::string out = fmt::format("store      {}\nuuid       {}\n", place->store, text_member(store, "uuid"));
   out += daemon.empty() ? "state      no daemon serves it\n" : daemon_lines(daemon);
   out += store_lines(store);
+  if (const Json& scrub = object_member(store, "scrub"); !scrub.empty()) out += scrub_lines(scrub, kLostShown);
   std::string requests;
   for (const auto& [name, count] : object_member(daemon, "requests").items()) {
     if (!count.is_number_unsigned()) continue;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/impl.h"
+#include "core/verify.h"
 
 namespace pailfs {
 
@@ -34,8 +35,6 @@ class CheckReport {
 
  private:
   bool keep(CheckProblem problem, Ino ino, Ino parent, const std::string& name);
-  void find_names(Scope bucket, std::map<Ino, std::pair<Ino, std::string>>& wanted);
-  std::string directory_path(Ino ino);
 
   struct Place {
     Ino ino = 0;
@@ -47,7 +46,6 @@ class CheckReport {
   const size_t kept_;
   uint64_t steps_ = 0;
   std::vector<Place> places_;  // of result.problems
-  std::map<Ino, std::string> directories_;
 };
 
 // Visits from <= key < end as scan_range() does, but reports a value that does not verify, under the inode that its key
@@ -66,17 +64,6 @@ struct OwnedStretch {
 };
 void sweep_owners(const std::vector<OwnedStretch>& stretches, const std::vector<SharedRange>& records,
                   const std::function<void(const UnitRange& range, uint64_t found, uint64_t said, Ino ino)>& visit);
-
-// Reads and verifies units of a run; gives the stored range of each that is not readable to `bad`, with why. Fails only
-// where the medium does, and when `proceed` does.
-Status verify_units(const Store& store, Scope scope, const Run& run, const std::function<Status()>& proceed,
-                    const std::function<void(const UnitRange& unit, const Error& why)>& bad);
-
-// The inode number that a key (of any kind but 'b' and 'n') begins with.
-Ino ino_of_key(std::string_view key);
-// The range of all keys of one kind in a bucket.
-std::string kind_begin(char kind, Scope bucket);
-std::string kind_end(char kind, Scope bucket);
 
 // Contents: versions, chunk records, units.
 class ContentCheck {

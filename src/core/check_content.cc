@@ -309,14 +309,11 @@ Result<bool> ContentCheck::shown_now(Scope bucket, Ino cid) {
     return !key;
   };
   std::set<Ino> owners;
-  for (const char kind : {'i', 'v'}) {
-    PAILFS_TRY(scan_for_check(report_, core_.store, bucket, kind_begin(kind, bucket), kind_end(kind, bucket),
-                              [&](const StoreView::Entry& entry) -> Status {
-                                const auto record = decode_inode(entry.value);
-                                if (record && record->cid == cid) owners.insert(ino_of_key(entry.key));
-                                return {};
-                              }));
-  }
+  PAILFS_TRY(each_content(
+      core_.store, bucket, [this] { return report_.proceed(); },
+      [&](Ino ino, Ino content) {
+        if (content == cid) owners.insert(ino);
+      }));
   for (const Ino ino : owners) {
     const Result<InodePtr> inode = core_.inodes.get(ino);
     if (!inode) continue;
@@ -367,31 +364,6 @@ void sweep_owners(const std::vector<OwnedStretch>& stretches, const std::vector<
     visit(UnitRange{at.first, at.second, end, false}, ends.size(), covers ? record->owners : 0, ino);
     at.second = end;
     while (!ends.empty() && ends.top() <= end) ends.pop();
-  }
-}
-
-Status verify_units(const Store& store, Scope scope, const Run& run, const std::function<Status()>& proceed,
-                    const std::function<void(const UnitRange& unit, const Error& why)>& bad) {
-  std::string bytes;
-  const auto readable = [&](const Run& part) {
-    bytes.resize(part.length);
-    return store.read(scope, part, 0, bytes);
-  };
-  for (Run rest = run;;) {
-    PAILFS_TRY(proceed());
-    const Run part = rest.units() > kMaxRun / kUnitSize ? rest.keep_front(kMaxRun / kUnitSize) : rest;
-    Status whole = readable(part);
-    if (!whole && whole.error().code != Code::kCorrupt) return whole;
-    for (Run units = part; !whole;) {
-      const Run unit = units.units() > 1 ? units.keep_front(1) : units;
-      const Status read = readable(unit);
-      if (!read && read.error().code != Code::kCorrupt) return read;
-      if (!read) bad(range_of(unit), read.error());
-      if (units.units() == 1) break;
-      units = units.drop_front(1);
-    }
-    if (part.units() == rest.units()) return {};
-    rest = rest.drop_front(part.units());
   }
 }
 

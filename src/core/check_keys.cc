@@ -8,22 +8,16 @@ namespace pailfs {
 
 namespace {
 
-constexpr std::string_view kOfStore = "bmns";       // kinds of the store's own scope
-constexpr std::string_view kOfBuckets = "cdhiovx";  // kinds whose keys begin with a number that names a bucket
-
 // Where the range of keys ends that `key` belongs to; nullopt: there is none.
 Result<std::optional<std::string>> range_of_key(Core::Impl& core, const std::string& key) {
-  const char kind = key.front();
-  if (static_cast<unsigned char>(kind) < 0x20) return std::string(1, ' ');
-  if (kOfStore.contains(kind)) return keys::after_prefix(std::string(1, kind));
-  if (!kOfBuckets.contains(kind) || key.size() <= sizeof(Ino)) return std::nullopt;
-  const Scope bucket = bucket_of(ino_of_key(key));
-  if (bucket != kStoreScope) {
-    const auto record = core.store.get(kStoreScope, keys::bucket(bucket));
+  auto around = keys_around(key);
+  if (!around) return std::nullopt;
+  if (around->scope != kStoreScope) {
+    const auto record = core.store.get(kStoreScope, keys::bucket(around->scope));
     if (!record) return std::unexpected(record.error());
     if (!*record) return std::nullopt;
   }
-  return kind_end(kind, bucket);
+  return std::move(around->end);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "base/codec.h"
 #include "core/check.h"
 #include "core/scan.h"
+#include "core/verify.h"
 
 namespace pailfs {
 

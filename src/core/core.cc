@@ -3,12 +3,18 @@
 #include <sys/stat.h>
 
 #include "core/impl.h"
+#include "core/scrub.h"
 #include "core/versions_view.h"
 
 namespace pailfs {
 
 Core::Impl::Impl(Store& s, uint32_t account)
-    : store(s), gate(account), inodes(s), shares(s), view(std::make_unique<VersionsView>(*this)) {}
+    : store(s),
+      gate(account),
+      inodes(s),
+      shares(s),
+      view(std::make_unique<VersionsView>(*this)),
+      scrub(std::make_unique<Scrub>(*this)) {}
 Core::Impl::~Impl() = default;
 
 Core::Core(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -42,6 +48,7 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
 
 InUse Core::in_use() const { return {impl_->handles.size(), impl_->inodes.reference_count()}; }
 Store& Core::store() { return impl_->store; }
+Scrub& Core::scrub() { return *impl_->scrub; }
 const Gate& Core::gate() const { return impl_->gate; }
 
 }  // namespace pailfs

@@ -7,7 +7,7 @@
 //
 // One file per operation family: lookup.cc, dir_ops.cc (create, unlink, rename, link), attr_ops.cc, xattr_ops.cc,
 // readdir.cc, bucket_ops.cc, handles.cc, read_write.cc, copy_range.cc, sealing.cc, versions_view.cc, prune.cc,
-// check.cc.
+// check.cc, scrub.cc.
 #pragma once
 
 #include <functional>
@@ -133,6 +133,8 @@ struct RepairResult {
   LostChanges changes;              // commits that the log has lost
 };
 
+class Scrub;  // scrub.h
+
 class Core {
  public:
   // Opens the model in an open store: makes the root directory in a new one, reaps what a crash left over. `account` is
@@ -231,6 +233,7 @@ class Core {
   // --- Upkeep
   Status sync();
   Result<CheckResult> check(bool deep, const Progress& progress);
+  Scrub& scrub();
   InUse in_use() const;
   // Puts a store right that was opened with StoreOptions::repair, and on which no Core is open. See repair.h.
   static Result<RepairResult> repair(Store& store, uint32_t account, const Progress& progress);

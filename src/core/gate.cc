@@ -101,6 +101,8 @@ std::string_view action_name(Action action) {
       return "s3:DeleteObjectVersion";
     case Action::kPutBucketVersioning:
       return "s3:PutBucketVersioning";
+    case Action::kObjectLost:
+      return "s3:ReducedRedundancyLostObject";
   }
   return "s3:unknown";
 }

@@ -25,8 +25,9 @@ enum class Action : uint8_t {
   kGetObjectVersion,
   kDeleteObjectVersion,
   kPutBucketVersioning,
+  kObjectLost,  // nobody asks for it: in the change record of what the scrub found lost
 };
-std::string_view action_name(Action action);  // "s3:GetObject"
+std::string_view action_name(Action action);  // "s3:GetObject"; of kObjectLost the name of S3's event
 
 // What POSIX wants for the call. A request names one of these and the facts it needs.
 enum class Need : uint8_t {

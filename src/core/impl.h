@@ -155,6 +155,7 @@ struct Core::Impl {
   Shares shares;
   Mutex tree;
   std::unique_ptr<VersionsView> view;
+  std::unique_ptr<Scrub> scrub;
 
   // --- making (create_ops.cc)
   // Makes a node of any type, and its name, in one transaction: passes the gate, takes tree, counts one reference (that

@@ -9,6 +9,7 @@
 //   'c' cid(be64) chunk(be64) vseq(be32)        extents of one chunk    "
 //   'x' ino(be64) token(16)                     Xattr                   "
 //   'o' ino(be64)                               empty: no name left, still in use; reaped at start         "
+//   'l' ...                                     what the scrub writes down (scrub_findings.h); scope 0
 //   's' segment(be64) offset(be64)              units that several owners show (shares.h); scope 0
 //   'n' bucket(be32)                            first number of the bucket that was not handed out yet; scope 0.
 //                                               bucket 0: first bucket number that was not

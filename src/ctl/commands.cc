@@ -15,9 +15,10 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 15> kCommands{{
+constexpr std::array<Command, 16> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
+    {"scrub", commands::scrub},
     {"bucket.list", commands::bucket_list},
     {"bucket.show", commands::bucket_show},
     {"bucket.create", commands::bucket_create},

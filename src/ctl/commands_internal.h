@@ -7,6 +7,7 @@ namespace pailfs::commands {
 
 Result<Json> status(const CommandContext& context, const Json& args);         // commands_status.cc
 Result<Json> check(const CommandContext& context, const Json& args);          //
+Result<Json> scrub(const CommandContext& context, const Json& args);          // commands_scrub.cc
 Result<Json> bucket_list(const CommandContext& context, const Json& args);    // commands_bucket.cc
 Result<Json> bucket_show(const CommandContext& context, const Json& args);    //
 Result<Json> bucket_create(const CommandContext& context, const Json& args);  //
@@ -21,6 +22,8 @@ Result<Json> key_remove(const CommandContext& context, const Json& args);
 Result<Json> key_change(const CommandContext& context, const Json& args);
 Result<Json> backup(const CommandContext& context, const Json& args);  // commands_backup.cc
 
+// What `status` and `scrub` say of it.
+Result<Json> scrub_status(const CommandContext& context);
 // "enabled", "suspended" or "off".
 Result<Versioning> parse_versioning(std::string_view name);
 

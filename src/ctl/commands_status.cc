@@ -35,6 +35,11 @@ Json store_status(const CommandContext& context) {
   if (const auto space = store.space()) {
     out["space"] = {{"total", space->total}, {"available", space->available}};
   }
+  if (auto scrub = scrub_status(context)) {
+    out["scrub"] = std::move(*scrub);
+  } else {
+    out["scrub"] = {{"error", scrub.error().message}};
+  }
   return out;
 }
 

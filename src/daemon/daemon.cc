@@ -120,6 +120,10 @@ Status Daemon::start() {
   PAILFS_TRY(open_store());
   started_ = store_->env().now();
   PAILFS_TRY(mount());
+  if (!options_.read_only) {
+    core_->scrub().set_options(options_.scrub);
+    scrub_ = std::make_unique<ScrubThread>(core_->scrub(), [this] { return session_->requests_answered(); });
+  }
   open_control();
   server_ = std::thread([this] {
     if (const Status served = session_->serve(); !served) log_error("{}", served.error().message);
@@ -174,6 +178,7 @@ void Daemon::serve_until_ended() {
 
 int Daemon::close_all(bool served) {
   if (control_) control_->stop();
+  scrub_.reset();
   int status = kMounted;
   if (session_ && served) session_->release_left_open();
   if (threads_left_ && session_) FuseSession::abandon(std::move(session_));

@@ -3,8 +3,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <filesystem>
 
+#include "ctl/time_text.h"
 #include "fuse/session.h"
 
 namespace pailfs {
@@ -31,6 +33,8 @@ constexpr std::string_view kHelp = R"(Options, separated by commas after -o:
   ro, rw                  mount read-only, or not (default)
   writeback=on|off        gather small writes in the kernel (default on)
   io_uring=auto|off       let requests travel over io_uring where kernel and libfuse can (default auto)
+  scrub=RATE|off          read and verify everything now and then, so many bytes a second (default 8M)
+  scrub_interval=TIME     how long after one such pass the next begins (default 30d)
   log=FILE|stderr|syslog  where the daemon's log goes (default syslog; with -f standard error)
   log_level=LEVEL         error, warning, info (default) or debug
   dev, suid               allow device files and set-user-id programs; without these, nodev and nosuid hold
@@ -55,6 +59,32 @@ Result<LogLevel> parse_level(std::string_view value) {
   return fail(Code::kInvalid, fmt::format("option log_level={}: known are error, warning, info and debug", value));
 }
 
+// "8M": bytes, with K, M or G for powers of 1024.
+Result<uint64_t> parse_size(std::string_view name, std::string_view text) {
+  uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const size_t unit = stop == end ? 0 : std::string_view("KMG").find(*stop) + 1;
+  const bool whole = stop == end || (unit != 0 && stop + 1 == end);
+  if (error != std::errc() || !whole || value == 0 || value > ~uint64_t{0} >> (10 * unit)) {
+    return fail(Code::kInvalid, fmt::format("option {}={}: not a size like 512K, 8M or 1G, nor off", name, text));
+  }
+  return value << (10 * unit);
+}
+
+Status apply_scrub(ScrubOptions& options, const std::string& name, const std::string& value) {
+  if (name == "scrub") {
+    options.automatic = value != "off";
+    if (!options.automatic) return {};
+    PAILFS_ASSIGN(options.rate, parse_size(name, value));
+    return {};
+  }
+  auto interval = parse_duration(value);
+  if (!interval) return context("option " + name, std::move(interval).error());
+  options.interval = *interval;
+  return {};
+}
+
 // Options with a value.
 Status apply_valued(DaemonOptions& options, const std::string& name, const std::string& value) {
   const auto text = [&](std::string& target) -> Status {
@@ -66,6 +96,7 @@ Status apply_valued(DaemonOptions& options, const std::string& name, const std::
   if (name == "passphrase_file") return text(options.passphrase_file);
   if (name == "recovery_key_file") return text(options.recovery_key_file);
   if (name == "bucket") return text(options.bucket);
+  if (name == "scrub" || name == "scrub_interval") return apply_scrub(options.scrub, name, value);
   if (name == "log") return text(options.log);
   if (name == "log_level") {
     PAILFS_ASSIGN(options.log_level, parse_level(value));

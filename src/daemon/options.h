@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/logging.h"
+#include "core/scrub.h"
 
 namespace pailfs {
 
@@ -17,6 +18,7 @@ struct DaemonOptions {
   std::string passphrase_file;
   std::string recovery_key_file;
   std::string bucket;
+  ScrubOptions scrub;
   std::string log;  // empty: syslog, or standard error in the foreground; "stderr"; or a file's path
   LogLevel log_level = LogLevel::kInfo;
   bool allow_other = false;

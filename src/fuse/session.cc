@@ -299,6 +299,12 @@ std::vector<std::pair<std::string, uint64_t>> FuseSession::request_counts() cons
   return counts;
 }
 
+uint64_t FuseSession::requests_answered() const {
+  uint64_t sum = 0;
+  for (const auto& count : impl_->counts) sum += count.load(std::memory_order_relaxed);
+  return sum;
+}
+
 const MountOptions& FuseSession::options() const { return impl_->options; }
 
 }  // namespace pailfs

@@ -69,6 +69,8 @@ class FuseSession {
   static std::string library_version();  // of libfuse: "3.18.3"
   // Requests answered so far, by operation ("LOOKUP", …), those that occurred.
   std::vector<std::pair<std::string, uint64_t>> request_counts() const;
+  // All of them; cheap.
+  uint64_t requests_answered() const;
   const MountOptions& options() const;
 
   struct Impl;

@@ -342,6 +342,17 @@ TEST_F(PailTest, ASoundStoreChecksWithoutProblems) {
   EXPECT_THAT(console_.output, HasSubstr("No damage found"));
 }
 
+TEST_F(PailTest, AScrubIsTheDaemonsAndWithoutOneItSaysWhatWasFound) {
+  init();
+  EXPECT_EQ(pail_on_store({"scrub"}), kExitOk) << console_.errors;
+  EXPECT_THAT(console_.output, HasSubstr("there was no complete pass yet"));
+  EXPECT_EQ(pail_json({"scrub"})["lost_count"], 0);
+  EXPECT_EQ(pail_on_store({"scrub", "--now"}), kExitFailure);
+  EXPECT_THAT(console_.errors, HasSubstr("pail check --deep"));
+  EXPECT_EQ(pail_on_store({"status"}), kExitOk);
+  EXPECT_THAT(console_.output, HasSubstr("scrub      "));
+}
+
 TEST_F(PailTest, AFlippedByteOfContentIsFoundByADeepCheck) {
   init();
   ASSERT_EQ(pail_on_store({"bucket", "create", "photos"}), kExitOk) << console_.errors;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/scrub.h"
 #include "core_fixture.h"
 #include "crypto/crypto.h"
 
@@ -51,6 +52,23 @@ TEST_F(CommandsTest, WhatBelongsToTheAccountIsRefusedToOthers) {
     EXPECT_EQ(result.error().code, Code::kAccessDenied) << op;
   }
   EXPECT_TRUE(run(kAccount, "bucket.show", {{"bucket", "photos"}}));
+}
+
+TEST_F(CommandsTest, WhatIsLostIsForTheAccountAndThatThereIsSomethingForAll) {
+  const auto own = run(kAccount, "scrub");
+  ASSERT_TRUE(own) << own.error().message;
+  EXPECT_EQ((*own)["lost"], Json::array());
+  EXPECT_EQ((*own)["lost_count"], 0);
+  EXPECT_EQ((*own)["running"], false);
+  EXPECT_FALSE(own->contains("completed"));
+  const auto strange = run(kStranger, "status");
+  ASSERT_TRUE(strange) << strange.error().message;
+  EXPECT_EQ((*strange)["store"]["scrub"]["lost_count"], 0);
+  EXPECT_FALSE((*strange)["store"]["scrub"].contains("lost"));
+  EXPECT_EQ(run(kStranger, "scrub", {{"now", true}}).error().code, Code::kAccessDenied);
+  ASSERT_TRUE(run(kAccount, "scrub", {{"now", true}}));
+  while (core_->scrub().status(false)->completed == 0) env_.advance(core_->scrub().step(false) + 1);
+  EXPECT_TRUE((*run(kStranger, "scrub")).contains("completed"));
 }
 
 TEST_F(CommandsTest, RootHasTheRightsOfTheAccount) { EXPECT_TRUE(run(0, "key.list")); }

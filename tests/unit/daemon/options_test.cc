@@ -71,6 +71,26 @@ TEST(Arguments, WhatIsUnknownIsNamed) {
   EXPECT_FALSE(parse({"/s", "/m", "-o", "key_file=/a,passphrase_file=/b"}).has_value());
 }
 
+TEST(Arguments, TheScrubHasARateAndAnInterval) {
+  const auto usual = parse({"/s", "/m"});
+  EXPECT_TRUE(usual->scrub.automatic);
+  EXPECT_EQ(usual->scrub.rate, uint64_t{8} << 20);
+  EXPECT_EQ(usual->scrub.interval, int64_t{30} * 86'400 * 1'000'000'000);
+  const auto chosen = parse({"/s", "/m", "-o", "scrub=512K,scrub_interval=2w"});
+  ASSERT_TRUE(chosen.has_value()) << chosen.error().message;
+  EXPECT_EQ(chosen->scrub.rate, uint64_t{512} << 10);
+  EXPECT_EQ(chosen->scrub.interval, int64_t{14} * 86'400 * 1'000'000'000);
+  EXPECT_EQ(parse({"/s", "/m", "-o", "scrub=1000"})->scrub.rate, 1000u);
+  EXPECT_FALSE(parse({"/s", "/m", "-o", "scrub=off"})->scrub.automatic);
+  EXPECT_TRUE(parse({"/s", "/m", "-o", "scrub=off,scrub=1G"})->scrub.automatic);
+  for (const char* option : {"scrub=", "scrub=0", "scrub=fast", "scrub=8MB", "scrub=-1", "scrub=99999999999999G",
+                             "scrub_interval=30", "scrub_interval=never"}) {
+    const auto refused = parse({"/s", "/m", "-o", option});
+    ASSERT_FALSE(refused.has_value()) << option;
+    EXPECT_THAT(refused.error().message, HasSubstr(std::string(option).substr(0, 5)));
+  }
+}
+
 TEST(Arguments, ARemountIsExplained) {
   EXPECT_THAT(parse({"/s", "/m", "-o", "remount,ro"}).error().message, HasSubstr("mount -i -o remount"));
 }

@@ -1,0 +1,29 @@
+// The thread that the scrub runs on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <thread>
+
+#include "core/scrub.h"
+
+namespace pailfs {
+
+class ScrubThread {
+ public:
+  // `requests`: how many the mount has answered so far; while that grows, the scrub gives way. `scrub` outlives this.
+  ScrubThread(Scrub& scrub, std::function<uint64_t()> requests);
+  // Waits for the step under way, and writes down how far the pass is. Nothing of the store is used afterwards.
+  ~ScrubThread();
+  ScrubThread(const ScrubThread&) = delete;
+  ScrubThread& operator=(const ScrubThread&) = delete;
+
+ private:
+  void run();
+
+  Scrub& scrub_;
+  const std::function<uint64_t()> requests_;
+  std::thread thread_;
+};
+
+}  // namespace pailfs
