@@ -9,7 +9,6 @@
 #include <array>
 #include <atomic>
 #include <bit>
-#include <cstdio>
 #include <cstdlib>
 #include <random>
 #include <thread>
@@ -19,6 +18,7 @@
 #include "log/log_storage.h"
 #include "store/store.h"
 #include "store/superblock.h"
+#include "support/figures.h"
 #include "support/shared_index.h"
 #include "support/temporary_directory.h"
 
@@ -178,7 +178,8 @@ TEST(MapGrowth, UnderWritersAndReadersNobodyFailsAndNothingIsLost) {
     round.end(number % 2 == 1);
     std::filesystem::remove_all(place);
   }
-  std::printf("%llu growths\n", static_cast<unsigned long long>(growths));
+  test::print_figures("D5", "growth of the index's map under writers and readers",
+                      {{"growths", growths}, {"violations", testing::Test::HasFailure() ? 1u : 0u}});
 }
 
 }  // namespace
