@@ -5,6 +5,7 @@ they belong to, where in it, and by which write they came; so whatever a crash l
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import random
@@ -130,7 +131,8 @@ class Writer:
         data = b"".join(cell(file.identity, index + i, number) for i in range(count))
         file.cells += [0] * (index + count - len(file.cells))
         file.cells[index : index + count] = [number] * count
-        assert os.pwrite(descriptor, data, index * CELL) == len(data)
+        if os.pwrite(descriptor, data, index * CELL) < len(data):
+            raise OSError(errno.ENOTCONN, "the mount died in the middle of the write")
 
     def close(self, descriptor, file):
         file.sealed.add(hashlib.sha256(file.content()).digest())

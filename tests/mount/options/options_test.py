@@ -111,7 +111,7 @@ class Options(MountTest):
             mkdir work
             mount -t tmpfs tmpfs work && mkdir work/u work/w
             mount -t overlay -o lowerdir=/usr/sbin,upperdir=work/u,workdir=work/w overlay /usr/sbin
-            ln -s "$1/sbin/mount.fuse.pailfs" /usr/sbin/mount.fuse.pailfs
+            ln -sf "$1/sbin/mount.fuse.pailfs" /usr/sbin/mount.fuse.pailfs
             mount -T fstab "$2"
             mkdir "$2/bucket"; echo content > "$2/bucket/file"
             findmnt -rn -o SOURCE,FSTYPE,OPTIONS "$2"
