@@ -4,6 +4,7 @@
 
 #include "core/acl.h"
 #include "core/records.h"
+#include "core/scrub_findings.h"
 #include "core/shares.h"
 #include "fuzz/support/fuzz.h"
 #include "store/internal_keys.h"
@@ -66,6 +67,8 @@ void check_shared(std::string_view input) {
 void check_frame(std::string_view value) { check(value, internal::decode_frame, internal::encode_frame); }
 
 void check_one(uint8_t kind, std::string_view value) {
+  if (kind == 0xfe) return check(value, decode_scrub_state, encode_scrub_state);
+  if (kind == 0xff) return check(value, decode_finding, encode_finding);
   switch (kind % 16) {
     case 0:
       return check(value, decode_extents, encode_extents);
