@@ -186,7 +186,7 @@ Status ScrubFindings::find_owners(const std::function<Status()>& proceed) {
     if (noted.cid != 0) wanted[bucket_of(noted.cid)][noted.cid] = 0;
   }
   for (auto& [bucket, contents] : wanted) {
-    PAILFS_TRY(each_content(core_.store, bucket, proceed, [&contents = contents](Ino ino, Ino cid) {
+    PAILFS_TRY(each_content(core_.store, bucket, proceed, [&contents](Ino ino, Ino cid) {
       if (const auto found = contents.find(cid); found != contents.end()) found->second = ino;
     }));
   }
