@@ -169,7 +169,8 @@ class HangWatch(MountTest):
         self.assertGreater(in_requests, ARGUMENTS.kills // 10)
         wait_until(lambda: self.waiting() == 0, "no request waits any more")
         self.watch_threads()
-        self.assertGreater(self.fs.status()["in_use"]["inodes"], baseline[1], "the kernel holds what it looked at")
+        with open(self.bucket / "shared0", "rb"):  # whatever others on this machine have the kernel forget
+            self.assertGreater(self.fs.status()["in_use"]["inodes"], baseline[1], "the kernel holds what is open")
         now = []
 
         def back():
