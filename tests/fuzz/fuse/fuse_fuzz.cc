@@ -74,7 +74,7 @@ class Device {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
-  int library_end() const { return ends_[0]; }  // libfuse closes it
+  int end_for_library() const { return ends_[0]; }  // libfuse closes it
 
   // All that was written since the last call, but for what the kernel is told unasked.
   Replies replies() {
@@ -120,7 +120,7 @@ class Kernel {
     FUZZ_CHECK(made, made ? "" : made.error().message);
     session_->session = *made;
     // How libfuse takes a device that somebody else has opened.
-    const std::string device = "/dev/fd/" + std::to_string(device_.library_end());
+    const std::string device = "/dev/fd/" + std::to_string(device_.end_for_library());
     FUZZ_CHECK(fuse_session_mount(session_->session, device.c_str()) == 0);
     room_.resize(kRoom);
     greet();
