@@ -13,7 +13,9 @@ namespace {
 
 using namespace pailfs;
 
-constexpr size_t kMemoryAside = size_t{16} << 20;  // more than all the requests under way need
+// More than all the requests under way and one commit and checkpoint of a full memtable need. Never touched, so that it
+// takes address space and no memory until then.
+constexpr size_t kMemoryAside = size_t{64} << 20;
 
 int refuse(const Error& error) {
   complain(error.message);
