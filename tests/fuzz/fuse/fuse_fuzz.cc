@@ -326,11 +326,6 @@ void run(std::string_view input) {
 }  // namespace
 }  // namespace pailfs::test
 
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  pailfs::test::silence_log();
-  return 0;
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   pailfs::test::run(pailfs::test::input_of(data, size));
   return 0;

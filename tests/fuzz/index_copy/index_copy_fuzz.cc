@@ -224,11 +224,6 @@ void run(uint8_t what, std::string_view input) {
 }  // namespace
 }  // namespace pailfs::test
 
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  pailfs::test::silence_log();
-  return 0;
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > 0) pailfs::test::run(data[0], pailfs::test::input_of(data + 1, size - 1));
   return 0;

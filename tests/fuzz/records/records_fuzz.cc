@@ -110,11 +110,6 @@ void check_one(uint8_t kind, std::string_view value) {
 }  // namespace
 }  // namespace pailfs::test
 
-extern "C" int LLVMFuzzerInitialize(int*, char***) {
-  pailfs::test::silence_log();
-  return 0;
-}
-
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > 0) pailfs::test::check_one(data[0], pailfs::test::input_of(data + 1, size - 1));
   return 0;

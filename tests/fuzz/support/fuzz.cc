@@ -15,9 +15,11 @@ void fuzz_failed(const char* condition, const char* file, int line, std::string_
   std::abort();
 }
 
-void silence_log() {
-  log_to_stderr();
-  spdlog::default_logger_raw()->set_level(spdlog::level::off);
-}
-
 }  // namespace pailfs::test
+
+// What is said of damaged input is right and of no interest here.
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  pailfs::log_to_stderr();
+  spdlog::default_logger_raw()->set_level(spdlog::level::off);
+  return 0;
+}

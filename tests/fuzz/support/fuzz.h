@@ -10,16 +10,13 @@
 
 // Of libFuzzer, or of support/replay_main.cc.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
-// Which inputs a target starts from when it has no corpus yet: `LLVMFuzzerTestOneInput` finds the rest.
+// Before the first input, for all targets: the log is silent.
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv);
 
 namespace pailfs::test {
 
 // Ends the process, so that libFuzzer keeps the input: something that must always hold does not.
 [[noreturn]] void fuzz_failed(const char* condition, const char* file, int line, std::string_view detail = {});
-
-// What is said of damaged input is right and of no interest here.
-void silence_log();
 
 inline std::string_view input_of(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
