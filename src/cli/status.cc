@@ -3,7 +3,7 @@
 #include "cli/invocation.h"
 #include "cli/scrub.h"
 #include "cli/session.h"
-#include "ctl/time_text.h"
+#include "core/time_text.h"
 #include "store/superblock.h"
 
 namespace pailfs::cli {

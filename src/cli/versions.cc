@@ -3,7 +3,7 @@
 #include "cli/invocation.h"
 #include "cli/session.h"
 #include "ctl/commands.h"
-#include "ctl/time_text.h"
+#include "core/time_text.h"
 
 namespace pailfs::cli {
 namespace {

@@ -178,6 +178,10 @@ Status Core::Impl::apply_attributes(const Caller& caller, Inode& inode, const At
   InodeRecord& record = inode.record;
   const Time at = now();
   const uint32_t mode = changed_mode(gate, caller, record, change);
+  // A new size is content, and so are the times that come with it. What the kernel says of times belongs to the change
+  // that made them.
+  const bool content_only = change.size && mode == record.mode && !change.uid && !change.gid;
+  if (!content_only && !change.from_kernel) keep_attributes(inode, stamp(tx), tx);
   if (change.size) {
     if (*change.size != record.size) {
       PAILFS_TRY(resize(inode, *change.size, tx));

@@ -14,9 +14,7 @@
 #include "core/versions_view.h"
 
 namespace pailfs {
-namespace {
 
-// A name that somebody typed, for the log: nothing that a terminal would act on.
 std::string printable(std::string_view name) {
   std::string shown;
   for (const char c : name) {
@@ -28,8 +26,6 @@ std::string printable(std::string_view name) {
   }
   return shown;
 }
-
-}  // namespace
 
 Result<BucketRecord> Core::Impl::bucket_record(Scope number) const {
   ReaderLock lock(buckets_lock);
@@ -160,12 +156,14 @@ Result<InodePtr> Core::Impl::install_bucket(const Caller& caller, std::string_vi
   const Ino ino = bucket_root(number);
   InodeRecord record = new_record(caller, root->record, {.mode = S_IFDIR | (mode & 07777)});
   record.parent = kRootIno;
+  const Stamp since = stamp(tx);
   const BucketRecord bucket{.name = std::string(name),
                             .number = number,
                             .versioning = state,
                             .owner = gate.account(),
-                            .created = record.ctime};
-  Dirent entry{.ino = ino, .type = S_IFDIR, .since = stamp(tx), .name = std::string(name)};
+                            .created = record.ctime,
+                            .history_since = state == Versioning::kOff ? 0 : since};
+  Dirent entry{.ino = ino, .type = S_IFDIR, .since = since, .name = std::string(name)};
   PAILFS_TRY(insert_entry(kRootIno, std::move(where), std::move(entry), tx));
   ++root->record.nlink;
   root->record.mtime = root->record.ctime = record.ctime;
@@ -197,7 +195,7 @@ Status Core::Impl::check_bucket_empty(Scope number, std::vector<std::string>& le
   const auto not_empty = [](std::string_view what) {
     return fail(Code::kNotEmpty, fmt::format("the bucket still holds {}", what));
   };
-  for (const char kind : {'d', 'h', 'v', 'i', 'c', 'x', 'o'}) {
+  for (const char kind : {'d', 'h', 'v', 'i', 'c', 'x', 'o', 'a', 'y'}) {
     const auto visit = [&](const StoreView::Entry& entry) -> Result<bool> {
       if (kind == 'd') {
         PAILFS_ASSIGN(const Dirent dirent, decode_dirent(entry.value));
@@ -375,6 +373,11 @@ Status Core::set_versioning(const Caller& caller, std::string_view name, Version
   if (state == Versioning::kOff) PAILFS_TRY(impl.check_no_history(record.number));
   record.versioning = state;
   Transaction tx;
+  if (state == Versioning::kOff) {
+    record.history_since = 0;
+  } else if (record.history_since == 0) {
+    record.history_since = impl.stamp(tx);
+  }
   tx.put(kStoreScope, keys::bucket(record.number), encode_bucket(record));
   tx.record(encode_change({Action::kPutBucketVersioning, caller, kRootIno, name, root.ino}, impl.now()));
   PAILFS_TRY(impl.commit(std::move(tx)));

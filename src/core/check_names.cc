@@ -48,6 +48,7 @@ class NamesCheck {
   Status suspects();
   Status orphans();
   Status xattrs();
+  Status former_attributes();
 
   Core::Impl& core_;
   CheckReport& report_;
@@ -228,6 +229,34 @@ Status NamesCheck::xattrs() {
                         });
 }
 
+Status NamesCheck::former_attributes() {
+  for (const char kind : {'a', 'y'}) {
+    Ino owner = 0;  // the last one that was found
+    PAILFS_TRY(scan_for_check(
+        report_, core_.store, bucket_, kind_begin(kind, bucket_), kind_end(kind, bucket_),
+        [&](const StoreView::Entry& found) -> Status {
+          const Ino ino = ino_of_key(found.key);
+          Status parsed;
+          if (kind == 'a') {
+            if (auto past = decode_inode(found.value); !past) parsed = std::unexpected(std::move(past).error());
+          } else if (auto past = decode_past_xattr(found.value); !past) {
+            parsed = std::unexpected(std::move(past).error());
+          }
+          if (!parsed) report_.problem("index", ino, parsed.error().message);
+          if (ino == owner) return {};
+          PAILFS_ASSIGN(const auto inode, record(ino));
+          PAILFS_ASSIGN(const auto again, core_.store.get(bucket_, found.key));
+          if (inode || !again) {
+            owner = ino;
+            return {};
+          }
+          report_.problem("name", ino, "has former attributes, and is missing");
+          return {};
+        }));
+  }
+  return {};
+}
+
 Status NamesCheck::run(const std::function<Status(Ino, const InodeRecord&)>& object) {
   const Ino base = Ino{bucket_} << kBucketShift;
   const Ino end = (Ino{bucket_} + 1) << kBucketShift;
@@ -256,6 +285,7 @@ Status NamesCheck::run(const std::function<Status(Ino, const InodeRecord&)>& obj
   }
   PAILFS_TRY(suspects());
   PAILFS_TRY(orphans());
+  PAILFS_TRY(former_attributes());
   return xattrs();
 }
 

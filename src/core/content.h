@@ -141,7 +141,10 @@ Status change_content(Core::Impl& impl, Inode& inode, bool strip, AppendedRuns& 
     std::vector<Run> added;
     PAILFS_TRY(change(edit, added));
     record.mtime = record.ctime = now;
-    if (strip) record.mode = mode_without_privileges(record.mode);
+    if (strip && mode_without_privileges(record.mode) != record.mode) {
+      impl.keep_attributes(inode, impl.stamp(tx), tx);
+      record.mode = mode_without_privileges(record.mode);
+    }
     impl.put_inode(inode.ino, record, tx);
     return added.empty() ? impl.commit(std::move(tx)) : impl.commit(std::move(tx), added);
   };

@@ -75,12 +75,13 @@ Result<InodePtr> Core::Impl::make_node(const Caller& caller, Ino parent, std::st
   Transaction tx;
   PAILFS_ASSIGN(const Ino ino, new_number(bucket_of(parent), tx));
   InodeRecord record = new_record(caller, above, node);
+  const Stamp since = stamp(tx);
+  keep_directory(*directory, since, tx);
   if (is_directory) {
     record.parent = parent;
     ++above.nlink;
   }
   above.mtime = above.ctime = record.ctime;
-  const Stamp since = stamp(tx);
   if (S_ISLNK(node.mode)) {  // what a link leads to never changes: it is a version from the start
     record.sealed = true;
     record.version.sealed = since;
@@ -233,8 +234,11 @@ Result<Attributes> Core::link(const Caller& caller, Ino ino, Ino parent, std::st
   if (record.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many names");
 
   Transaction tx;
-  Dirent entry{.ino = ino, .type = record.mode & S_IFMT, .since = impl.stamp(tx), .name = std::string(name)};
+  const Stamp at = impl.stamp(tx);
+  Dirent entry{.ino = ino, .type = record.mode & S_IFMT, .since = at, .name = std::string(name)};
   PAILFS_TRY(impl.insert_entry(parent, std::move(where), std::move(entry), tx));
+  impl.keep_directory(*directory, at, tx);
+  if (!first_name) impl.keep_attributes(*source, at, tx);
   ++record.nlink;
   if (first_name) tx.erase(keys::orphan(ino));
   record.ctime = directory->record.mtime = directory->record.ctime = impl.now();

@@ -72,7 +72,10 @@ Status truncate(Core::Impl& impl, Inode& inode, const Caller& caller) REQUIRES(i
   Transaction tx;
   Status done = impl.resize(inode, 0, tx);
   if (done) {
-    if (caller.uid != 0) record.mode = mode_without_privileges(record.mode);
+    if (caller.uid != 0 && mode_without_privileges(record.mode) != record.mode) {
+      impl.keep_attributes(inode, impl.stamp(tx), tx);
+      record.mode = mode_without_privileges(record.mode);
+    }
     impl.put_inode(inode.ino, record, tx);
     done = impl.commit(std::move(tx));
   }

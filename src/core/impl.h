@@ -34,6 +34,7 @@ struct Inode {
   // Sealed while another handle stayed open for writing: the next change within kProvisionalTime goes on in the same
   // version instead of beginning a new one.
   Stamp provisional GUARDED_BY(lock) = 0;  // when; 0: the seal is final
+  Stamp history_end GUARDED_BY(lock) = 0;  // until when the last record of its former attributes tells; 0: not known
   std::atomic<uint32_t> handles = 0;       // open handles
   std::atomic<uint32_t> writers = 0;       // of these, open for writing
 };
@@ -125,6 +126,12 @@ class LockedInodes {
 // the group may execute (where it may not, the bit does not mean a right).
 inline uint32_t mode_without_privileges(uint32_t mode) { return mode & ~((mode & 00010) != 0 ? 06000u : 04000u); }
 
+// Whether the caller may read an extended attribute (not an ACL) of the object; kNoData for what nobody has.
+Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name);
+
+// A name that somebody typed, for the log: nothing that a terminal would act on.
+std::string printable(std::string_view name);
+
 // A node to make.
 struct NewNode {
   uint32_t mode = 0;  // type and permission bits
@@ -175,6 +182,7 @@ struct Core::Impl {
   // --- clock and numbers (numbers.cc)
   // A time later than every stamp before it, also over restarts. Stamps order history; attributes show now().
   Stamp stamp(Transaction& tx);
+  Stamp latest_stamp();  // that was handed out
   Time now() const { return store.env().now(); }
   VersionId make_version_id(Stamp at);
   // An inode number (or content id) of the bucket that was never used.
@@ -248,6 +256,7 @@ struct Core::Impl {
   // there is none).
   VersionId write_history(Ino parent, const Found& found, EndKind kind, uint32_t uid, Stamp at, Transaction& tx)
       REQUIRES(tree);
+  void note_ending(Scope bucket, Stamp at, Transaction& tx) REQUIRES(tree);
   // Erases an entry (leaving a place holder where names collide) and writes its history.
   VersionId end_entry(Ino parent, const Found& found, EndKind kind, uint32_t uid, Stamp at, Transaction& tx)
       REQUIRES(tree);
@@ -273,15 +282,21 @@ struct Core::Impl {
   void put_inode(Ino ino, const InodeRecord& record, Transaction& tx);
   Status apply_attributes(const Caller& caller, Inode& inode, const AttributeChange& change, Transaction& tx)
       REQUIRES(inode.lock);
+  // Before a change at `at` of what an inode's record says but for its content: writes down what it was until then, where
+  // the bucket keeps history (attr_history.cc). The second for a directory that only an entry of it changes.
+  void keep_attributes(Inode& inode, Stamp at, Transaction& tx) REQUIRES(inode.lock);
+  void keep_directory(Inode& directory, Stamp at, Transaction& tx) REQUIRES(directory.lock);
+  Status keep_xattr(Ino ino, std::string_view name, Stamp at, Transaction& tx);
+  Status erase_attribute_history(Ino ino, Transaction& tx);
   // The ACLs as attributes (xattr_ops.cc); `name` is kAccessAclName or kDefaultAclName. An empty value removes.
   Result<std::string> get_acl(const Caller& caller, const Inode& inode, std::string_view name) const
       REQUIRES_SHARED(inode.lock);
   Status set_acl(const Caller& caller, Ino ino, std::string_view name, std::string_view value);
   void apply_access_acl(const Caller& caller, Acl acl, InodeRecord& record) const;
   // Takes one name from an inode whose lock is held (a directory: all of them); when the last is gone: keeps it for its
-  // versions (a directory: for the history of its entries), or makes it an orphan while it is in use, or removes it
+  // versions and for moments that show it, or makes it an orphan while it is in use, or removes it
   // with its content and marks it gone. Sets ctime. After the commit, call inodes.remove() for what is gone.
-  Status drop_link(Inode& inode, Transaction& tx) REQUIRES(inode.lock);
+  Status drop_link(Inode& inode, Stamp at, Transaction& tx) REQUIRES(inode.lock);
   // Removes an orphan for good when nothing uses it any more; cheap for what is no orphan. Takes tree and inode.
   void reap(Ino ino) EXCLUDES(tree);
   // Removes what an earlier run left without a name.
@@ -318,6 +333,9 @@ struct Core::Impl {
   // Removes one noncurrent version (its 'v' record and what only it needs); of an inode without a name also the last
   // one: then an older one takes its place, or the inode goes. Puts what it changes, the inode record included.
   Status remove_version(Inode& inode, uint32_t vseq, Transaction& tx) REQUIRES(inode.lock);
+  // The content of the inode as of `vseq` went at `at` without becoming an older version: from then on the version before
+  // it is not what the file shows.
+  Status end_older_version(Ino ino, uint32_t vseq, Stamp at, Transaction& tx);
   // Where nobody has the content open any more: makes a version of what was left unsealed (by a crash, mknod(2), or
   // truncate(2)), or drops what was written after the last name went. Logs failures.
   void settle(const InodePtr& inode);
@@ -330,6 +348,13 @@ struct Core::Impl {
   Status commit(Transaction&& tx, const LockedInodes& changed);
 
  private:
+  // Names that ended in a bucket, with less than a minute between one and the next.
+  struct Endings {
+    Stamp first = 0;
+    Stamp last = 0;
+    uint32_t count = 0;
+  };
+  std::map<Scope, Endings> endings_ GUARDED_BY(tree);
   Mutex numbers_lock;
   Stamp last_stamp GUARDED_BY(numbers_lock) = 0;
   Stamp stamp_bound GUARDED_BY(numbers_lock) = 0;  // persisted: no stamp handed out reaches it

@@ -67,6 +67,24 @@ std::string chunk(Ino cid, uint64_t chunk, uint32_t vseq) {
 }
 
 std::string xattr(Ino ino, std::string_view token) { return numbered('x', ino).append(token); }
+
+std::string past_inode(Ino ino, Stamp end) {
+  Encoder out;
+  out.u8('a');
+  out.be64(ino);
+  out.be64(static_cast<uint64_t>(end));
+  return out.take();
+}
+
+std::string past_xattr(Ino ino, std::string_view token, Stamp end) {
+  Encoder out;
+  out.u8('y');
+  out.be64(ino);
+  out.raw(token);
+  out.be64(static_cast<uint64_t>(end));
+  return out.take();
+}
+
 std::string orphan(Ino ino) { return numbered('o', ino); }
 
 std::string numbers(Scope bucket) {
@@ -85,6 +103,10 @@ std::string after_prefix(std::string prefix) {
 }
 
 }  // namespace keys
+
+Stamp end_of_past(std::string_view key) {
+  return static_cast<Stamp>(Decoder(key.substr(key.size() - sizeof(uint64_t))).be64());
+}
 
 namespace {
 

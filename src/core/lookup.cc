@@ -10,6 +10,13 @@
 
 namespace pailfs {
 
+namespace {
+
+constexpr uint32_t kMassDeletion = 100;          // names
+constexpr Stamp kDeletionGap = 60'000'000'000;  // between two of them
+
+}  // namespace
+
 Status Core::Impl::check_name(std::string_view name) {
   if (name.size() > kNameMax) return fail(Code::kNameTooLong, "a name has at most 255 bytes");
   if (name.empty() || name.find('/') != name.npos || name.find('\0') != name.npos) {
@@ -93,7 +100,21 @@ VersionId Core::Impl::write_history(Ino parent, const Found& found, EndKind kind
                           .uid = uid,
                           .name = found.entry.name};
   tx.put(scope, keys::ended(parent, found.slot, at), encode_ended(ended));
+  if (kind != EndKind::kRenamed) note_ending(scope, at, tx);
   return marker;
+}
+
+// Names that end in quick succession make a mass deletion: .versions offers the moment before the last one.
+void Core::Impl::note_ending(Scope bucket, Stamp at, Transaction& tx) {
+  Endings& endings = endings_[bucket];
+  if (at - endings.last > kDeletionGap) endings = {at, at, 0};
+  endings.last = at;
+  if (++endings.count != kMassDeletion) return;
+  Result<BucketRecord> record = bucket_record(bucket);
+  if (!record || record->deleting) return;
+  record->mass_deletion = endings.first;
+  tx.put(kStoreScope, keys::bucket(bucket), encode_bucket(*record));
+  set_bucket(*record);  // a hint: where the transaction fails, no harm is done
 }
 
 VersionId Core::Impl::end_entry(Ino parent, const Found& found, EndKind kind, uint32_t uid, Stamp at, Transaction& tx) {

@@ -41,6 +41,11 @@ Stamp Core::Impl::stamp(Transaction& tx) {
   return last_stamp;
 }
 
+Stamp Core::Impl::latest_stamp() {
+  MutexLock lock(numbers_lock);
+  return last_stamp;
+}
+
 VersionId Core::Impl::make_version_id(Stamp at) {
   VersionId id{};
   store.env().random({id.data() + 6, id.size() - 6});

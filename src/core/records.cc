@@ -58,7 +58,14 @@ VersionId get_id(Decoder& in) {
 
 // InodeRecord's flags.
 constexpr uint8_t kHasXattrs = 1, kChunked = 2, kDirty = 4, kSealed = 8, kNullId = 16, kHasAcl = 32,
-                  kHasDefaultAcl = 64, kAllFlags = 127;
+                  kHasDefaultAcl = 64, kHasMore = 128;
+// What follows where kHasMore is set.
+constexpr uint8_t kCeased = 1, kRetention = 2, kLegalHold = 4;
+// EndedDirent: beside the kind.
+constexpr uint8_t kNullMarker = 128;
+// BucketRecord's flags; the members behind kBucketMore come in one order.
+constexpr uint8_t kDeleting = 1, kBucketMore = 2;
+constexpr uint8_t kKeepDays = 1, kKeepCount = 2, kObjectLock = 4, kMfaDelete = 8, kMassDeletion = 16;
 
 Status decode_acls(uint8_t flags, std::string_view acl, std::string_view default_acl, InodeRecord& inode) {
   if ((flags & kHasAcl) != 0) {
@@ -127,14 +134,18 @@ Result<ExtentList> decode_extents(std::string_view value) {
 
 // version, flags, mode, nlink, uid, gid, rdev, size, stored; ctime fixed, atime, mtime and btime as differences from
 // it; parent, target; cid, vseq, prev, extents (empty: none); when sealed, the version's id and stamp; the ACLs there
-// are.
+// are; where there is more: a byte that says what, when it ceased, the mode of its retention and until when.
 std::string encode_inode(const InodeRecord& inode) {
   Encoder out;
+  const Retention& retention = inode.retention;
+  const auto more = static_cast<uint8_t>((inode.ceased != 0 ? kCeased : 0) |
+                                         (retention.mode != LockMode::kNone ? kRetention : 0) |
+                                         (retention.legal_hold ? kLegalHold : 0));
   out.u8(kFormat);
   out.u8(static_cast<uint8_t>((inode.has_xattrs ? kHasXattrs : 0) | (inode.chunked ? kChunked : 0) |
                               (inode.dirty ? kDirty : 0) | (inode.sealed ? kSealed : 0) |
                               (inode.sealed && inode.version.null_id ? kNullId : 0) | (inode.acl ? kHasAcl : 0) |
-                              (inode.default_acl ? kHasDefaultAcl : 0)));
+                              (inode.default_acl ? kHasDefaultAcl : 0) | (more != 0 ? kHasMore : 0)));
   out.varint(inode.mode);
   out.varint(inode.nlink);
   out.varint(inode.uid);
@@ -158,15 +169,48 @@ std::string encode_inode(const InodeRecord& inode) {
   }
   if (inode.acl) out.bytes(encode_acl(*inode.acl));
   if (inode.default_acl) out.bytes(encode_acl(*inode.default_acl));
+  if (more != 0) out.u8(more);
+  if ((more & kCeased) != 0) out.i64(inode.ceased);
+  if ((more & kRetention) != 0) {
+    out.u8(static_cast<uint8_t>(retention.mode));
+    out.i64(retention.until);
+  }
   return out.take();
 }
+
+std::string encode_past_inode(InodeRecord inode) {
+  inode.extents.clear();
+  return encode_inode(inode);
+}
+
+namespace {
+
+// The members behind kHasMore; false: they are not as encode_inode() writes them.
+bool get_more(Decoder& in, InodeRecord& inode) {
+  const uint8_t more = in.u8();
+  if (more == 0 || (more & ~(kCeased | kRetention | kLegalHold)) != 0) return false;
+  if ((more & kCeased) != 0) {
+    inode.ceased = in.i64();
+    if (inode.ceased == 0) return false;
+  }
+  if ((more & kRetention) != 0) {
+    const uint8_t mode = in.u8();
+    if (mode < 1 || mode > 2) return false;
+    inode.retention.mode = static_cast<LockMode>(mode);
+    inode.retention.until = in.i64();
+  }
+  inode.retention.legal_hold = (more & kLegalHold) != 0;
+  return true;
+}
+
+}  // namespace
 
 Result<InodeRecord> decode_inode(std::string_view value) {
   Decoder in(value);
   if (in.u8() != kFormat) return malformed("an inode of an unknown format");
   const uint8_t flags = in.u8();
   InodeRecord inode;
-  bool fits = (flags & ~kAllFlags) == 0;
+  bool fits = true;
   inode.has_xattrs = (flags & kHasXattrs) != 0;
   inode.chunked = (flags & kChunked) != 0;
   inode.dirty = (flags & kDirty) != 0;
@@ -195,6 +239,7 @@ Result<InodeRecord> decode_inode(std::string_view value) {
   }
   const std::string_view acl = (flags & kHasAcl) != 0 ? in.bytes() : std::string_view();
   const std::string_view default_acl = (flags & kHasDefaultAcl) != 0 ? in.bytes() : std::string_view();
+  if ((flags & kHasMore) != 0) fits &= get_more(in, inode);
   if (!in.done() || !fits || (inode.mode & ~(S_IFMT | 07777u)) != 0 || !valid_type(inode.mode & S_IFMT) ||
       (!inode.sealed && inode.version.null_id) || inode.target.size() > kSymlinkMax || inode.size > kMaxFileSize) {
     return malformed("an inode");
@@ -240,11 +285,11 @@ Result<Dirent> decode_dirent(std::string_view value) {
   return entry;
 }
 
-// version, kind, ino, type >> 12, since, end, uid, name; unless kind is replaced: the marker's id.
+// version, kind (with kNullMarker), ino, type >> 12, since, end, uid, name; unless kind is replaced: the marker's id.
 std::string encode_ended(const EndedDirent& entry) {
   Encoder out;
   out.u8(kFormat);
-  out.u8(static_cast<uint8_t>(entry.kind));
+  out.u8(static_cast<uint8_t>(static_cast<uint8_t>(entry.kind) | (entry.null_marker ? kNullMarker : 0)));
   out.varint(entry.ino);
   out.u8(static_cast<uint8_t>(entry.type >> 12));
   out.i64(entry.since);
@@ -260,7 +305,9 @@ Result<EndedDirent> decode_ended(std::string_view value) {
   if (in.u8() != kFormat) return malformed("an ended directory entry of an unknown format");
   EndedDirent entry;
   bool fits = true;
-  const uint8_t kind = in.u8();
+  const uint8_t flags = in.u8();
+  const uint8_t kind = flags & ~kNullMarker;
+  entry.null_marker = (flags & kNullMarker) != 0;
   entry.kind = static_cast<EndKind>(kind);
   entry.ino = in.varint();
   entry.type = uint32_t{in.u8()} << 12;
@@ -275,32 +322,78 @@ Result<EndedDirent> decode_ended(std::string_view value) {
   return entry;
 }
 
-// version, versioning, deleting, number, owner, created, name.
+// version, versioning, flags, number, owner, created, name; where there is more: a byte that says what, since when there
+// is history, when the last mass deletion began, days and number of the keep rule, mode, days and years of the default retention.
 std::string encode_bucket(const BucketRecord& bucket) {
   Encoder out;
   out.u8(kFormat);
   out.u8(static_cast<uint8_t>(bucket.versioning));
-  out.u8(bucket.deleting ? 1 : 0);
+  const auto more = static_cast<uint8_t>((bucket.keep.days ? kKeepDays : 0) | (bucket.keep.count ? kKeepCount : 0) |
+                                         (bucket.object_lock ? kObjectLock : 0) | (bucket.mfa_delete ? kMfaDelete : 0) |
+                                         (bucket.mass_deletion != 0 ? kMassDeletion : 0));
+  const bool extended = more != 0 || bucket.history_since != 0;
+  out.u8(static_cast<uint8_t>((bucket.deleting ? kDeleting : 0) | (extended ? kBucketMore : 0)));
   out.varint(bucket.number);
   out.varint(bucket.owner);
   out.i64(bucket.created);
   out.bytes(bucket.name);
+  if (extended) {
+    out.u8(more);
+    out.i64(bucket.history_since);
+    if (bucket.mass_deletion != 0) out.i64(bucket.mass_deletion);
+    if (bucket.keep.days) out.varint(*bucket.keep.days);
+    if (bucket.keep.count) out.varint(*bucket.keep.count);
+    if (bucket.object_lock) {
+      out.u8(static_cast<uint8_t>(bucket.default_retention.mode));
+      out.varint(bucket.default_retention.days);
+      out.varint(bucket.default_retention.years);
+    }
+  }
   return out.take();
 }
+
+namespace {
+
+bool get_more(Decoder& in, BucketRecord& bucket) {
+  const uint8_t more = in.u8();
+  bool fits = (more & ~(kKeepDays | kKeepCount | kObjectLock | kMfaDelete | kMassDeletion)) == 0;
+  bucket.history_since = in.i64();
+  if ((more & kMassDeletion) != 0) bucket.mass_deletion = in.i64();
+  if ((more & kKeepDays) != 0) bucket.keep.days = narrow(in.varint(), fits);
+  if ((more & kKeepCount) != 0) bucket.keep.count = narrow(in.varint(), fits);
+  bucket.object_lock = (more & kObjectLock) != 0;
+  bucket.mfa_delete = (more & kMfaDelete) != 0;
+  if (bucket.object_lock) {
+    const uint8_t mode = in.u8();
+    fits &= mode <= 2;
+    bucket.default_retention.mode = static_cast<LockMode>(mode);
+    bucket.default_retention.days = narrow(in.varint(), fits);
+    bucket.default_retention.years = narrow(in.varint(), fits);
+  }
+  return fits && (more != 0 || bucket.history_since != 0);
+}
+
+}  // namespace
 
 Result<BucketRecord> decode_bucket(std::string_view value) {
   Decoder in(value);
   if (in.u8() != kFormat) return malformed("a bucket of an unknown format");
   BucketRecord bucket;
   bool fits = true;
-  const uint8_t versioning = in.u8(), deleting = in.u8();
+  const uint8_t versioning = in.u8(), flags = in.u8();
   bucket.versioning = static_cast<Versioning>(versioning);
-  bucket.deleting = deleting == 1;
+  bucket.deleting = (flags & kDeleting) != 0;
   bucket.number = narrow(in.varint(), fits);
   bucket.owner = narrow(in.varint(), fits);
   bucket.created = in.i64();
   bucket.name = in.bytes();
-  if (!in.done() || !fits || versioning > 2 || deleting > 1 || bucket.number == 0 || !valid_name(bucket.name)) {
+  if ((flags & kBucketMore) != 0) {
+    fits &= get_more(in, bucket);
+  } else if (bucket.versioning != Versioning::kOff) {
+    bucket.history_since = bucket.created;  // written by a build that kept no history of attributes
+  }
+  if (!in.done() || !fits || versioning > 2 || (flags & ~(kDeleting | kBucketMore)) != 0 || bucket.number == 0 ||
+      !valid_name(bucket.name)) {
     return malformed("a bucket");
   }
   return bucket;
@@ -324,6 +417,30 @@ Result<Xattr> decode_xattr(std::string_view value) {
   if (!in.done() || xattr.name.empty() || xattr.name.size() > kXattrNameMax ||
       xattr.name.find('\0') != std::string::npos || xattr.value.size() > kXattrSizeMax) {
     return malformed("an extended attribute");
+  }
+  return xattr;
+}
+
+// version, whether there was a value, name, the value.
+std::string encode_past_xattr(const PastXattr& xattr) {
+  Encoder out;
+  out.u8(kFormat);
+  out.u8(xattr.value ? 1 : 0);
+  out.bytes(xattr.name);
+  if (xattr.value) out.bytes(*xattr.value);
+  return out.take();
+}
+
+Result<PastXattr> decode_past_xattr(std::string_view value) {
+  Decoder in(value);
+  if (in.u8() != kFormat) return malformed("a former extended attribute of an unknown format");
+  PastXattr xattr;
+  const uint8_t present = in.u8();
+  xattr.name = in.bytes();
+  if (present == 1) xattr.value = in.bytes();
+  if (!in.done() || present > 1 || xattr.name.empty() || xattr.name.size() > kXattrNameMax ||
+      xattr.name.find('\0') != std::string::npos || (xattr.value && xattr.value->size() > kXattrSizeMax)) {
+    return malformed("a former extended attribute");
   }
   return xattr;
 }

@@ -8,6 +8,8 @@
 //   'v' ino(be64) vseq(be32)                    InodeRecord as of the sealing of that noncurrent version   "
 //   'c' cid(be64) chunk(be64) vseq(be32)        extents of one chunk    "
 //   'x' ino(be64) token(16)                     Xattr                   "
+//   'a' ino(be64) end(be64)                     InodeRecord without content, as it was until the stamp `end`       "
+//   'y' ino(be64) token(16) end(be64)           PastXattr, as it was until the stamp `end`   "
 //   'o' ino(be64)                               empty: no name left, still in use; reaped at start         "
 //   'l' ...                                     what the scrub writes down (scrub_findings.h); scope 0
 //   's' segment(be64) offset(be64)              units that several owners show (shares.h); scope 0
@@ -18,6 +20,7 @@
 // slot: the readdir cookie of an entry, below 2^63: (first 60 bits of the name's token) << 3 | collision number 0..7.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +59,15 @@ struct VersionInfo {
   bool null_id = false;
 };
 
+// What keeps a version from being removed: S3 Object Lock (Amazon S3 user guide, "Locking objects with Object Lock").
+enum class LockMode : uint8_t { kNone = 0, kGovernance = 1, kCompliance = 2 };
+struct Retention {
+  LockMode mode = LockMode::kNone;
+  Time until = 0;           // by the store's retention clock
+  bool legal_hold = false;  // also without a mode
+  bool operator==(const Retention&) const = default;
+};
+
 struct InodeRecord {
   uint32_t mode = 0;
   uint32_t nlink = 0;  // directories: 2 + subdirectories; 0: no name left
@@ -83,6 +95,10 @@ struct InodeRecord {
   bool dirty = false;   // changed since it was sealed, or never sealed
   bool sealed = false;  // `version` names the content as last sealed (also while dirty is false)
   VersionInfo version;
+  // Noncurrent versions: when this one ceased to be what the file shows, where that is not when the next version that is
+  // left was sealed. 0: it is.
+  Stamp ceased = 0;
+  Retention retention;
 };
 
 std::string encode_inode(const InodeRecord& inode);
@@ -106,12 +122,28 @@ struct EndedDirent {
   Stamp since = 0;
   Stamp end = 0;
   EndKind kind = EndKind::kDeleted;
-  VersionId marker{};  // id of the delete marker (kinds deleted and renamed)
+  VersionId marker{};     // id of the delete marker (kinds deleted and renamed)
+  bool null_marker = false;  // the marker was made while versioning was suspended: it is shown as "null"
   uint32_t uid = 0;    // who ended it
   std::string name;
 };
 std::string encode_ended(const EndedDirent& entry);
 Result<EndedDirent> decode_ended(std::string_view value);
+
+// What keeps noncurrent versions from piling up: those that are older and those beyond a number go, in the background.
+struct KeepRule {
+  std::optional<uint32_t> days;   // since they ceased to be current
+  std::optional<uint32_t> count;  // of each object, the newest
+  bool operator==(const KeepRule&) const = default;
+};
+
+// The retention that new versions of a bucket with Object Lock get.
+struct DefaultRetention {
+  LockMode mode = LockMode::kNone;
+  uint32_t days = 0;   // either of the two
+  uint32_t years = 0;
+  bool operator==(const DefaultRetention&) const = default;
+};
 
 struct BucketRecord {
   std::string name;
@@ -119,7 +151,13 @@ struct BucketRecord {
   Versioning versioning = Versioning::kEnabled;
   uint32_t owner = 0;  // uid of the owner of the history: the account
   Time created = 0;
-  bool deleting = false;  // a purge has begun
+  bool deleting = false;    // a purge has begun
+  Stamp history_since = 0;  // since when every moment can be shown; 0: never, as versioning was never on
+  Stamp mass_deletion = 0;  // when the last removal of many names began; 0: there was none
+  KeepRule keep = {};
+  bool object_lock = false;  // once on, it stays
+  DefaultRetention default_retention = {};
+  bool mfa_delete = false;  // removing versions and changing the versioning state take a TOTP code
 };
 std::string encode_bucket(const BucketRecord& bucket);
 Result<BucketRecord> decode_bucket(std::string_view value);
@@ -130,6 +168,18 @@ struct Xattr {
 };
 std::string encode_xattr(const Xattr& xattr);
 Result<Xattr> decode_xattr(std::string_view value);
+
+// An attribute that was changed: what it was before, or that there was none.
+struct PastXattr {
+  std::string name;
+  std::optional<std::string> value;
+};
+std::string encode_past_xattr(const PastXattr& xattr);
+Result<PastXattr> decode_past_xattr(std::string_view value);
+
+// The record of an inode for its history of attributes: without its extents.
+std::string encode_past_inode(InodeRecord inode);
+Stamp end_of_past(std::string_view key);  // of the keys of both kinds of history
 
 // The values of 'n' and 'm'.
 std::string encode_counter(uint64_t value);
@@ -144,6 +194,8 @@ std::string version(Ino ino, uint32_t vseq);
 std::string chunk(Ino cid, uint64_t chunk, uint32_t vseq);
 std::string shared(uint64_t segment, uint64_t offset);
 std::string xattr(Ino ino, std::string_view token);
+std::string past_inode(Ino ino, Stamp end);
+std::string past_xattr(Ino ino, std::string_view token, Stamp end);
 std::string orphan(Ino ino);
 std::string numbers(Scope bucket);
 std::string stamps();

@@ -10,21 +10,12 @@
 namespace pailfs {
 
 // Whether an inode that loses its last name is kept for what it was: a file for its versions, a directory because its
-// entries' history is resolved through it (and guarded by its mode).
+// entries' history is resolved through it (and guarded by its mode), what has no content because moments show it.
 Result<bool> Core::Impl::kept_for_history(const Inode& inode) {
   if (versioning(bucket_of(inode.ino)) == Versioning::kOff) return false;
-  std::string prefix;
-  if (S_ISREG(inode.record.mode) || S_ISLNK(inode.record.mode)) {
-    if (inode.record.sealed) return true;
-    prefix = keys::version(inode.ino, 0);
-    prefix.resize(prefix.size() - sizeof(uint32_t));
-  } else if (S_ISDIR(inode.record.mode)) {
-    prefix = keys::ended(inode.ino, 0, 0);
-    prefix.resize(prefix.size() - 2 * sizeof(uint64_t));
-  } else {
-    return false;
-  }
+  if (!S_ISREG(inode.record.mode) || inode.record.sealed) return true;
   bool any = false;
+  const std::string prefix = keys::numbered('v', inode.ino);
   PAILFS_TRY(scan_prefix(store, bucket_of(inode.ino), prefix, [&](const StoreView::Entry&) -> Result<bool> {
     any = true;
     return false;
@@ -32,15 +23,16 @@ Result<bool> Core::Impl::kept_for_history(const Inode& inode) {
   return any;
 }
 
-Status Core::Impl::drop_link(Inode& inode, Transaction& tx) {
+Status Core::Impl::drop_link(Inode& inode, Stamp at, Transaction& tx) {
   InodeRecord& record = inode.record;
-  record.ctime = now();
-  record.nlink = S_ISDIR(record.mode) ? 0 : record.nlink - 1;
-  if (record.nlink > 0) {
-    put_inode(inode.ino, record, tx);
-    return {};
+  const uint32_t left = S_ISDIR(record.mode) ? 0 : record.nlink - 1;
+  bool kept = left > 0;
+  if (!kept) {
+    PAILFS_ASSIGN(kept, kept_for_history(inode));
   }
-  PAILFS_ASSIGN(const bool kept, kept_for_history(inode));
+  if (kept) keep_attributes(inode, at, tx);
+  record.ctime = now();
+  record.nlink = left;
   if (kept) {
     put_inode(inode.ino, record, tx);
     return {};
@@ -162,9 +154,11 @@ Status Core::Impl::remove_entry(const Caller& caller, Ino parent, std::string_vi
   VersionId before{}, marker{};
   Status changed = is_directory ? clear_directory(*victim, tx) : seal(*victim, false, tx);
   if (changed) {
+    const Stamp at = stamp(tx);
     before = victim->record.version.id;
-    marker = end_entry(parent, *where.found, EndKind::kDeleted, caller.uid, stamp(tx), tx);
-    changed = drop_link(*victim, tx);
+    keep_directory(*above, at, tx);
+    marker = end_entry(parent, *where.found, EndKind::kDeleted, caller.uid, at, tx);
+    changed = drop_link(*victim, at, tx);
   }
   if (!changed) {
     reload(*victim);

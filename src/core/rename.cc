@@ -114,6 +114,9 @@ Status Core::Impl::replace_name(Move& move, Transaction& tx) {
     PAILFS_TRY(S_ISDIR(move.other->record.mode) ? clear_directory(*move.other, tx) : seal(*move.other, false, tx));
   }
   const Stamp at = stamp(tx);
+  keep_directory(*move.from, at, tx);
+  if (move.to != move.from) keep_directory(*move.to, at, tx);
+  keep_attributes(*move.moved, at, tx);
   const uint32_t uid = move.caller.uid;
   const Found& old = *move.source.found;
   Dirent entry{.ino = move.moved->ino, .type = moved.mode & S_IFMT, .since = at, .name = std::string(move.new_name)};
@@ -138,7 +141,7 @@ Status Core::Impl::replace_name(Move& move, Transaction& tx) {
   if (move.other) {
     assert_locked(*move.other);
     if (S_ISDIR(move.other->record.mode)) --move.to->record.nlink;
-    PAILFS_TRY(drop_link(*move.other, tx));
+    PAILFS_TRY(drop_link(*move.other, at, tx));
   }
   tx.record(
       encode_change({Action::kDeleteObject, move.caller, move.parent, move.name, move.moved->ino, {}, marker}, at));
@@ -156,6 +159,10 @@ Status Core::Impl::exchange_names(Move& move, Transaction& tx) {
   PAILFS_TRY(seal(*move.moved, false, tx));
   PAILFS_TRY(seal(*move.other, false, tx));
   const Stamp at = stamp(tx);
+  keep_directory(*move.from, at, tx);
+  if (move.to != move.from) keep_directory(*move.to, at, tx);
+  keep_attributes(*move.moved, at, tx);
+  keep_attributes(*move.other, at, tx);
   const Found& first = *move.source.found;
   const Found& second = *move.target.found;
   write_history(move.parent, first, EndKind::kReplaced, move.caller.uid, at, tx);

@@ -116,7 +116,7 @@ Result<Stamp> Repair::latest_stamp() {
   const auto see = [&](Stamp stamp) { latest = std::max(latest, stamp); };
   const Bad nothing = [](const std::string&, const Error&) -> Status { return {}; };
   for (const Scope scope : store_.keyring().scopes()) {
-    for (const char kind : {'d', 'h', 'i', 'v'}) {
+    for (const char kind : {'d', 'h', 'i', 'v', 'a'}) {
       PAILFS_TRY(each_of(
           kind, scope,
           [&](const StoreView::Entry& entry) -> Status {
@@ -124,6 +124,8 @@ Result<Stamp> Repair::latest_stamp() {
               if (const auto dirent = decode_dirent(entry.value)) see(dirent->since);
             } else if (kind == 'h') {
               if (const auto ended = decode_ended(entry.value)) see(ended->end);
+            } else if (kind == 'a') {
+              see(end_of_past(entry.key));
             } else if (const auto record = decode_inode(entry.value)) {
               see(record->version.sealed);
             }
@@ -174,7 +176,8 @@ Result<BucketRecord> Repair::restored_bucket(Scope number) {
                       .number = number,
                       .versioning = Versioning::kEnabled,
                       .owner = impl_.gate.account(),
-                      .created = impl_.now()};
+                      .created = impl_.now(),
+                      .history_since = impl_.now()};
   const Bad nothing = [](const std::string&, const Error&) -> Status { return {}; };
   PAILFS_TRY(each_of(
       'd', kStoreScope,

@@ -89,10 +89,11 @@ Status Repair::records(Scope bucket) {
     if (kind == 'd') return status(decode_dirent(value));
     if (kind == 'h') return status(decode_ended(value));
     if (kind == 'x') return status(decode_xattr(value));
+    if (kind == 'y') return status(decode_past_xattr(value));
     if (kind == 'o') return {};
     return status(decode_inode(value));
   };
-  for (const char kind : {'v', 'i', 'd', 'h', 'x', 'o'}) {
+  for (const char kind : {'v', 'i', 'd', 'h', 'x', 'o', 'a', 'y'}) {
     PAILFS_TRY(each_of(
         kind, bucket, [&](const StoreView::Entry& entry) { return decodes(kind, entry.value); },
         [&](const std::string& key, const Error& why) -> Status {
@@ -117,6 +118,13 @@ Status Repair::records(Scope bucket) {
             case 'h':
               fixed("index", ino,
                     fmt::format("a former entry of this directory cannot be read ({}): dropped", why.message));
+              break;
+            case 'a':
+            case 'y':
+              fixed("index", ino,
+                    fmt::format("a record of former attributes cannot be read ({}): dropped; moments before show later "
+                                "ones",
+                                why.message));
               break;
             default:
               fixed("index", ino,

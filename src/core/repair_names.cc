@@ -191,6 +191,16 @@ Status Repair::scan_rest(Scope bucket) {
         return erase(entry.key);
       },
       nothing));
+  for (const char kind : {'a', 'y'}) {
+    PAILFS_TRY(each_of(
+        kind, bucket,
+        [&](const StoreView::Entry& entry) -> Status {
+          if (node(ino_of_key(entry.key)) != nullptr) return {};
+          fixed("name", 0, fmt::format("former attributes of inode {}, which is gone: dropped", ino_of_key(entry.key)));
+          return erase(entry.key);
+        },
+        nothing));
+  }
   return each_of(
       'x', bucket,
       [&](const StoreView::Entry& entry) -> Status {

@@ -13,7 +13,9 @@ Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
   if (!record.dirty && record.sealed) {
     const Versioning state = versioning(bucket_of(inode.ino));
     // Somebody who had the file open all along goes on writing: the version that was sealed meanwhile grows.
-    const bool goes_on = inode.provisional != 0 && at - inode.provisional < kProvisionalTime;
+    // Not in one that is locked: that never changes.
+    const bool goes_on = inode.provisional != 0 && at - inode.provisional < kProvisionalTime &&
+                         record.retention == Retention();
     // While suspended, the null version is the one that is replaced (S3 user guide, "Adding objects to
     // versioning-suspended buckets").
     // What is written after the last unlink goes at the last close, and must leave the deleted version alone.
@@ -23,7 +25,10 @@ Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
       tx.put(bucket_of(inode.ino), keys::version(inode.ino, record.vseq), encode_inode(record));
       record.prev = record.cid != 0 ? record.vseq : 0;
       ++record.vseq;
+    } else if (!goes_on && state == Versioning::kSuspended) {
+      PAILFS_TRY(end_older_version(inode.ino, record.vseq, record.version.sealed, tx));
     }
+    record.retention = {};
     record.sealed = false;
     record.version = {};
     inode.provisional = 0;
@@ -31,6 +36,21 @@ Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
   // The first content of an inode has the inode's number: both come from the same numbers, and no other content has it.
   if (record.cid == 0) record.cid = inode.ino;
   record.dirty = true;
+  return {};
+}
+
+Status Core::Impl::end_older_version(Ino ino, uint32_t vseq, Stamp at, Transaction& tx) {
+  if (vseq <= 1) return {};
+  const Scope scope = bucket_of(ino);
+  std::optional<StoreView::Entry> older;
+  {
+    PAILFS_ASSIGN(older, store.view().last_before(scope, keys::version(ino, vseq), keys::version(ino, 0)));
+  }
+  if (!older) return {};
+  PAILFS_ASSIGN(InodeRecord version, decode_inode(older->value));
+  if (version.ceased != 0) return {};
+  version.ceased = at;
+  tx.put(scope, older->key, encode_inode(version));
   return {};
 }
 

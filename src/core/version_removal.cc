@@ -143,6 +143,7 @@ Status Core::Impl::remove_inode(Inode& inode, Transaction& tx) {
       release_all(released(extents, {}), tx);
     }
   }
+  PAILFS_TRY(erase_attribute_history(inode.ino, tx));
   if (record.has_xattrs) {
     const std::string prefix = keys::xattr(inode.ino, {});
     PAILFS_TRY(scan_prefix(store, scope, prefix, [&](const StoreView::Entry& entry) -> Result<bool> {
@@ -170,6 +171,7 @@ Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx) 
     if (!older) return remove_inode(inode, tx);
     PAILFS_ASSIGN(InodeRecord heir, decode_inode(older->value));
     PAILFS_TRY(drop_content(store, ino, current, nullptr, tx));
+    if (heir.ceased == 0 && current.sealed) heir.ceased = current.version.sealed;
     heir.nlink = 0;
     heir.parent = current.parent;
     heir.has_xattrs = current.has_xattrs;
@@ -191,6 +193,7 @@ Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx) 
   const InodeRecord& neighbour = next ? *next : current;
   const bool same = neighbour.cid == version.cid;
   PAILFS_TRY(drop_content(store, ino, version, same ? &neighbour : nullptr, tx));
+  PAILFS_TRY(end_older_version(ino, vseq, version.version.sealed, tx));
   tx.erase(keys::version(ino, vseq));
   if (!same) return {};
   if (next) {

@@ -21,14 +21,18 @@ std::unexpected<Error> forgotten() { return fail(Code::kNotFound, "a place in .v
 
 uint64_t first_bits(const std::array<char, 16>& token) { return Decoder({token.data(), token.size()}).be64(); }
 
+// "@2h ago", but not a real name that begins so, which has another @ before it, or reads like a version's.
+bool names_a_moment(std::string_view name) {
+  return name.starts_with('@') && !name.starts_with("@@") && !name_needs_escape(name.substr(1));
+}
+
 std::string escaped(const std::string& name) { return name_needs_escape(name) ? "@" + name : name; }
 
-constexpr uint32_t kReadableBits = 0555;
+constexpr uint32_t kReadableBits = 0555;  // of directories that are none: they show every version of a name
 
-// As stat(2) shows a version: what it was, without rights to write.
+// As stat(2) shows a version: what it was.
 Attributes version_attributes(const InodeRecord& record) {
   Attributes out = Core::Impl::attributes(0, record);
-  if (!S_ISLNK(out.mode)) out.mode = (out.mode & S_IFMT) | (out.mode & kReadableBits);
   out.nlink = 1;
   return out;
 }
@@ -59,6 +63,8 @@ Ino VersionsView::number(const Place& place) const {
   for (const std::string& name : place.names) path.bytes(name);
   path.u8(0);
   path.bytes(place.version);
+  path.i64(place.moment);
+  if (place.moment != 0) path.be64(place.ino);
   const Scope bucket = place.bucket();
   uint64_t within = first_bits(core_.store.token(bucket, path.str())) & kNumberMask;
   for (;; ++within) {
@@ -155,8 +161,7 @@ Result<VersionsView::Place> VersionsView::child(const Caller& caller, const Plac
 }
 
 Result<Attributes> VersionsView::enter(const Caller& caller, Ino directory) {
-  Place out;
-  out.root = directory;
+  const Place out = versions_of(directory);
   PAILFS_TRY(resolve_for(caller, out, Need::kSearch));
   PAILFS_ASSIGN(Attributes shown, attributes(out));
   shown.ino = remember(out);
@@ -165,6 +170,13 @@ Result<Attributes> VersionsView::enter(const Caller& caller, Ino directory) {
 
 Result<Attributes> VersionsView::lookup(const Caller& caller, Ino parent, std::string_view name) {
   PAILFS_ASSIGN(Place above, place(parent));
+  const bool enters = above.moment == 0 && above.names.empty() && !above.is_file() && names_a_moment(name);
+  if (above.moment != 0 || enters) {
+    PAILFS_ASSIGN(const Place found, enters ? enter_moment(caller, above, name.substr(1)) : child_then(caller, above, name));
+    PAILFS_ASSIGN(Attributes shown, attributes(found));
+    shown.ino = remember(found);
+    return shown;
+  }
   if (name == "." || name == "..") {
     if (name == ".." && above.names.empty()) {
       PAILFS_ASSIGN(const InodePtr root, core_.existing(above.root));
@@ -208,6 +220,7 @@ Result<InodeRecord> VersionsView::version_record(const Place& place) {
 }
 
 Result<Attributes> VersionsView::attributes(const Place& place) {
+  if (place.moment != 0) return attributes_then(place);
   if (place.is_file() && place.ino != 0) {
     PAILFS_ASSIGN(const InodeRecord record, version_record(place));
     return version_attributes(record);
@@ -240,6 +253,7 @@ Result<Attributes> VersionsView::getattr(const Caller& /*caller*/, Ino ino) {
 Status VersionsView::access(const Caller& caller, Ino ino, int mask) {
   PAILFS_ASSIGN(const Place found, place(ino));
   if ((mask & W_OK) != 0) return fail(Code::kReadOnly, "versions are read-only");
+  if (found.moment != 0) return access_then(caller, found, mask);
   if (!found.is_file()) {
     if ((mask & R_OK) != 0) PAILFS_TRY(resolve_for(caller, found, Need::kRead));
     if ((mask & X_OK) != 0) PAILFS_TRY(resolve_for(caller, found, Need::kSearch));
@@ -255,6 +269,7 @@ Status VersionsView::access(const Caller& caller, Ino ino, int mask) {
 
 Status VersionsView::opendir(const Caller& caller, Ino ino) {
   PAILFS_ASSIGN(const Place found, place(ino));
+  if (found.moment != 0) return opendir_then(caller, found);
   PAILFS_TRY(resolve_for(caller, found, Need::kRead));
   return {};
 }
@@ -281,6 +296,9 @@ Result<VersionsView::Listing> VersionsView::list(const Caller& caller, const Pla
     }
     listed.entry.attributes = version.marker ? marker_attributes(version) : version_attributes(version.version.record);
   }
+  if (place.names.empty()) {
+    for (std::string& name : offered_moments(place.bucket())) add(std::move(name), S_IFDIR).is_moment = true;
+  }
   std::set<std::string> names;
   for (const DirectorySpan& directory : resolved.directories) {
     PAILFS_TRY(each_name(core_, directory, [&](const std::string& name, const std::vector<NameSpan>&) -> Status {
@@ -303,7 +321,7 @@ bool VersionsView::emit_entries(const Listing& listing, uint64_t cookie, bool pl
                                [](uint64_t value, const Listed& listed) { return value < listed.entry.cookie; });
   for (; next != listing.end(); ++next) {
     DirectoryEntry entry = next->entry;
-    if (plus && !next->is_version) {
+    if (plus && !next->is_version && !next->is_moment) {
       if (auto shown = attributes(next->place)) entry.attributes = *shown;
     }
     const bool counted = plus && entry.attributes.mode != 0;
@@ -349,6 +367,7 @@ void VersionsView::keep_listing(const Caller& caller, Ino ino, std::shared_ptr<c
 Status VersionsView::readdir(const Caller& caller, Ino ino, uint64_t cookie, bool plus,
                              const std::function<bool(const DirectoryEntry&)>& emit) {
   PAILFS_ASSIGN(const Place here, place(ino));
+  if (here.moment != 0) return readdir_then(caller, here, ino, cookie, plus, emit);
   if (cookie < kDotCookie) {
     if (!emit({.name = ".", .ino = ino, .type = S_IFDIR, .cookie = kDotCookie, .attributes = {}})) return {};
   }
@@ -375,6 +394,7 @@ Status VersionsView::readdir(const Caller& caller, Ino ino, uint64_t cookie, boo
 
 Result<InodeRecord> VersionsView::content(Ino ino) {
   PAILFS_ASSIGN(const Place found, place(ino));
+  if (found.moment != 0) return record_then(found);
   if (!found.is_file()) return fail(Code::kIsDirectory, "a directory has no content");
   if (found.ino != 0) return version_record(found);
   InodeRecord marker;
@@ -384,8 +404,9 @@ Result<InodeRecord> VersionsView::content(Ino ino) {
 
 Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags flags) {
   PAILFS_ASSIGN(const Place found, place(ino));
-  if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
   if (flags.write || flags.truncate) return fail(Code::kReadOnly, "versions are read-only");
+  if (found.moment != 0) return open_then(caller, ino, found, flags);
+  if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
   PAILFS_ASSIGN(const Attributes shown, attributes(found));
   if (S_ISLNK(shown.mode)) return fail(Code::kLoop, "a symbolic link");
   const Need need = flags.execute ? Need::kExecute : Need::kRead;
@@ -408,6 +429,7 @@ Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags f
 
 Result<std::string> VersionsView::readlink(const Caller& caller, Ino ino) {
   PAILFS_ASSIGN(const Place found, place(ino));
+  if (found.moment != 0) return readlink_then(caller, found);
   if (!found.is_file() || found.ino == 0) return fail(Code::kInvalid, "not a symbolic link");
   PAILFS_ASSIGN(InodeRecord record, version_record(found));
   if (!S_ISLNK(record.mode)) return fail(Code::kInvalid, "not a symbolic link");
@@ -416,29 +438,38 @@ Result<std::string> VersionsView::readlink(const Caller& caller, Ino ino) {
   return std::move(record.target);
 }
 
-Result<std::string> VersionsView::getxattr(const Caller& /*caller*/, Ino ino, std::string_view name) {
-  PAILFS_ASSIGN(const Place found, place(ino));
-  if (name == kAccessAclName) {
-    PAILFS_ASSIGN(const Attributes shown, attributes(found));
-    if (shown.acl != nullptr) {
-      Acl acl = *shown.acl;
-      for (AclEntry& entry : acl.entries) entry.permissions &= kReadableBits & 7;
-      return format_acl(acl);
-    }
+// A version has the attributes that it had when the next one began; the current one those that the file has.
+Result<Stamp> VersionsView::attributes_until(const Place& place) {
+  PAILFS_ASSIGN(const auto versions, object_versions(core_, place.ino));
+  for (const ObjectVersion& version : versions) {
+    if (version.vseq == place.vseq && version.ceased != kForever) return version.ceased - 1;
   }
-  return fail(Code::kNoData, "versions have no extended attributes");
+  return core_.latest_stamp();
 }
 
-Result<std::vector<std::string>> VersionsView::listxattr(const Caller& /*caller*/, Ino ino) {
+Result<std::string> VersionsView::getxattr(const Caller& caller, Ino ino, std::string_view name) {
   PAILFS_ASSIGN(const Place found, place(ino));
-  PAILFS_ASSIGN(const Attributes shown, attributes(found));
+  if (found.moment != 0) return getxattr_then(caller, found, name);
+  if (!found.is_file() || found.ino == 0) return fail(Code::kNoData, "no such attribute");
+  PAILFS_ASSIGN(const InodeRecord record, version_record(found));
+  if (!record.has_xattrs && name != kAccessAclName) return fail(Code::kNoData, "no such attribute");
+  PAILFS_ASSIGN(const Stamp at, attributes_until(found));
+  return xattr_at(caller, found.ino, record, at, name);
+}
+
+Result<std::vector<std::string>> VersionsView::listxattr(const Caller& caller, Ino ino) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (found.moment != 0) return listxattr_then(caller, found);
   std::vector<std::string> names;
-  if (shown.acl != nullptr) names.emplace_back(kAccessAclName);
-  return names;
+  if (!found.is_file() || found.ino == 0) return names;
+  PAILFS_ASSIGN(const InodeRecord record, version_record(found));
+  PAILFS_ASSIGN(const Stamp at, attributes_until(found));
+  return xattr_names_at(caller, found.ino, record, at);
 }
 
 Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view name) {
   PAILFS_ASSIGN(const Place above, place(parent));
+  if (above.moment != 0) return fail(Code::kReadOnly, "what was at a moment is read-only");
   PAILFS_ASSIGN(const Place found, child(caller, above, name));
   if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
   PAILFS_ASSIGN(const Attributes directory, attributes(above));

@@ -6,6 +6,7 @@
 //   DIR/.versions/NAME/          one file per version of NAME and per delete marker; where NAME is or was a directory,
 //                                also its names, as directories
 //   DIR/.versions/NAME/VERSION   the content of that version
+//   DIR/.versions/@MOMENT/       DIR with all that was below it, as it was at the moment (moment_view.cc)
 //
 // Listing a place takes read permission on the directories it shows, looking something up in it search permission, each
 // by their present record (or the last one, for a directory that is gone). Directories that the caller may not use are
@@ -16,6 +17,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +31,8 @@
 #include "core/impl.h"
 
 namespace pailfs {
+
+class Moment;
 
 inline constexpr std::string_view kVersionsName = ".versions";
 
@@ -53,7 +57,7 @@ class VersionsView {
   // Opens a version for reading; Core::read() and Core::release() take the handle. Writing is kReadOnly.
   Result<OpenResult> open(const Caller& caller, Ino ino, OpenFlags flags);
   Result<std::string> readlink(const Caller& caller, Ino ino);
-  // The ACL that the place had or has, without rights to write; no other extended attributes (kNoData).
+  // Extended attributes and ACLs that the place had.
   Result<std::string> getxattr(const Caller& caller, Ino ino, std::string_view name);
   Result<std::vector<std::string>> listxattr(const Caller& caller, Ino ino);
 
@@ -73,6 +77,9 @@ class VersionsView {
     std::string version;             // not empty: a version file, by its name
     Ino ino = 0;                     // of the version's inode; 0 for a delete marker
     uint32_t vseq = 0;
+    // Below @MOMENT: `ino` is what was there, `top` the directory that @MOMENT itself shows. No names.
+    Stamp moment = 0;
+    Ino top = 0;
     bool is_file() const { return !version.empty(); }
     Scope bucket() const { return bucket_of(root); }
     bool operator==(const Place&) const = default;
@@ -82,6 +89,7 @@ class VersionsView {
     DirectoryEntry entry;
     Place place;
     bool is_version = false;  // then entry.attributes is filled
+    bool is_moment = false;   // what it leads to is found out when it is looked up
   };
   using Listing = std::vector<Listed>;  // by cookie
   struct Node {
@@ -99,6 +107,11 @@ class VersionsView {
   };
 
   Result<Place> place(Ino ino) const;
+  static Place versions_of(Ino directory) {
+    Place out;
+    out.root = directory;
+    return out;
+  }
   // The number of a place: always the same one, unless two places in use collide.
   Ino number(const Place& place) const REQUIRES(mutex_);
   Ino remember(const Place& place);  // counts one reference
@@ -108,6 +121,7 @@ class VersionsView {
   Result<std::optional<Attributes>> directory_attributes(const std::vector<DirectorySpan>& directories);
   Result<Attributes> attributes(const Place& place);
   Result<InodeRecord> version_record(const Place& place);
+  Result<Stamp> attributes_until(const Place& place);
   Result<ShownVersion> find_version(const Resolved& resolved, std::string_view name);
   Result<Place> child(const Caller& caller, const Place& parent, std::string_view name);
   Result<Listing> list(const Caller& caller, const Place& place);
@@ -117,8 +131,39 @@ class VersionsView {
   bool emit_entries(const Listing& listing, uint64_t cookie, bool plus,
                     const std::function<bool(const DirectoryEntry&)>& emit);
 
+  // --- Below @MOMENT
+  static constexpr size_t kMaxDepth = 4096;
+  Result<Stamp> spoken_moment(Scope bucket, std::string_view text);
+  Result<std::vector<std::string>> path_now(Ino directory);
+  Result<Ino> older_directory(const Caller& caller, Ino directory, const Moment& moment);
+  Result<Place> enter_moment(const Caller& caller, const Place& versions, std::string_view text);
+  Status check_then(const Caller& caller, Ino ino, const InodeRecord& then, Action action, Need need,
+                    uint32_t permissions = 0);
+  Result<InodeRecord> record_then(const Place& place);
+  Result<Attributes> attributes_then(const Place& place);
+  Result<Place> child_then(const Caller& caller, const Place& parent, std::string_view name);
+  Status access_then(const Caller& caller, const Place& place, int mask);
+  Status opendir_then(const Caller& caller, const Place& place);
+  Status readdir_then(const Caller& caller, const Place& place, Ino number, uint64_t cookie, bool plus,
+                      const std::function<bool(const DirectoryEntry&)>& emit);
+  Result<OpenResult> open_then(const Caller& caller, Ino number, const Place& place, OpenFlags flags);
+  Result<std::string> readlink_then(const Caller& caller, const Place& place);
+  Result<std::string> getxattr_then(const Caller& caller, const Place& place, std::string_view name);
+  Result<std::vector<std::string>> listxattr_then(const Caller& caller, const Place& place);
+  Result<std::string> xattr_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at,
+                               std::string_view name);
+  Result<std::vector<std::string>> xattr_names_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at);
+  std::vector<std::string> offered_moments(Scope bucket);
+
+  // What "2h ago" was when it was first looked up.
+  struct Spoken {
+    Stamp at = 0;
+    Time used = 0;
+  };
+
   Core::Impl& core_;
   mutable Mutex mutex_;
+  std::map<std::pair<Scope, std::string>, Spoken> spoken_ GUARDED_BY(mutex_);
   std::unordered_map<Ino, Node> nodes_ GUARDED_BY(mutex_);
 };
 

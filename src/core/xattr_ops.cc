@@ -59,6 +59,14 @@ Status check_attribute(const Gate& gate, const Caller& caller, const Attributes&
   return fail(Code::kNotSupported, "attributes of this namespace are not supported");
 }
 
+}  // namespace
+
+Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name) {
+  return check_attribute(gate, caller, object, name, Access::kRead);
+}
+
+namespace {
+
 std::string prefix_of(Ino ino) { return keys::xattr(ino, {}); }
 
 std::string key_of(const Store& store, Ino ino, std::string_view name) {
@@ -120,13 +128,16 @@ Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name,
     return fail(Code::kAccessDenied, "only directories have a default ACL");
   }
   PAILFS_TRY(gate.check({caller, Action::kPutObjectAcl, Need::kOwner, attributes(ino, record)}));
+  Transaction tx;
   if (removes) {
     // Not an error where there is none, other than with any other attribute.
     AclPtr& place = record.*acl_of(name);
     if (place == nullptr) return {};
+    keep_attributes(*inode, stamp(tx), tx);
     place = nullptr;
   } else {
     PAILFS_TRY(check_acl(acl));
+    keep_attributes(*inode, stamp(tx), tx);
     if (is_default) {
       record.default_acl = std::make_shared<const Acl>(std::move(acl));
     } else {
@@ -134,7 +145,6 @@ Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name,
     }
   }
   record.ctime = now();
-  Transaction tx;
   put_inode(ino, record, tx);
   tx.record(encode_change({Action::kPutObjectAcl, caller, 0, {}, ino}, record.ctime));
   return commit(std::move(tx), locked);
@@ -206,6 +216,9 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   if (listed > kXattrSizeMax) return fail(Code::kNoSpace, "the list of the file's attributes would exceed 64 KiB");
 
   Transaction tx;
+  const Stamp at = impl.stamp(tx);
+  PAILFS_TRY(impl.keep_xattr(ino, name, at, tx));
+  impl.keep_attributes(*inode, at, tx);
   tx.put(bucket_of(ino), key_of(impl.store, ino, name), encode_xattr({std::string(name), std::string(value)}));
   record.has_xattrs = true;
   record.ctime = impl.now();
@@ -230,6 +243,9 @@ Status Core::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   if (std::ranges::find(names, name) == names.end()) return no_data();
 
   Transaction tx;
+  const Stamp at = impl.stamp(tx);
+  PAILFS_TRY(impl.keep_xattr(ino, name, at, tx));
+  impl.keep_attributes(*inode, at, tx);
   tx.erase(key_of(impl.store, ino, name));
   record.has_xattrs = names.size() > 1;
   record.ctime = impl.now();

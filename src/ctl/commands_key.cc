@@ -5,7 +5,7 @@
 #include "crypto/crypto.h"
 #include "ctl/commands_internal.h"
 #include "ctl/secrets.h"
-#include "ctl/time_text.h"
+#include "core/time_text.h"
 
 namespace pailfs::commands {
 namespace {

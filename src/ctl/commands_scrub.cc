@@ -1,6 +1,6 @@
 #include "core/scrub.h"
 #include "ctl/commands_internal.h"
-#include "ctl/time_text.h"
+#include "core/time_text.h"
 
 namespace pailfs::commands {
 namespace {

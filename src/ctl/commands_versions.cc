@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "ctl/commands_internal.h"
-#include "ctl/time_text.h"
+#include "core/time_text.h"
 
 namespace pailfs::commands {
 namespace {

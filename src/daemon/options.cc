@@ -6,7 +6,7 @@
 #include <charconv>
 #include <filesystem>
 
-#include "ctl/time_text.h"
+#include "core/time_text.h"
 #include "fuse/session.h"
 
 namespace pailfs {

@@ -8,7 +8,7 @@
 #include "core/records.h"
 #include "ctl/location.h"
 #include "ctl/protocol.h"
-#include "ctl/time_text.h"
+#include "core/time_text.h"
 #include "daemon/options.h"
 #include "fuse/mount_table.h"
 #include "fuzz/support/fuzz.h"

@@ -1,4 +1,4 @@
-#include "ctl/time_text.h"
+#include "core/time_text.h"
 
 #include <fmt/format.h>
 
@@ -76,9 +76,24 @@ std::string format_time(Time time) {
   return text + "Z";
 }
 
+namespace {
+
+// 20261123T145600 with what follows, as RFC 3339 has it; empty: it is not of that form.
+std::string with_separators(std::string_view text) {
+  if (text.size() < 16 || text[8] != 'T') return {};
+  for (size_t i = 0; i < 15; ++i) {
+    if (i != 8 && (text[i] < '0' || text[i] > '9')) return {};
+  }
+  return fmt::format("{}-{}-{}T{}:{}:{}", text.substr(0, 4), text.substr(4, 2), text.substr(6, 2), text.substr(9, 2),
+                     text.substr(11, 2), text.substr(13));
+}
+
+}  // namespace
+
 Result<Time> parse_time(std::string_view text) {
   using namespace std::chrono;
-  std::string_view rest = text;
+  const std::string separated = with_separators(text);
+  std::string_view rest = separated.empty() ? text : separated;
   const auto y = digits(rest, 4);
   if (!y || !take(rest, "-")) return bad_time(text);
   const auto m = digits(rest, 2);
@@ -144,7 +159,9 @@ Result<int64_t> parse_duration(std::string_view text) {
 }
 
 Result<Time> parse_moment(std::string_view text, Time now) {
-  if (auto duration = parse_duration(text)) return now - *duration;
+  std::string_view back = text;
+  if (back.ends_with(" ago")) back.remove_suffix(4);
+  if (auto duration = parse_duration(back)) return now - *duration;
   auto time = parse_time(text);
   if (time) return time;
   return fail(Code::kInvalid,

@@ -1,0 +1,293 @@
+// The part of the .versions view below .versions/@MOMENT: directories and files as they were.
+//
+// Both decide who may use what: the rights that something had at the moment, and those it has now, or had last. What was
+// closed since is closed here, and what was closed then was not opened by what came later.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "core/moment.h"
+#include "core/scan.h"
+#include "core/time_text.h"
+#include "core/versions_view.h"
+
+namespace pailfs {
+
+namespace {
+
+constexpr uint64_t kDotCookie = 1;
+constexpr uint64_t kDotDotCookie = 2;
+constexpr Time kHour = 3'600'000'000'000;
+constexpr Time kDay = 24 * kHour;
+constexpr Time kMinute = 60'000'000'000;
+// How long "@2h ago" stays the moment that it was when it was first looked up: programs look a path up once per call.
+constexpr Time kSpokenTime = 15 * kMinute;
+constexpr size_t kSpokenMoments = 64;
+
+std::unexpected<Error> not_then() { return fail(Code::kNotFound, "there was nothing of this name"); }
+
+}  // namespace
+
+// --- From a name to a moment
+
+Result<Stamp> VersionsView::spoken_moment(Scope bucket, std::string_view text) {
+  const Time now = core_.now();
+  if (auto time = parse_time(text)) return check_moment(core_, bucket, *time);
+  MutexLock lock(mutex_);
+  std::erase_if(spoken_, [&](const auto& spoken) { return now - spoken.second.used > kSpokenTime; });
+  const std::pair key(bucket, std::string(text));
+  const auto known = spoken_.find(key);
+  if (known != spoken_.end()) {
+    known->second.used = now;
+    return known->second.at;
+  }
+  PAILFS_ASSIGN(const Time time, parse_moment(text, now));
+  PAILFS_ASSIGN(const Stamp at, check_moment(core_, bucket, time));
+  if (spoken_.size() >= kSpokenMoments) spoken_.clear();
+  spoken_[key] = {at, now};
+  return at;
+}
+
+// The path of a directory in its bucket, as it is now.
+Result<std::vector<std::string>> VersionsView::path_now(Ino directory) {
+  std::vector<std::string> names;
+  for (Ino at = directory; at != bucket_root(bucket_of(directory));) {
+    PAILFS_ASSIGN(const InodePtr inode, core_.existing(at));
+    Ino parent = 0;
+    {
+      ReaderLock lock(inode->lock);
+      if (inode->record.nlink == 0) return not_then();
+      parent = inode->record.parent;
+    }
+    std::string name;
+    PAILFS_TRY(scan_prefix(core_.store, bucket_of(parent), keys::numbered('d', parent),
+                           [&](const StoreView::Entry& entry) -> Result<bool> {
+                             PAILFS_ASSIGN(Dirent dirent, decode_dirent(entry.value));
+                             if (dirent.ino == at && !dirent.name.empty()) name = std::move(dirent.name);
+                             return name.empty();
+                           }));
+    if (name.empty() || names.size() > kMaxDepth) return not_then();
+    names.push_back(std::move(name));
+    at = parent;
+  }
+  std::reverse(names.begin(), names.end());
+  return names;
+}
+
+// What stood at the path of a directory that is younger than the moment.
+Result<Ino> VersionsView::older_directory(const Caller& caller, Ino directory, const Moment& moment) {
+  PAILFS_ASSIGN(const std::vector<std::string> names, path_now(directory));
+  Ino at = bucket_root(bucket_of(directory));
+  for (const std::string& name : names) {
+    PAILFS_ASSIGN(const auto above, moment.object(at));
+    if (!above) return not_then();
+    PAILFS_TRY(check_then(caller, at, above->record, Action::kListBucketVersions, Need::kSearch));
+    PAILFS_ASSIGN(const auto entry, moment.find(at, name));
+    if (!entry || !S_ISDIR(entry->type)) return not_then();
+    at = entry->ino;
+  }
+  return at;
+}
+
+Result<VersionsView::Place> VersionsView::enter_moment(const Caller& caller, const Place& versions,
+                                                       std::string_view text) {
+  const auto at = spoken_moment(versions.bucket(), text);
+  if (!at) {
+    log_info(".versions/@{} is refused: {}", printable(text), at.error().message);
+    return std::unexpected(at.error());
+  }
+  Place place;
+  place.root = versions.root;
+  place.moment = *at;
+  place.top = place.ino = versions.root;
+  const Moment moment(core_, *at);
+  PAILFS_ASSIGN(auto object, moment.object(place.ino));
+  if (!object || object->record.btime > *at) {
+    PAILFS_ASSIGN(place.ino, older_directory(caller, versions.root, moment));
+    place.top = place.ino;
+    PAILFS_ASSIGN(object, moment.object(place.ino));
+    if (!object) return not_then();
+  }
+  PAILFS_TRY(check_then(caller, place.ino, object->record, Action::kListBucketVersions, Need::kSearch));
+  return place;
+}
+
+// --- Rights
+
+Status VersionsView::check_then(const Caller& caller, Ino ino, const InodeRecord& then, Action action, Need need,
+                                uint32_t permissions) {
+  const auto check = [&](const InodeRecord& record) {
+    AccessRequest request{caller, action, need, Core::Impl::attributes(ino, record)};
+    request.permissions = permissions;
+    return core_.gate.check(request);
+  };
+  PAILFS_TRY(check(then));
+  PAILFS_ASSIGN(const InodePtr inode, core_.existing(ino));
+  ReaderLock lock(inode->lock);
+  if (inode->gone) return fail(Code::kNotFound, "nothing is left of it");
+  return check(inode->record);
+}
+
+// --- Places
+
+Result<InodeRecord> VersionsView::record_then(const Place& place) {
+  if (!core_.store.has_scope(place.bucket()) || core_.deleting(place.bucket())) return not_then();
+  PAILFS_ASSIGN(auto object, Moment(core_, place.moment).object(place.ino));
+  if (!object || !object->whole) return fail(Code::kNotFound, "nothing is left of it");
+  return std::move(object->record);
+}
+
+Result<Attributes> VersionsView::attributes_then(const Place& place) {
+  PAILFS_ASSIGN(const InodeRecord record, record_then(place));
+  return Core::Impl::attributes(place.ino, record);
+}
+
+Result<VersionsView::Place> VersionsView::child_then(const Caller& caller, const Place& parent, std::string_view name) {
+  PAILFS_ASSIGN(const InodeRecord directory, record_then(parent));
+  if (!S_ISDIR(directory.mode)) return fail(Code::kNotDirectory, "not a directory");
+  PAILFS_TRY(check_then(caller, parent.ino, directory, Action::kListBucketVersions, Need::kSearch));
+  if (name.size() > kNameMax) return fail(Code::kNameTooLong, "a name has at most 255 bytes");
+  Place out = parent;
+  if (name == "..") {
+    if (parent.ino == parent.top) return versions_of(parent.root);
+    out.ino = directory.parent;
+    return out;
+  }
+  if (name == ".") return out;
+  PAILFS_ASSIGN(const auto entry, Moment(core_, parent.moment).find(parent.ino, name));
+  if (!entry) return not_then();
+  out.ino = entry->ino;
+  return out;
+}
+
+Status VersionsView::access_then(const Caller& caller, const Place& place, int mask) {
+  PAILFS_ASSIGN(const InodeRecord record, record_then(place));
+  const bool directory = S_ISDIR(record.mode);
+  const Action action = directory ? Action::kListBucketVersions : Action::kGetObjectVersion;
+  return check_then(caller, place.ino, record, action, Need::kPermissions, static_cast<uint32_t>(mask & (R_OK | X_OK)));
+}
+
+Status VersionsView::opendir_then(const Caller& caller, const Place& place) {
+  PAILFS_ASSIGN(const InodeRecord record, record_then(place));
+  if (!S_ISDIR(record.mode)) return fail(Code::kNotDirectory, "not a directory");
+  return check_then(caller, place.ino, record, Action::kListBucketVersions, Need::kRead);
+}
+
+Status VersionsView::readdir_then(const Caller& caller, const Place& place, Ino number, uint64_t cookie, bool plus,
+                                  const std::function<bool(const DirectoryEntry&)>& emit) {
+  PAILFS_ASSIGN(const InodeRecord record, record_then(place));
+  if (cookie < kDotCookie) {
+    if (!emit({.name = ".", .ino = number, .type = S_IFDIR, .cookie = kDotCookie, .attributes = {}})) return {};
+  }
+  const auto place_number = [&](const Place& of) {
+    MutexLock lock(mutex_);
+    return this->number(of);
+  };
+  if (cookie < kDotDotCookie) {
+    Place up = place;
+    up.ino = record.parent;
+    if (place.ino == place.top) up = versions_of(place.root);
+    if (!emit({.name = "..", .ino = place_number(up), .type = S_IFDIR, .cookie = kDotDotCookie, .attributes = {}})) {
+      return {};
+    }
+  }
+  // Names are for who may read a directory, attributes for who may search it.
+  const bool search =
+      plus && check_then(caller, place.ino, record, Action::kListBucketVersions, Need::kSearch).has_value();
+  const Moment moment(core_, place.moment);
+  return moment.list(place.ino, std::max(cookie, kDotDotCookie), [&](Moment::Entry& found) -> Result<bool> {
+    PAILFS_ASSIGN(const auto object, moment.object(found.ino));
+    if (!object || !object->whole) return true;  // no version tells what it was
+    Place child = place;
+    child.ino = found.ino;
+    DirectoryEntry entry{
+        .name = std::move(found.name), .ino = 0, .type = found.type, .cookie = found.slot, .attributes = {}};
+    if (search) {
+      entry.attributes = Core::Impl::attributes(found.ino, object->record);
+      entry.attributes.ino = entry.ino = remember(child);
+    } else {
+      entry.ino = place_number(child);
+    }
+    if (emit(entry)) return true;
+    if (search) forget(entry.ino, 1);
+    return false;
+  });
+}
+
+Result<OpenResult> VersionsView::open_then(const Caller& caller, Ino number, const Place& place, OpenFlags flags) {
+  PAILFS_ASSIGN(const InodeRecord record, record_then(place));
+  if (S_ISDIR(record.mode)) return fail(Code::kIsDirectory, "a directory");
+  if (S_ISLNK(record.mode)) return fail(Code::kLoop, "a symbolic link");
+  const Need need = flags.execute ? Need::kExecute : Need::kRead;
+  PAILFS_TRY(check_then(caller, place.ino, record, Action::kGetObjectVersion, need));
+  auto handle = std::make_shared<Handle>();
+  handle->ino = number;
+  handle->read = true;
+  handle->uid = caller.uid;
+  PAILFS_ASSIGN(handle->inode, core_.existing(place.ino));
+  handle->version_of = place.ino;
+  handle->vseq = record.vseq;
+  return OpenResult{core_.handles.add(std::move(handle)), false};
+}
+
+Result<std::string> VersionsView::readlink_then(const Caller& caller, const Place& place) {
+  PAILFS_ASSIGN(InodeRecord record, record_then(place));
+  if (!S_ISLNK(record.mode)) return fail(Code::kInvalid, "not a symbolic link");
+  PAILFS_TRY(check_then(caller, place.ino, record, Action::kGetObjectVersion, Need::kNothing));
+  return std::move(record.target);
+}
+
+Result<std::string> VersionsView::getxattr_then(const Caller& caller, const Place& place, std::string_view name) {
+  PAILFS_ASSIGN(const InodeRecord record, record_then(place));
+  return xattr_at(caller, place.ino, record, place.moment, name);
+}
+
+Result<std::vector<std::string>> VersionsView::listxattr_then(const Caller& caller, const Place& place) {
+  PAILFS_ASSIGN(const InodeRecord record, record_then(place));
+  return xattr_names_at(caller, place.ino, record, place.moment);
+}
+
+// --- Extended attributes of what was, here and in the lists of versions
+
+Result<std::string> VersionsView::xattr_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at,
+                                           std::string_view name) {
+  for (const auto& [shown_as, acl] :
+       {std::pair(kAccessAclName, record.acl), std::pair(kDefaultAclName, record.default_acl)}) {
+    if (name == shown_as && acl != nullptr) return format_acl(*acl);
+  }
+  if (name == kAccessAclName || name == kDefaultAclName) return fail(Code::kNoData, "no such attribute");
+  const Attributes then = Core::Impl::attributes(ino, record);
+  PAILFS_TRY(check_xattr_read(core_.gate, caller, then, name));
+  PAILFS_ASSIGN(auto value, Moment(core_, at).xattr(ino, record, name));
+  if (!value) return fail(Code::kNoData, "no such attribute");
+  return std::move(*value);
+}
+
+Result<std::vector<std::string>> VersionsView::xattr_names_at(const Caller& caller, Ino ino, const InodeRecord& record,
+                                                              Stamp at) {
+  PAILFS_ASSIGN(auto names, Moment(core_, at).xattr_names(ino, record));
+  if (caller.uid != 0) std::erase_if(names, [](const std::string& name) { return name.starts_with("trusted."); });
+  if (record.acl != nullptr) names.emplace_back(kAccessAclName);
+  if (record.default_acl != nullptr) names.emplace_back(kDefaultAclName);
+  return names;
+}
+
+// --- Moments that .versions offers
+
+std::vector<std::string> VersionsView::offered_moments(Scope bucket) {
+  std::vector<std::string> names;
+  const Result<BucketRecord> record = core_.bucket_record(bucket);
+  if (!record || record->history_since == 0) return names;
+  const Time now = core_.now() / kMinute * kMinute;
+  std::vector<Stamp> moments{now - kDay, now - kHour};
+  if (record->mass_deletion != 0) moments.push_back(record->mass_deletion - 1);
+  for (const Stamp at : moments) {
+    if (at >= record->history_since) names.push_back("@" + format_time(at));
+  }
+  return names;
+}
+
+}  // namespace pailfs
