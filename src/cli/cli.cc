@@ -108,6 +108,7 @@ int run_pail(const std::vector<std::string>& arguments, Console& console) {
   cli::add_backup_and_restore(app, invocation);
   cli::add_bucket_commands(app, invocation);
   cli::add_versions_commands(app, invocation);
+  cli::add_rewind(app, invocation);
   cli::add_key_commands(app, invocation);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 wants the last one first

@@ -2,8 +2,9 @@
 
 #include "cli/invocation.h"
 #include "cli/session.h"
-#include "ctl/commands.h"
+#include "cli/targets.h"
 #include "core/time_text.h"
+#include "ctl/commands.h"
 
 namespace pailfs::cli {
 namespace {
@@ -15,36 +16,6 @@ struct VersionsOptions {
   bool dry_run = false;
   bool yes = false;
 };
-
-struct Target {
-  std::string store;
-  Json args = Json::object();
-};
-
-// A PATH as typed: on a mount, or BUCKET/KEY where --store names the store.
-Result<Target> choose_path(const CommonOptions& common, const std::string& path) {
-  PAILFS_ASSIGN(const Place place, choose_store(common, path));
-  Target out{place.store, Json::object()};
-  if (place.inside) {
-    out.args["mount_path"] = bytes_to_json(*place.inside);
-  } else {
-    const ObjectPath object = split_object_path(path);
-    if (!object.bucket.empty()) out.args["bucket"] = bytes_to_json(object.bucket);
-    if (!object.path.empty()) out.args["path"] = bytes_to_json(object.path);
-  }
-  return out;
-}
-
-// As choose_path(), but a word without a slash that does not begin with a dot is a bucket's name, and nothing at all is
-// the whole store.
-Result<Target> choose_bucket_or_path(const CommonOptions& common, const std::string& target) {
-  const bool path = target.find('/') != std::string::npos || target.starts_with('.');
-  if (path) return choose_path(common, target);
-  PAILFS_ASSIGN(const Place place, choose_store(common, std::nullopt));
-  Target out{place.store, Json::object()};
-  if (!target.empty()) out.args["bucket"] = bytes_to_json(target);
-  return out;
-}
 
 int list(Invocation& invocation, const VersionsOptions& options) {
   auto target = choose_path(invocation.common, options.target);
@@ -109,7 +80,7 @@ int prune(Invocation& invocation, const VersionsOptions& options) {
 }  // namespace
 
 void add_versions_commands(CLI::App& app, Invocation& invocation) {
-  CLI::App* const versions = app.add_subcommand("versions", "List and remove old versions");
+  CLI::App* const versions = app.add_subcommand("versions", "List old versions, bring them back, and remove them");
   versions->require_subcommand(1);
   auto options = std::make_shared<VersionsOptions>();
   invocation
@@ -128,6 +99,8 @@ void add_versions_commands(CLI::App& app, Invocation& invocation) {
   leaf->add_option("--keep", options->keep, "Keep this many of the newest older versions of each file");
   leaf->add_flag("--dry-run", options->dry_run, "Only say what would go");
   leaf->add_flag("--yes", options->yes, "Do not ask");
+
+  add_restoring_commands(*versions, invocation);
 }
 
 }  // namespace pailfs::cli

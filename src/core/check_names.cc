@@ -232,27 +232,27 @@ Status NamesCheck::xattrs() {
 Status NamesCheck::former_attributes() {
   for (const char kind : {'a', 'y'}) {
     Ino owner = 0;  // the last one that was found
-    PAILFS_TRY(scan_for_check(
-        report_, core_.store, bucket_, kind_begin(kind, bucket_), kind_end(kind, bucket_),
-        [&](const StoreView::Entry& found) -> Status {
-          const Ino ino = ino_of_key(found.key);
-          Status parsed;
-          if (kind == 'a') {
-            if (auto past = decode_inode(found.value); !past) parsed = std::unexpected(std::move(past).error());
-          } else if (auto past = decode_past_xattr(found.value); !past) {
-            parsed = std::unexpected(std::move(past).error());
-          }
-          if (!parsed) report_.problem("index", ino, parsed.error().message);
-          if (ino == owner) return {};
-          PAILFS_ASSIGN(const auto inode, record(ino));
-          PAILFS_ASSIGN(const auto again, core_.store.get(bucket_, found.key));
-          if (inode || !again) {
-            owner = ino;
-            return {};
-          }
-          report_.problem("name", ino, "has former attributes, and is missing");
-          return {};
-        }));
+    PAILFS_TRY(scan_for_check(report_, core_.store, bucket_, kind_begin(kind, bucket_), kind_end(kind, bucket_),
+                              [&](const StoreView::Entry& found) -> Status {
+                                const Ino ino = ino_of_key(found.key);
+                                Status parsed;
+                                if (kind == 'a') {
+                                  if (auto past = decode_inode(found.value); !past)
+                                    parsed = std::unexpected(std::move(past).error());
+                                } else if (auto past = decode_past_xattr(found.value); !past) {
+                                  parsed = std::unexpected(std::move(past).error());
+                                }
+                                if (!parsed) report_.problem("index", ino, parsed.error().message);
+                                if (ino == owner) return {};
+                                PAILFS_ASSIGN(const auto inode, record(ino));
+                                PAILFS_ASSIGN(const auto again, core_.store.get(bucket_, found.key));
+                                if (inode || !again) {
+                                  owner = ino;
+                                  return {};
+                                }
+                                report_.problem("name", ino, "has former attributes, and is missing");
+                                return {};
+                              }));
   }
   return {};
 }

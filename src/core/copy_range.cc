@@ -56,8 +56,10 @@ class Source {
 // One step of a copy: as much as one transaction should hold.
 class Copy {
  public:
-  Copy(Store& store, Source& source, ContentEdit& edit, AppendedRuns& runs, bool one_bucket, std::vector<Run>& added)
-      : store_(store), source_(source), edit_(edit), runs_(runs), one_bucket_(one_bucket), added_(added) {}
+  // `least_shared`: bytes of a piece from which on its units are shared; nullopt: none are.
+  Copy(Store& store, Source& source, ContentEdit& edit, AppendedRuns& runs, std::optional<uint32_t> least_shared,
+       std::vector<Run>& added)
+      : store_(store), source_(source), edit_(edit), runs_(runs), least_shared_(least_shared), added_(added) {}
 
   // Returns how many bytes from `offset` on are as in the source at `from`.
   Result<uint64_t> run(uint64_t from, uint64_t offset, uint64_t length) {
@@ -77,7 +79,7 @@ class Copy {
   Status chunk(uint64_t from, uint64_t chunk, uint32_t begin, uint32_t end) {
     PAILFS_ASSIGN(const ExtentList pieces, source_.extents(from, from + (end - begin)));
     pieces_ += pieces.size();
-    bool share = one_bucket_ && !pieces.empty();
+    bool share = least_shared_ && !pieces.empty();
     if (share) {
       PAILFS_ASSIGN(share, edit_.may_share(chunk));
     }
@@ -86,7 +88,7 @@ class Copy {
     for (Extent piece : pieces) {
       if (is_lost(piece.run)) return fail(Code::kCorrupt, "this part of the source was lost to damage");
       piece.offset += begin;
-      if (share && piece.length >= kLeastShared) {
+      if (share && piece.length >= *least_shared_) {
         shared.push_back(piece);
       } else {
         PAILFS_TRY(move(piece, chunk, own));
@@ -109,7 +111,7 @@ class Copy {
   Source& source_;
   ContentEdit& edit_;
   AppendedRuns& runs_;
-  const bool one_bucket_;
+  const std::optional<uint32_t> least_shared_;
   uint64_t moved_ = 0;
   size_t pieces_ = 0;
   std::vector<Run>& added_;
@@ -125,38 +127,43 @@ Result<InodeRecord> source_content(const Store& store, const Handle& handle, Ino
 }  // namespace
 
 Result<uint64_t> Core::copy_range(const RangeEnd& from, const RangeEnd& to, uint64_t length) {
-  Impl& impl = *impl_;
-  const HandlePtr reader = impl.handles.get(from.handle);
-  const HandlePtr writer = impl.handles.get(to.handle);
+  const HandlePtr reader = impl_->handles.get(from.handle);
+  const HandlePtr writer = impl_->handles.get(to.handle);
   if (reader == nullptr || reader->ino != from.ino || !reader->read || reader->inode == nullptr) {
     return fail(Code::kBadHandle, "the source is not open for reading");
   }
   if (writer == nullptr || writer->ino != to.ino || !writer->write || writer->inode == nullptr) {
     return fail(Code::kBadHandle, "the target is not open for writing");
   }
-  const Store::ReadGuard guard(impl.store);
-  const LockedInodes locked({reader->inode, writer->inode});
-  Inode& inode = *writer->inode;
-  assert_locked(*reader->inode);
+  return impl_->copy_content(*reader, from.offset, *writer, to.offset, length, kLeastShared);
+}
+
+Result<uint64_t> Core::Impl::copy_content(const Handle& reader, uint64_t from, const Handle& writer, uint64_t to,
+                                          uint64_t length, uint32_t least_shared) {
+  const Store::ReadGuard guard(store);
+  const LockedInodes locked({reader.inode, writer.inode});
+  Inode& inode = *writer.inode;
+  assert_locked(*reader.inode);
   assert_locked(inode);
-  PAILFS_ASSIGN(InodeRecord content, source_content(impl.store, *reader, *reader->inode));
+  PAILFS_ASSIGN(InodeRecord content, source_content(store, reader, *reader.inode));
   InodeRecord& record = inode.record;
   if (inode.gone) return fail(Code::kNotFound, "no such file");
   if (!S_ISREG(content.mode) || !S_ISREG(record.mode)) return fail(Code::kInvalid, "only regular files have ranges");
-  if (from.offset >= content.size || length == 0) return 0;
-  length = std::min(length, content.size - from.offset);
-  if (to.offset > kMaxFileSize - length) return fail(Code::kTooBig, "a file cannot be so long");
+  if (from >= content.size || length == 0) return 0;
+  length = std::min(length, content.size - from);
+  if (to > kMaxFileSize - length) return fail(Code::kTooBig, "a file cannot be so long");
 
-  const bool one_bucket = bucket_of(content.cid) == bucket_of(inode.ino);
-  AppendedRuns runs(impl.store, bucket_of(inode.ino));
-  Source source(impl.store, std::move(content));
+  std::optional<uint32_t> shared_from;
+  if (bucket_of(content.cid) == bucket_of(inode.ino)) shared_from = least_shared;
+  AppendedRuns runs(store, bucket_of(inode.ino));
+  Source source(store, std::move(content));
   uint64_t copied = 0;
   PAILFS_TRY(
-      change_content(impl, inode, writer->uid != 0, runs, [&](ContentEdit& edit, std::vector<Run>& added) -> Status {
-        Copy copy(impl.store, source, edit, runs, one_bucket, added);
+      change_content(*this, inode, writer.uid != 0, runs, [&](ContentEdit& edit, std::vector<Run>& added) -> Status {
+        Copy copy(store, source, edit, runs, shared_from, added);
         assert_locked(inode);
-        PAILFS_ASSIGN(copied, copy.run(from.offset, to.offset, length));
-        record.size = std::max(record.size, to.offset + copied);
+        PAILFS_ASSIGN(copied, copy.run(from, to, length));
+        record.size = std::max(record.size, to + copied);
         return {};
       }));
   return copied;

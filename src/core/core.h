@@ -115,6 +115,47 @@ struct CheckResult {
   uint64_t problem_count = 0;
 };
 
+// How something differs between two moments, seen from the earlier to the later one (in a rewind: from what is to what
+// will be).
+enum class Difference : uint8_t {
+  kAdded,
+  kRemoved,
+  kContent,     // another content, or another inode under the name
+  kAttributes,  // mode, owner, times, ACL or extended attributes
+  kUnknown,     // what it was is not known any more, as its version was removed, or none was sealed yet: left alone
+  kDenied,      // the caller may not change it: left alone
+};
+std::string_view difference_name(Difference difference);  // "added"
+
+struct TreeDifference {
+  Difference what = Difference::kAdded;
+  std::string path;  // in the bucket
+  bool directory = false;
+  uint64_t size_before = 0;  // bytes, of files
+  uint64_t size_after = 0;
+  std::string why;  // kDenied: the error's message
+};
+
+struct RewindOptions {
+  Time to = 0;               // the moment
+  std::optional<Time> from;  // compare with this moment instead of now; nothing is changed
+  bool remove_newer = true;  // names that did not exist then are removed
+  bool dry_run = false;
+};
+
+struct RewindResult {
+  Time to = 0;           // the moment, as it was understood
+  uint64_t added = 0;    // names, directories too
+  uint64_t removed = 0;  // names
+  uint64_t content = 0;  // names that got another content
+  uint64_t attributes = 0;
+  uint64_t unknown = 0;
+  uint64_t denied = 0;
+  uint64_t bytes = 0;                       // logical bytes that came back
+  std::vector<TreeDifference> differences;  // the first kKept
+  static constexpr size_t kKept = 10'000;
+};
+
 // What those who use the model hold of it now.
 struct InUse {
   uint64_t handles = 0;  // open files and directories
@@ -229,6 +270,23 @@ class Core {
   Result<std::vector<VersionEntry>> versions(const Caller& caller, std::string_view bucket, std::string_view path);
   Result<PruneResult> prune(const Caller& caller, std::string_view bucket, std::string_view path,
                             const PruneOptions& options, const Progress& progress);
+
+  // Puts one version back in place as the newest. `version`: its name in .versions, or its id.
+  Status restore_version(const Caller& caller, std::string_view bucket, std::string_view path,
+                         std::string_view version);
+  // Makes a file, a directory with all below it, or a whole bucket (empty path) what it was at a moment, name by name
+  // (rewind.cc). What was changed before a failure stays changed.
+  Result<RewindResult> rewind(const Caller& caller, std::string_view bucket, std::string_view path,
+                              const RewindOptions& options, const Progress& progress);
+  // The moment before the removal of what the path last stood for: before the first of the removals that followed each
+  // other closely, up to that of the path itself.
+  Result<Time> before_removal(const Caller& caller, std::string_view bucket, std::string_view path);
+  // Removes one version, or marker, for good; `version` as above.
+  Status purge_version(const Caller& caller, std::string_view bucket, std::string_view path, std::string_view version);
+  // Told of every name that something else than a call of a door changed, with no lock held: the kernel may have it
+  // cached. `ino`: what has the name now; 0: nothing.
+  using NameObserver = std::function<void(Ino parent, const std::string& name, Ino ino)>;
+  void observe_names(NameObserver observer);
 
   // --- Upkeep
   Status sync();

@@ -24,6 +24,7 @@ bool clip(NameSpan& span, const DirectorySpan& directory) {
     span.end = directory.end;
     span.kind = directory.kind;
     span.marker = directory.marker;
+    span.null_marker = directory.null_marker;
     span.uid = directory.uid;
     span.derived = true;
   }
@@ -42,6 +43,7 @@ Result<NameSpan> ended_span(const StoreView::Entry& entry, std::string& name) {
   span.end = ended.end;
   span.kind = ended.kind;
   span.marker = ended.marker;
+  span.null_marker = ended.null_marker;
   span.uid = ended.uid;
   name = std::move(ended.name);
   return span;
@@ -94,7 +96,8 @@ Result<std::vector<NameSpan>> name_spans(Core::Impl& core, const std::vector<Dir
 std::vector<DirectorySpan> directories_of(const std::vector<NameSpan>& spans) {
   std::vector<DirectorySpan> out;
   for (const NameSpan& span : spans) {
-    if (S_ISDIR(span.type)) out.push_back({span.ino, span.since, span.end, span.kind, span.marker, span.uid});
+    if (S_ISDIR(span.type))
+      out.push_back({span.ino, span.since, span.end, span.kind, span.marker, span.null_marker, span.uid});
   }
   return out;
 }
@@ -248,8 +251,7 @@ Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::ve
           {version_file_name(info.sealed, version_id_text(info), false), info.sealed, false, current, span, *version});
     }
     if (span.has_marker()) {
-      out.push_back(
-          {version_file_name(span.end, format_version_id(span.marker), true), span.end, true, false, span, {}});
+      out.push_back({version_file_name(span.end, marker_id_text(span), true), span.end, true, false, span, {}});
     }
   }
   std::sort(out.begin(), out.end(),
@@ -260,6 +262,8 @@ Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::ve
 std::string version_id_text(const VersionInfo& version) {
   return version.null_id ? "null" : format_version_id(version.id);
 }
+
+std::string marker_id_text(const NameSpan& span) { return span.null_marker ? "null" : format_version_id(span.marker); }
 
 std::string version_file_name(Stamp at, std::string_view id, bool marker) {
   constexpr Stamp kSecond = 1'000'000'000;

@@ -22,6 +22,7 @@ struct DirectorySpan {
   // How the span ended, for the delete markers that follow for everything below it.
   EndKind kind = EndKind::kDeleted;
   VersionId marker{};
+  bool null_marker = false;
   uint32_t uid = 0;
 };
 
@@ -34,7 +35,8 @@ struct NameSpan {
   Stamp since = 0;
   Stamp end = kForever;  // kForever: it still does
   EndKind kind = EndKind::kDeleted;
-  VersionId marker{};    // zero: none
+  VersionId marker{};  // zero: none
+  bool null_marker = false;
   uint32_t uid = 0;      // who ended it
   bool derived = false;  // ended with a directory above it: no record of its own
   bool live() const { return end == kForever; }
@@ -92,6 +94,7 @@ Status remove_marker(Core::Impl& core, const Caller& caller, const NameSpan& spa
 // "20261123T145600.123456789Z-ID": UTC; `id` as in format_version_id(), or "null".
 std::string version_file_name(Stamp at, std::string_view id, bool marker);
 std::string version_id_text(const VersionInfo& version);
+std::string marker_id_text(const NameSpan& span);
 // Whether a real name would be taken for a version's, or begins with '@': it is shown with '@' before it.
 bool name_needs_escape(std::string_view name);
 

@@ -129,9 +129,6 @@ inline uint32_t mode_without_privileges(uint32_t mode) { return mode & ~((mode &
 // Whether the caller may read an extended attribute (not an ACL) of the object; kNoData for what nobody has.
 Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name);
 
-// A name that somebody typed, for the log: nothing that a terminal would act on.
-std::string printable(std::string_view name);
-
 // A node to make.
 struct NewNode {
   uint32_t mode = 0;  // type and permission bits
@@ -163,6 +160,10 @@ struct Core::Impl {
   Mutex tree;
   std::unique_ptr<VersionsView> view;
   std::unique_ptr<Scrub> scrub;
+  Core::NameObserver name_observer;  // set before anything uses the core
+  void name_changed(Ino parent, const std::string& name, Ino ino) {
+    if (name_observer) name_observer(parent, name, ino);
+  }
 
   // --- making (create_ops.cc)
   // Makes a node of any type, and its name, in one transaction: passes the gate, takes tree, counts one reference (that
@@ -282,8 +283,8 @@ struct Core::Impl {
   void put_inode(Ino ino, const InodeRecord& record, Transaction& tx);
   Status apply_attributes(const Caller& caller, Inode& inode, const AttributeChange& change, Transaction& tx)
       REQUIRES(inode.lock);
-  // Before a change at `at` of what an inode's record says but for its content: writes down what it was until then, where
-  // the bucket keeps history (attr_history.cc). The second for a directory that only an entry of it changes.
+  // Before a change at `at` of what an inode's record says but for its content: writes down what it was until then,
+  // where the bucket keeps history (attr_history.cc). The second for a directory that only an entry of it changes.
   void keep_attributes(Inode& inode, Stamp at, Transaction& tx) REQUIRES(inode.lock);
   void keep_directory(Inode& directory, Stamp at, Transaction& tx) REQUIRES(directory.lock);
   Status keep_xattr(Ino ino, std::string_view name, Stamp at, Transaction& tx);
@@ -333,12 +334,15 @@ struct Core::Impl {
   // Removes one noncurrent version (its 'v' record and what only it needs); of an inode without a name also the last
   // one: then an older one takes its place, or the inode goes. Puts what it changes, the inode record included.
   Status remove_version(Inode& inode, uint32_t vseq, Transaction& tx) REQUIRES(inode.lock);
-  // The content of the inode as of `vseq` went at `at` without becoming an older version: from then on the version before
-  // it is not what the file shows.
+  // The content of the inode as of `vseq` went at `at` without becoming an older version: from then on the version
+  // before it is not what the file shows.
   Status end_older_version(Ino ino, uint32_t vseq, Stamp at, Transaction& tx);
   // Where nobody has the content open any more: makes a version of what was left unsealed (by a crash, mknod(2), or
   // truncate(2)), or drops what was written after the last name went. Logs failures.
   void settle(const InodePtr& inode);
+  // copy_file_range(2) between two handles. Pieces of at least so many bytes share their units (copy_range.cc).
+  Result<uint64_t> copy_content(const Handle& reader, uint64_t from, const Handle& writer, uint64_t to, uint64_t length,
+                                uint32_t least_shared);
   Status read_content(const InodeRecord& content, uint64_t offset, std::span<char> out) const;
 
   Status commit(Transaction&& tx);

@@ -12,7 +12,7 @@ namespace pailfs {
 
 namespace {
 
-constexpr uint32_t kMassDeletion = 100;          // names
+constexpr uint32_t kMassDeletion = 100;         // names
 constexpr Stamp kDeletionGap = 60'000'000'000;  // between two of them
 
 }  // namespace

@@ -48,7 +48,8 @@ Result<std::optional<Moment::Entry>> Moment::ended_entry(Ino directory, std::str
     const EndedKey key = ended_key(entry->key);
     if (key.slot == slot || key.end > at_) {
       PAILFS_ASSIGN(EndedDirent ended, decode_ended(entry->value));
-      if (ended.since <= at_ && ended.name == name) return Entry{key.slot, std::move(ended.name), ended.ino, ended.type};
+      if (ended.since <= at_ && ended.name == name)
+        return Entry{key.slot, std::move(ended.name), ended.ino, ended.type};
       slot = key.slot + 1;
     } else {
       slot = key.slot;
@@ -134,7 +135,8 @@ Result<std::optional<InodeRecord>> Moment::content(StoreView& view, Ino ino, con
   std::optional<InodeRecord> best;
   for (uint32_t low = 1, high = current.vseq; low < high;) {
     const uint32_t middle = low + (high - low) / 2;
-    PAILFS_ASSIGN(const auto entry, view.last_before(bucket_of(ino), keys::version(ino, middle + 1), keys::version(ino, low)));
+    PAILFS_ASSIGN(const auto entry,
+                  view.last_before(bucket_of(ino), keys::version(ino, middle + 1), keys::version(ino, low)));
     if (!entry) {
       low = middle + 1;
       continue;
@@ -166,8 +168,8 @@ Result<std::optional<Moment::Object>> Moment::object(Ino ino) const {
   if (record.nlink == 0) record.nlink = S_ISDIR(record.mode) ? 2 : 1;
   if (!S_ISREG(record.mode)) return out;
   PAILFS_ASSIGN(auto content, this->content(view, ino, current));
-  const bool same = content && record.sealed && record.vseq == content->vseq &&
-                    record.version.sealed == content->version.sealed;
+  const bool same =
+      content && record.sealed && record.vseq == content->vseq && record.version.sealed == content->version.sealed;
   out.whole = content.has_value();
   if (!content) content.emplace();
   // Its times are the content's from when the next version began on.
@@ -221,15 +223,16 @@ Result<std::vector<std::string>> Moment::xattr_names(Ino ino, const InodeRecord&
     return true;
   }));
   std::string last;  // of each attribute, the first record that ended later decides
-  PAILFS_TRY(scan_prefix(core_.store, scope, keys::numbered('y', ino), [&](const StoreView::Entry& entry) -> Result<bool> {
-    const std::string of = entry.key.substr(token, 16);
-    if (of == last || end_of_past(entry.key) <= at_) return true;
-    last = of;
-    PAILFS_ASSIGN(PastXattr xattr, decode_past_xattr(entry.value));
-    there.erase(of);
-    if (xattr.value) there.emplace(of, std::move(xattr.name));
-    return true;
-  }));
+  PAILFS_TRY(
+      scan_prefix(core_.store, scope, keys::numbered('y', ino), [&](const StoreView::Entry& entry) -> Result<bool> {
+        const std::string of = entry.key.substr(token, 16);
+        if (of == last || end_of_past(entry.key) <= at_) return true;
+        last = of;
+        PAILFS_ASSIGN(PastXattr xattr, decode_past_xattr(entry.value));
+        there.erase(of);
+        if (xattr.value) there.emplace(of, std::move(xattr.name));
+        return true;
+      }));
   for (auto& [key, name] : there) names.push_back(std::move(name));
   return names;
 }
@@ -245,8 +248,8 @@ Result<Stamp> check_moment(Core::Impl& core, Scope bucket, Stamp at) {
   }
   if (at > core.now() + kClockStep) return fail(Code::kInvalid, fmt::format("{} is in the future", format_time(at)));
   if (at < record.history_since) {
-    return fail(Code::kNotFound, fmt::format("the history of bucket {} begins at {}, and {} is before that", record.name,
-                                             format_time(record.history_since), format_time(at)));
+    return fail(Code::kNotFound, fmt::format("the history of bucket {} begins at {}, and {} is before that",
+                                             record.name, format_time(record.history_since), format_time(at)));
   }
   return std::min(at, core.latest_stamp());
 }

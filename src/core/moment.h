@@ -1,5 +1,6 @@
-// A bucket as it was at a moment: which names stood for what, with which attributes and which content. Read from entries
-// that were there then, live or ended, from the history of attributes, and from versions; nothing is made beforehand.
+// A bucket as it was at a moment: which names stood for what, with which attributes and which content. Read from
+// entries that were there then, live or ended, from the history of attributes, and from versions; nothing is made
+// beforehand.
 //
 // Every step reads what is now first and what was then second: a change in between has put what it replaced where the
 // second step finds it. No locks.
@@ -32,8 +33,8 @@ class Moment {
   // The entries behind the slot `after`, in the order of slots, until `visit` returns false or fails.
   Status list(Ino directory, uint64_t after, const std::function<Result<bool>(Entry&)>& visit) const;
 
-  // An inode that had a name then. A regular file has the content as last sealed by then; where no version tells of that
-  // any more, or none did yet, `whole` is false, and the content is empty.
+  // An inode that had a name then. A regular file has the content as last sealed by then; where no version tells of
+  // that any more, or none did yet, `whole` is false, and the content is empty.
   struct Object {
     InodeRecord record;
     bool whole = true;

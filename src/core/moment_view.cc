@@ -1,7 +1,7 @@
 // The part of the .versions view below .versions/@MOMENT: directories and files as they were.
 //
-// Both decide who may use what: the rights that something had at the moment, and those it has now, or had last. What was
-// closed since is closed here, and what was closed then was not opened by what came later.
+// Both decide who may use what: the rights that something had at the moment, and those it has now, or had last. What
+// was closed since is closed here, and what was closed then was not opened by what came later.
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -138,9 +138,9 @@ Result<ExtentList> decode_extents(std::string_view value) {
 std::string encode_inode(const InodeRecord& inode) {
   Encoder out;
   const Retention& retention = inode.retention;
-  const auto more = static_cast<uint8_t>((inode.ceased != 0 ? kCeased : 0) |
-                                         (retention.mode != LockMode::kNone ? kRetention : 0) |
-                                         (retention.legal_hold ? kLegalHold : 0));
+  const auto more =
+      static_cast<uint8_t>((inode.ceased != 0 ? kCeased : 0) | (retention.mode != LockMode::kNone ? kRetention : 0) |
+                           (retention.legal_hold ? kLegalHold : 0));
   out.u8(kFormat);
   out.u8(static_cast<uint8_t>((inode.has_xattrs ? kHasXattrs : 0) | (inode.chunked ? kChunked : 0) |
                               (inode.dirty ? kDirty : 0) | (inode.sealed ? kSealed : 0) |
@@ -322,8 +322,9 @@ Result<EndedDirent> decode_ended(std::string_view value) {
   return entry;
 }
 
-// version, versioning, flags, number, owner, created, name; where there is more: a byte that says what, since when there
-// is history, when the last mass deletion began, days and number of the keep rule, mode, days and years of the default retention.
+// version, versioning, flags, number, owner, created, name; where there is more: a byte that says what, since when
+// there is history, when the last mass deletion began, days and number of the keep rule, mode, days and years of the
+// default retention.
 std::string encode_bucket(const BucketRecord& bucket) {
   Encoder out;
   out.u8(kFormat);

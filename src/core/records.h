@@ -95,8 +95,8 @@ struct InodeRecord {
   bool dirty = false;   // changed since it was sealed, or never sealed
   bool sealed = false;  // `version` names the content as last sealed (also while dirty is false)
   VersionInfo version;
-  // Noncurrent versions: when this one ceased to be what the file shows, where that is not when the next version that is
-  // left was sealed. 0: it is.
+  // Noncurrent versions: when this one ceased to be what the file shows, where that is not when the next version that
+  // is left was sealed. 0: it is.
   Stamp ceased = 0;
   Retention retention;
 };
@@ -122,10 +122,10 @@ struct EndedDirent {
   Stamp since = 0;
   Stamp end = 0;
   EndKind kind = EndKind::kDeleted;
-  VersionId marker{};     // id of the delete marker (kinds deleted and renamed)
-  bool null_marker = false;  // the marker was made while versioning was suspended: it is shown as "null"
+  VersionId marker{};  // id of the delete marker (kinds deleted and renamed)
   uint32_t uid = 0;    // who ended it
   std::string name;
+  bool null_marker = false;  // the marker was made while versioning was suspended: it is shown as "null"
 };
 std::string encode_ended(const EndedDirent& entry);
 Result<EndedDirent> decode_ended(std::string_view value);
@@ -140,7 +140,7 @@ struct KeepRule {
 // The retention that new versions of a bucket with Object Lock get.
 struct DefaultRetention {
   LockMode mode = LockMode::kNone;
-  uint32_t days = 0;   // either of the two
+  uint32_t days = 0;  // either of the two
   uint32_t years = 0;
   bool operator==(const DefaultRetention&) const = default;
 };

@@ -14,8 +14,8 @@ Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
     const Versioning state = versioning(bucket_of(inode.ino));
     // Somebody who had the file open all along goes on writing: the version that was sealed meanwhile grows.
     // Not in one that is locked: that never changes.
-    const bool goes_on = inode.provisional != 0 && at - inode.provisional < kProvisionalTime &&
-                         record.retention == Retention();
+    const bool goes_on =
+        inode.provisional != 0 && at - inode.provisional < kProvisionalTime && record.retention == Retention();
     // While suspended, the null version is the one that is replaced (S3 user guide, "Adding objects to
     // versioning-suspended buckets").
     // What is written after the last unlink goes at the last close, and must leave the deleted version alone.

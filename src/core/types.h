@@ -80,4 +80,7 @@ std::optional<VersionId> parse_version_id(std::string_view text);
 enum class Versioning : uint8_t { kOff = 0, kEnabled = 1, kSuspended = 2 };
 std::string_view versioning_name(Versioning state);  // "off", "enabled", "suspended"
 
+// A name that somebody typed, for people to read: nothing that a terminal would act on.
+std::string printable(std::string_view name);
+
 }  // namespace pailfs

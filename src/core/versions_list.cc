@@ -41,7 +41,7 @@ Result<std::vector<VersionEntry>> Core::versions(const Caller& caller, std::stri
     entry.marker = version->marker;
     entry.current = version->current;
     if (version->marker) {
-      entry.id = format_version_id(version->span.marker);
+      entry.id = marker_id_text(version->span);
       entry.uid = version->span.uid;
       entry.mode = S_IFREG;
     } else {

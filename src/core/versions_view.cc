@@ -172,7 +172,8 @@ Result<Attributes> VersionsView::lookup(const Caller& caller, Ino parent, std::s
   PAILFS_ASSIGN(Place above, place(parent));
   const bool enters = above.moment == 0 && above.names.empty() && !above.is_file() && names_a_moment(name);
   if (above.moment != 0 || enters) {
-    PAILFS_ASSIGN(const Place found, enters ? enter_moment(caller, above, name.substr(1)) : child_then(caller, above, name));
+    PAILFS_ASSIGN(const Place found,
+                  enters ? enter_moment(caller, above, name.substr(1)) : child_then(caller, above, name));
     PAILFS_ASSIGN(Attributes shown, attributes(found));
     shown.ino = remember(found);
     return shown;

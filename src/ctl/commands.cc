@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 16> kCommands{{
+constexpr std::array<Command, 21> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -26,6 +26,11 @@ constexpr std::array<Command, 16> kCommands{{
     {"versioning.get", commands::versioning_get},
     {"versioning.set", commands::versioning_set},
     {"versions.list", commands::versions_list},
+    {"versions.show", commands::versions_show},
+    {"versions.restore", commands::versions_restore},
+    {"versions.rewind", commands::versions_rewind},
+    {"versions.undelete", commands::versions_undelete},
+    {"versions.purge", commands::versions_purge},
     {"versions.prune", commands::versions_prune},
     {"key.list", commands::key_list},
     {"key.add", commands::key_add},

@@ -11,6 +11,11 @@
 //   versioning.get  bucket                                          as bucket.show
 //   versioning.set  bucket state                                    the account
 //   versions.list   bucket path | mount_path                        as the gate says
+//   versions.show   bucket path version | mount_path version        as the gate says
+//   versions.restore  bucket path version | mount_path version      as the gate says
+//   versions.rewind [bucket [path] | mount_path] to [from] [keep_newer] [dry_run]  as the gate says
+//   versions.undelete  bucket path | mount_path [dry_run]           as the gate says
+//   versions.purge  bucket path version | mount_path version        the account
 //   versions.prune  [bucket [path] | mount_path] [older_than] [keep] [dry_run]     the account
 //   key.list                                                        the account
 //   key.add         kind secret [label]                             the account

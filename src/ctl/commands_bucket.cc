@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include "ctl/commands_internal.h"
 #include "core/time_text.h"
+#include "ctl/commands_internal.h"
 
 namespace pailfs::commands {
 namespace {
@@ -12,10 +12,6 @@ Json describe(const BucketInfo& info) {
           {"versioning", versioning_name(info.versioning)},
           {"owner", info.owner},
           {"created", format_time(info.created)}};
-}
-
-void tell_daemon(const CommandContext& context, std::string_view bucket) {
-  if (context.daemon != nullptr) context.daemon->bucket_changed(bucket);
 }
 
 }  // namespace
@@ -54,7 +50,6 @@ Result<Json> bucket_create(const CommandContext& context, const Json& args) {
   if (mode < 0 || mode > 07777) return fail(Code::kInvalid, "the argument 'mode' must be permission bits");
   PAILFS_TRY(context.core.create_bucket(context.caller, name, versioning, static_cast<uint32_t>(mode)));
   PAILFS_TRY(context.core.sync());
-  tell_daemon(context, name);
   PAILFS_ASSIGN(const BucketInfo info, context.core.bucket(context.caller, name));
   return describe(info);
 }
@@ -69,7 +64,6 @@ Result<Json> bucket_delete(const CommandContext& context, const Json& args) {
   } else {
     done = context.core.rmdir(context.caller, kRootIno, name);
   }
-  tell_daemon(context, name);  // also after a purge that failed half-way
   if (!done && done.error().code == Code::kNotEmpty && !purge) {
     return fail(Code::kNotEmpty, fmt::format("the bucket {} still holds objects or versions; `pail bucket delete {} "
                                              "--purge` says what and deletes it all",

@@ -15,6 +15,11 @@ Result<Json> bucket_delete(const CommandContext& context, const Json& args);  //
 Result<Json> versioning_get(const CommandContext& context, const Json& args);
 Result<Json> versioning_set(const CommandContext& context, const Json& args);
 Result<Json> versions_list(const CommandContext& context, const Json& args);  // commands_versions.cc
+Result<Json> versions_show(const CommandContext& context, const Json& args);
+Result<Json> versions_restore(const CommandContext& context, const Json& args);
+Result<Json> versions_rewind(const CommandContext& context, const Json& args);
+Result<Json> versions_undelete(const CommandContext& context, const Json& args);
+Result<Json> versions_purge(const CommandContext& context, const Json& args);
 Result<Json> versions_prune(const CommandContext& context, const Json& args);
 Result<Json> key_list(const CommandContext& context, const Json& args);  // commands_key.cc
 Result<Json> key_add(const CommandContext& context, const Json& args);

@@ -2,10 +2,10 @@
 
 #include <optional>
 
+#include "core/time_text.h"
 #include "crypto/crypto.h"
 #include "ctl/commands_internal.h"
 #include "ctl/secrets.h"
-#include "core/time_text.h"
 
 namespace pailfs::commands {
 namespace {

@@ -1,6 +1,6 @@
 #include "core/scrub.h"
-#include "ctl/commands_internal.h"
 #include "core/time_text.h"
+#include "ctl/commands_internal.h"
 
 namespace pailfs::commands {
 namespace {

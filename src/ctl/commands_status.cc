@@ -1,7 +1,7 @@
 #include <unistd.h>
 
-#include "ctl/commands_internal.h"
 #include "core/time_text.h"
+#include "ctl/commands_internal.h"
 
 namespace pailfs::commands {
 namespace {

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include "ctl/commands_internal.h"
 #include "core/time_text.h"
+#include "ctl/commands_internal.h"
 
 namespace pailfs::commands {
 namespace {
@@ -30,7 +30,103 @@ Json describe(const VersionEntry& entry) {
           {"marker", entry.marker}, {"current", entry.current}};
 }
 
+// As target(), of something inside a bucket.
+Result<ObjectPath> object_target(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(ObjectPath object, target(context, args));
+  if (object.bucket.empty() || object.path.empty()) {
+    return fail(Code::kInvalid, "name a file or directory inside a bucket");
+  }
+  return object;
+}
+
+// Everything that was changed is durable, and seen on the mount.
+Status settle(const CommandContext& context) {
+  PAILFS_TRY(context.core.sync());
+  if (context.daemon != nullptr) context.daemon->settle_names();
+  return {};
+}
+
+Json describe(const RewindResult& result, const ObjectPath& object, bool dry_run) {
+  Json differences = Json::array();
+  for (const TreeDifference& one : result.differences) {
+    Json item = {{"what", difference_name(one.what)}, {"path", bytes_to_json(one.path)}, {"directory", one.directory}};
+    if (!one.directory) {
+      item["size_before"] = one.size_before;
+      item["size_after"] = one.size_after;
+    }
+    if (!one.why.empty()) item["why"] = one.why;
+    differences.push_back(std::move(item));
+  }
+  return {{"bucket", object.bucket},      {"path", bytes_to_json(object.path)},
+          {"to", format_time(result.to)}, {"dry_run", dry_run},
+          {"added", result.added},        {"removed", result.removed},
+          {"content", result.content},    {"attributes", result.attributes},
+          {"unknown", result.unknown},    {"denied", result.denied},
+          {"bytes", result.bytes},        {"differences", std::move(differences)}};
+}
+
 }  // namespace
+
+Result<Json> versions_show(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const ObjectPath object, object_target(context, args));
+  PAILFS_ASSIGN(const std::string version, string_argument(args, "version"));
+  PAILFS_ASSIGN(const auto entries, context.core.versions(context.caller, object.bucket, object.path));
+  for (const VersionEntry& entry : entries) {
+    if (entry.name != version && entry.id != version) continue;
+    Json out = describe(entry);
+    out["bucket"] = object.bucket;
+    out["path"] = bytes_to_json(object.path);
+    return out;
+  }
+  return fail(Code::kNotFound, fmt::format("{} has no version {} ('pail versions list' names those there are)",
+                                           printable(object.path), printable(version)));
+}
+
+Result<Json> versions_restore(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const ObjectPath object, object_target(context, args));
+  PAILFS_ASSIGN(const std::string version, string_argument(args, "version"));
+  PAILFS_TRY(context.core.restore_version(context.caller, object.bucket, object.path, version));
+  PAILFS_TRY(settle(context));
+  return Json{{"bucket", object.bucket}, {"path", bytes_to_json(object.path)}, {"restored", version}};
+}
+
+Result<Json> versions_rewind(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const ObjectPath object, target(context, args));
+  if (object.bucket.empty()) return fail(Code::kInvalid, "name a bucket, or something inside one");
+  RewindOptions options;
+  PAILFS_ASSIGN(options.to, integer_argument(args, "to", 0));
+  if (args.contains("from")) {
+    PAILFS_ASSIGN(options.from, integer_argument(args, "from", 0));
+  }
+  PAILFS_ASSIGN(options.dry_run, bool_argument(args, "dry_run", false));
+  PAILFS_ASSIGN(const bool keep_newer, bool_argument(args, "keep_newer", false));
+  options.remove_newer = !keep_newer;
+  PAILFS_ASSIGN(const RewindResult result,
+                context.core.rewind(context.caller, object.bucket, object.path, options, context.progress));
+  if (!options.dry_run && !options.from) PAILFS_TRY(settle(context));
+  return describe(result, object, options.dry_run);
+}
+
+Result<Json> versions_undelete(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const ObjectPath object, object_target(context, args));
+  RewindOptions options;
+  PAILFS_ASSIGN(options.to, context.core.before_removal(context.caller, object.bucket, object.path));
+  PAILFS_ASSIGN(options.dry_run, bool_argument(args, "dry_run", false));
+  options.remove_newer = false;
+  PAILFS_ASSIGN(const RewindResult result,
+                context.core.rewind(context.caller, object.bucket, object.path, options, context.progress));
+  if (!options.dry_run) PAILFS_TRY(settle(context));
+  return describe(result, object, options.dry_run);
+}
+
+Result<Json> versions_purge(const CommandContext& context, const Json& args) {
+  PAILFS_TRY(require_account(context, "removing versions for good"));
+  PAILFS_ASSIGN(const ObjectPath object, object_target(context, args));
+  PAILFS_ASSIGN(const std::string version, string_argument(args, "version"));
+  PAILFS_TRY(context.core.purge_version(context.caller, object.bucket, object.path, version));
+  PAILFS_TRY(settle(context));
+  return Json{{"bucket", object.bucket}, {"path", bytes_to_json(object.path)}, {"purged", version}};
+}
 
 Result<Json> versions_list(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const ObjectPath object, target(context, args));

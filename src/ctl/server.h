@@ -33,9 +33,8 @@ class StatusSource {
  public:
   virtual ~StatusSource() = default;
   virtual DaemonStatus daemon_status() = 0;
-  // A bucket was made or removed through the control door: what the kernel has cached of that name in the root (also
-  // that there is no such name) is out of date. Must not block: queue it for the notifier.
-  virtual void bucket_changed(std::string_view name) { static_cast<void>(name); }
+  // Waits until the kernel knows of names that an operation changed.
+  virtual void settle_names() {}
 };
 
 class ControlServer {

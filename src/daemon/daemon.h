@@ -31,6 +31,7 @@ class Daemon final : public StatusSource {
   bool threads_left() const { return threads_left_; }
 
   DaemonStatus daemon_status() override;
+  void settle_names() override { session_->settle_names(); }
 
  private:
   // On failure nothing is mounted.

@@ -186,6 +186,8 @@ bool only_unbound_processes(const Core& core, const MountOptions& options) {
 }  // namespace
 
 FuseSession::Impl::~Impl() {
+  notifier.reset();
+  core.observe_names({});
   if (session == nullptr) return;
   if (!served) fuse_session_unmount(session);  // closes the device first: nothing was served that could be lost
   fuse_session_destroy(session);
@@ -209,6 +211,10 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(Core& core, MountOptions
                                        messages));
   }
   impl->session = session;
+  impl->notifier = std::make_unique<Notifier>(session);
+  core.observe_names([to = impl.get()](Ino parent, const std::string& name, Ino ino) {
+    to->notifier->add({to->node_of(parent), name, ino == 0 ? 0 : to->node_of(ino)});
+  });
   PAILFS_ASSIGN(const std::vector<MountLine> mounts, read_mount_table());
   for (const MountLine& line : mounts) {
     if (line.mountpoint == impl->options.mountpoint && line.type == kMountType) impl->device = line.device;
@@ -273,7 +279,10 @@ void FuseSession::push_writeback() {
   }
 }
 
+void FuseSession::settle_names() { impl_->notifier->settle(); }
+
 void FuseSession::stop() {
+  impl_->notifier->stop();
   impl_->refusing = true;
   for (uint64_t left = impl_->under_way.load(); left != 0; left = impl_->under_way.load()) impl_->under_way.wait(left);
 }

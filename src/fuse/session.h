@@ -63,6 +63,9 @@ class FuseSession {
   //    destructors.
   static void abandon(std::unique_ptr<FuseSession> session);
 
+  // Waits until the kernel knows of every name that something else than its requests changed. From no worker.
+  void settle_names();
+
   TransportStatus transport() const;
   // Which directory entries the kernel keeps (timeouts.cc): "all", "open directories" or "none".
   std::string entry_caching() const;

@@ -7,12 +7,14 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "base/mutex.h"
+#include "fuse/notifier.h"
 #include "fuse/session.h"
 
 namespace pailfs {
@@ -106,6 +108,7 @@ struct FuseSession::Impl {
   std::atomic<bool> uring_offered = false;  // by the kernel, in INIT
   std::atomic<bool> uring_seen = false;     // a request came over it
   OpenWriters writers;
+  std::unique_ptr<Notifier> notifier;
 
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Operation::kCount)> counts{};
 

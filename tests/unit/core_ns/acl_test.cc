@@ -494,7 +494,7 @@ TEST_F(AclTest, BindOnVersionsAsTheyWereSealed) {
     ASSERT_TRUE(opened) << opened.error().message;
     core->release(version, opened->handle);
     EXPECT_CODE(core->open(carol, version, {.read = true}), Code::kAccessDenied);
-    EXPECT_EQ(get(carol, version, access_), "u::r--,u:1000:r--,g::---,g:100:r--,m::r--,o::---");
+    EXPECT_EQ(get(carol, version, access_), "u::rw-,u:1000:rw-,g::---,g:100:r--,m::rw-,o::---");
     EXPECT_EQ(core->listxattr(carol, version), (std::vector<std::string>{access_}));
     EXPECT_CODE(set(root, version, access_, named_), Code::kReadOnly);
   }

@@ -1,0 +1,29 @@
+#include "cli/targets.h"
+
+#include "ctl/commands.h"
+
+namespace pailfs::cli {
+
+Result<Target> choose_path(const CommonOptions& common, const std::string& path) {
+  PAILFS_ASSIGN(const Place place, choose_store(common, path));
+  Target out{place.store, Json::object()};
+  if (place.inside) {
+    out.args["mount_path"] = bytes_to_json(*place.inside);
+  } else {
+    const ObjectPath object = split_object_path(path);
+    if (!object.bucket.empty()) out.args["bucket"] = bytes_to_json(object.bucket);
+    if (!object.path.empty()) out.args["path"] = bytes_to_json(object.path);
+  }
+  return out;
+}
+
+Result<Target> choose_bucket_or_path(const CommonOptions& common, const std::string& target) {
+  const bool path = target.find('/') != std::string::npos || target.starts_with('.');
+  if (path) return choose_path(common, target);
+  PAILFS_ASSIGN(const Place place, choose_store(common, std::nullopt));
+  Target out{place.store, Json::object()};
+  if (!target.empty()) out.args["bucket"] = bytes_to_json(target);
+  return out;
+}
+
+}  // namespace pailfs::cli

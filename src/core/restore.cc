@@ -1,0 +1,293 @@
+#include "core/restore.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/logging.h"
+#include "core/content.h"
+
+namespace pailfs {
+
+Status Restorer::check_owner(const InodeRecord& past) const {
+  if (caller_.uid == 0 || caller_.uid == core_.gate.account() || caller_.uid == past.uid) return {};
+  return fail(Code::kAccessDenied, fmt::format("it belonged to uid {}: that user, the owner of the store, or root can "
+                                               "bring it back (copy it out of .versions to have it as your own)",
+                                               past.uid));
+}
+
+// What of the past makes up the new record: everything but names and content.
+void Restorer::apply(const InodeRecord& past, InodeRecord& record) const {
+  record.mode = past.mode;
+  record.uid = past.uid;
+  record.gid = past.gid;
+  record.acl = past.acl;
+  record.default_acl = past.default_acl;
+  record.atime = past.atime;
+  record.mtime = past.mtime;
+  if (caller_.uid == 0 || caller_.uid == core_.gate.account() || core_.gate.in_group(caller_, past.gid)) return;
+  record.gid = caller_.gid;  // the owner is in that group no more
+  if (!S_ISDIR(record.mode)) record.mode &= ~uint32_t{S_ISGID};
+}
+
+InodeRecord Restorer::new_record(const InodeRecord& past) const {
+  InodeRecord record;
+  apply(past, record);
+  record.rdev = past.rdev;
+  record.target = past.target;
+  record.ctime = record.btime = core_.now();
+  if (S_ISLNK(record.mode)) record.size = past.size;
+  record.dirty = S_ISREG(record.mode);
+  return record;
+}
+
+// --- A new inode with the content
+
+Status Restorer::put_xattrs(const PastInode& past, Ino ino, bool& any, Transaction& tx) {
+  const Moment moment(core_, past.at);
+  PAILFS_ASSIGN(const auto names, moment.xattr_names(past.ino, past.record));
+  for (const std::string& name : names) {
+    PAILFS_ASSIGN(auto value, moment.xattr(past.ino, past.record, name));
+    if (!value) continue;
+    const std::array<char, 16> token = core_.store.token(bucket_of(ino), name);
+    tx.put(bucket_of(ino), keys::xattr(ino, {token.data(), token.size()}), encode_xattr({name, std::move(*value)}));
+    any = true;
+  }
+  return {};
+}
+
+Result<InodePtr> Restorer::make_unnamed(const PastInode& past) {
+  const Scope bucket = bucket_of(past.ino);
+  InodeRecord record = new_record(past.record);
+  Transaction tx;
+  PAILFS_ASSIGN(const Ino ino, core_.new_number(bucket, tx));
+  if (S_ISLNK(record.mode)) {
+    record.sealed = true;
+    record.version.sealed = core_.stamp(tx);
+    record.version.null_id = core_.versioning(bucket) != Versioning::kEnabled;
+    if (!record.version.null_id) record.version.id = core_.make_version_id(record.version.sealed);
+  }
+  PAILFS_TRY(put_xattrs(past, ino, record.has_xattrs, tx));
+  core_.put_inode(ino, record, tx);
+  tx.put(bucket, keys::orphan(ino), std::string());
+  InodePtr inode = core_.inodes.insert(ino, std::move(record));
+  inode->handles = 1;
+  inode->writers = 1;
+  {
+    MutexLock lock(core_.orphans_lock);
+    core_.orphans.insert(ino);
+  }
+  if (Status committed = core_.commit(std::move(tx)); !committed) {
+    core_.inodes.remove(ino);
+    MutexLock lock(core_.orphans_lock);
+    core_.orphans.erase(ino);
+    return std::unexpected(std::move(committed).error());
+  }
+  return inode;
+}
+
+Status Restorer::copy_content(const PastInode& past, const InodePtr& made) {
+  Handle reader;
+  PAILFS_ASSIGN(reader.inode, core_.existing(past.ino));
+  reader.ino = reader.version_of = past.ino;
+  reader.read = true;
+  reader.vseq = past.record.vseq;
+  Handle writer;
+  writer.inode = made;
+  writer.ino = made->ino;
+  writer.write = true;
+  for (uint64_t done = 0; done < past.record.size;) {
+    PAILFS_ASSIGN(const uint64_t copied, core_.copy_content(reader, done, writer, done, past.record.size - done, 0));
+    if (copied == 0) return fail(Code::kNotFound, "the version was removed meanwhile");
+    done += copied;
+  }
+  return {};
+}
+
+// The last handle of an inode that got no name.
+void Restorer::withdraw(const InodePtr& inode) {
+  --inode->writers;
+  --inode->handles;
+  core_.reap(inode->ino);
+}
+
+// Names what has no name yet or, with `as` null, one name more.
+Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string& name, const InodeRecord* as) {
+  PAILFS_TRY(core_.check_new_name(parent, name));
+  MutexLock tree_lock(core_.tree);
+  PAILFS_ASSIGN(const InodePtr directory, core_.existing(parent));
+  PAILFS_ASSIGN(Core::Impl::Place where, core_.place(parent, name));
+  InodePtr old;
+  if (where.found) {
+    PAILFS_ASSIGN(old, core_.target(parent, *where.found));
+    if (old == inode) return {};
+  }
+  LockedInodes locked({directory, inode, old});
+  assert_locked(*directory);
+  assert_locked(*inode);
+  PAILFS_TRY(core_.check_directory(caller_, *directory));
+  const Attributes above = Core::Impl::attributes(parent, directory->record);
+  InodeRecord& record = inode->record;
+  Transaction tx;
+  const auto change = [&]() REQUIRES(core_.tree, directory->lock, inode->lock) -> Status {
+    if (old) {
+      assert_locked(*old);
+      const Attributes replaced = Core::Impl::attributes(old->ino, old->record);
+      PAILFS_TRY(core_.gate.check({caller_, Action::kPutObject, Need::kRemove, above, &replaced}));
+      if (S_ISDIR(old->record.mode)) return fail(Code::kIsDirectory, "a directory has the name");
+      PAILFS_TRY(core_.seal(*old, false, tx));
+    } else {
+      PAILFS_TRY(core_.gate.check({caller_, Action::kPutObject, Need::kChangeDirectory, above}));
+    }
+    ++record.nlink;
+    if (as != nullptr) {
+      tx.erase(keys::orphan(inode->ino));
+      PAILFS_TRY(core_.seal(*inode, false, tx));
+      apply(*as, record);
+    }
+    const Stamp at = core_.stamp(tx);
+    if (as == nullptr) {
+      --record.nlink;
+      core_.keep_attributes(*inode, at, tx);
+      ++record.nlink;
+    }
+    record.ctime = core_.now();
+    core_.keep_directory(*directory, at, tx);
+    Dirent entry{.ino = inode->ino, .type = record.mode & S_IFMT, .since = at, .name = name};
+    if (old) {
+      assert_locked(*old);
+      core_.write_history(parent, *where.found, EndKind::kReplaced, caller_.uid, at, tx);
+      core_.replace_entry(parent, *where.found, std::move(entry), tx);
+      PAILFS_TRY(core_.drop_link(*old, at, tx));
+    } else {
+      PAILFS_TRY(core_.insert_entry(parent, std::move(where), std::move(entry), tx));
+    }
+    directory->record.mtime = directory->record.ctime = record.ctime;
+    core_.put_inode(inode->ino, record, tx);
+    core_.put_inode(parent, directory->record, tx);
+    ChangeRecord said{Action::kPutObject, caller_, parent, name, inode->ino};
+    said.after = record.version.id;
+    tx.record(encode_change(said, record.ctime));
+    return {};
+  };
+  if (Status changed = change(); !changed) {
+    for (const InodePtr& one : locked.all()) {
+      assert_locked(*one);
+      core_.reload(*one);
+    }
+    return changed;
+  }
+  PAILFS_TRY(core_.commit(std::move(tx), locked));
+  if (old) {
+    assert_locked(*old);
+    if (old->gone) core_.inodes.remove(old->ino);
+  }
+  if (as != nullptr) {
+    MutexLock lock(core_.orphans_lock);
+    core_.orphans.erase(inode->ino);
+  }
+  return {};
+}
+
+Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& name) {
+  PAILFS_TRY(check_owner(past.record));
+  if (S_ISDIR(past.record.mode)) return fail(Code::kIsDirectory, "a directory is not put in one step");
+  if ((S_ISCHR(past.record.mode) || S_ISBLK(past.record.mode)) && caller_.uid != 0) {
+    return fail(Code::kNotPermitted, "only the superuser makes device files");
+  }
+  const Attributes then = Core::Impl::attributes(past.ino, past.record);
+  PAILFS_TRY(
+      core_.gate.check({caller_, Action::kGetObjectVersion, S_ISREG(then.mode) ? Need::kRead : Need::kNothing, then}));
+  PAILFS_ASSIGN(const InodePtr made, make_unnamed(past));
+  Status done = S_ISREG(past.record.mode) ? copy_content(past, made) : Status();
+  if (done) done = give_name(made, parent, name, &past.record);
+  withdraw(made);
+  if (!done) return std::unexpected(std::move(done).error());
+  return made->ino;
+}
+
+Status Restorer::link(Ino ino, Ino parent, const std::string& name) {
+  PAILFS_ASSIGN(const InodePtr inode, core_.existing(ino));
+  {
+    ReaderLock lock(inode->lock);
+    PAILFS_TRY(check_owner(inode->record));
+  }
+  return give_name(inode, parent, name, nullptr);
+}
+
+Result<Ino> Restorer::make_directory(const PastInode& past, Ino parent, const std::string& name) {
+  PAILFS_TRY(check_owner(past.record));
+  PAILFS_ASSIGN(const InodePtr made, core_.make_node(caller_, parent, name, {.mode = S_IFDIR | 0700}));
+  if (core_.inodes.drop_reference(made->ino, 1) == 0) core_.reap(made->ino);
+  return made->ino;
+}
+
+// --- Attributes
+
+// Puts into `tx` what differs, and applies it to the inode's record.
+Result<bool> Restorer::changes(const PastInode& past, Inode& inode, Transaction& tx) {
+  InodeRecord wanted = inode.record;
+  apply(past.record, wanted);
+  const Ino ino = inode.ino;
+  const Moment then(core_, past.at), now(core_, core_.latest_stamp());
+  std::map<std::string, std::optional<std::string>> xattrs;  // to set, or to remove
+  PAILFS_ASSIGN(const auto names, then.xattr_names(past.ino, past.record));
+  for (const std::string& name : names) {
+    PAILFS_ASSIGN(auto value, then.xattr(past.ino, past.record, name));
+    PAILFS_ASSIGN(const auto has, now.xattr(ino, inode.record, name));
+    if (value && value != has) xattrs[name] = std::move(value);
+  }
+  PAILFS_ASSIGN(const auto names_now, now.xattr_names(ino, inode.record));
+  for (const std::string& name : names_now) {
+    if (std::ranges::find(names, name) == names.end()) xattrs[name] = std::nullopt;
+  }
+  wanted.has_xattrs = !names.empty();
+  const auto same_acl = [](const AclPtr& a, const AclPtr& b) {
+    return a == b || (a != nullptr && b != nullptr && *a == *b);
+  };
+  const InodeRecord& is = inode.record;
+  if (xattrs.empty() && is.mode == wanted.mode && is.uid == wanted.uid && is.gid == wanted.gid &&
+      is.atime == wanted.atime && is.mtime == wanted.mtime && same_acl(is.acl, wanted.acl) &&
+      same_acl(is.default_acl, wanted.default_acl)) {
+    return false;
+  }
+  const Stamp at = core_.stamp(tx);
+  for (const auto& [name, value] : xattrs) {
+    PAILFS_TRY(core_.keep_xattr(ino, name, at, tx));
+    const std::array<char, 16> token = core_.store.token(bucket_of(ino), name);
+    std::string key = keys::xattr(ino, {token.data(), token.size()});
+    if (value) {
+      tx.put(bucket_of(ino), std::move(key), encode_xattr({name, *value}));
+    } else {
+      tx.erase(std::move(key));
+    }
+  }
+  core_.keep_attributes(inode, at, tx);
+  wanted.ctime = core_.now();
+  inode.record = std::move(wanted);
+  core_.put_inode(ino, inode.record, tx);
+  tx.record(encode_change({Action::kPutObjectAcl, caller_, 0, {}, ino}, inode.record.ctime));
+  return true;
+}
+
+Result<bool> Restorer::set_attributes(const PastInode& past, Ino ino) {
+  PAILFS_ASSIGN(const InodePtr inode, core_.existing(ino));
+  LockedInodes locked({inode});
+  assert_locked(*inode);
+  if (inode->gone) return fail(Code::kNotFound, "no such inode");
+  Transaction tx;
+  const Attributes before = Core::Impl::attributes(ino, inode->record);
+  Result<bool> changed = changes(past, *inode, tx);
+  if (changed && !*changed) return false;
+  Status done = changed ? check_owner(past.record) : Status(std::unexpected(changed.error()));
+  if (done) done = core_.gate.check({caller_, Action::kPutObjectAcl, Need::kOwner, before});
+  if (!done) {
+    core_.reload(*inode);
+    return std::unexpected(std::move(done).error());
+  }
+  PAILFS_TRY(core_.commit(std::move(tx), locked));
+  return true;
+}
+
+}  // namespace pailfs

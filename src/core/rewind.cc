@@ -1,0 +1,496 @@
+// Going back to a moment: two moments of a directory are compared name by name, and where one of them is now, it is
+// made what the other one was. Also the difference between two moments, for which nothing is changed.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/history.h"
+#include "core/moment.h"
+#include "core/path.h"
+#include "core/restore.h"
+#include "core/scan.h"
+#include "core/time_text.h"
+
+namespace pailfs {
+
+std::string_view difference_name(Difference difference) {
+  switch (difference) {
+    case Difference::kAdded:
+      return "added";
+    case Difference::kRemoved:
+      return "removed";
+    case Difference::kContent:
+      return "content";
+    case Difference::kAttributes:
+      return "attributes";
+    case Difference::kUnknown:
+      return "unknown";
+    case Difference::kDenied:
+      return "denied";
+  }
+  return "";
+}
+
+namespace {
+
+constexpr int kMaxDepth = 2048;                // of directories
+constexpr Stamp kRemovalGap = 60'000'000'000;  // between removals that belong together
+
+using Object = Moment::Object;
+using MaybeEntry = std::optional<Moment::Entry>;
+
+class Rewind {
+ public:
+  Rewind(Core::Impl& core, Core& door, const Caller& caller, Stamp from, Stamp to, const RewindOptions& options,
+         const Progress& progress)
+      : core_(core),
+        door_(door),
+        caller_(caller),
+        from_(core, from),
+        to_(core, to),
+        restorer_(core, caller),
+        options_(options),
+        apply_(!options.dry_run && !options.from),
+        progress_(progress) {
+    result_.to = to;
+  }
+
+  // `names`: the path; empty: the whole bucket.
+  Status run(Ino root, const std::vector<std::string>& names);
+  RewindResult take() { return std::move(result_); }
+
+ private:
+  // A directory on both sides; 0: it is not there.
+  struct Side {
+    Ino is = 0;
+    Ino was = 0;
+  };
+  Status walk(Side side, const std::vector<std::string>& names);
+  Status directory(Side side, const std::string& path, int depth);
+  Status entry(Side side, const std::string& name, const MaybeEntry& is, const MaybeEntry& was, const std::string& path,
+               int depth);
+  Status remove(Ino parent, const Moment::Entry& entry, const std::string& path, int depth);
+  Status file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was, const Object& object,
+              const std::string& path);
+  Result<Ino> put(Side side, const std::string& name, const Moment::Entry& was, const Object& object);
+  Status attributes(Ino is, Ino was, const std::string& path);
+  Result<bool> differ(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const;
+  Status may_list(Ino directory, const Object& object);
+  Status step() {
+    if (progress_ && !progress_(++steps_, 0)) return interrupted();
+    return {};
+  }
+  void note(Difference what, const std::string& path, bool directory, uint64_t before, uint64_t after,
+            std::string why = {});
+  // What the caller may not do is said, and the rest goes on.
+  Status denied(const Status& done, const std::string& path, bool directory);
+
+  Core::Impl& core_;
+  Core& door_;
+  const Caller& caller_;
+  const Moment from_;
+  const Moment to_;
+  Restorer restorer_;
+  const RewindOptions& options_;
+  const bool apply_;
+  const Progress& progress_;
+  uint64_t steps_ = 0;
+  std::map<Ino, Ino> made_;  // by what it was: files with several names
+  RewindResult result_;
+};
+
+void Rewind::note(Difference what, const std::string& path, bool directory, uint64_t before, uint64_t after,
+                  std::string why) {
+  switch (what) {
+    case Difference::kAdded:
+      ++result_.added;
+      result_.bytes += after;
+      break;
+    case Difference::kRemoved:
+      ++result_.removed;
+      break;
+    case Difference::kContent:
+      ++result_.content;
+      result_.bytes += after;
+      break;
+    case Difference::kAttributes:
+      ++result_.attributes;
+      break;
+    case Difference::kUnknown:
+      ++result_.unknown;
+      break;
+    case Difference::kDenied:
+      ++result_.denied;
+      break;
+  }
+  if (result_.differences.size() >= RewindResult::kKept) return;
+  result_.differences.push_back({what, path, directory, before, after, std::move(why)});
+}
+
+Status Rewind::denied(const Status& done, const std::string& path, bool directory) {
+  if (done) return {};
+  switch (done.error().code) {
+    case Code::kAccessDenied:
+    case Code::kNotPermitted:
+    case Code::kNotEmpty:  // something in it was left alone
+    case Code::kIsDirectory:
+    case Code::kCorrupt:
+      note(Difference::kDenied, path, directory, 0, 0, done.error().message);
+      return {};
+    default:
+      return done;
+  }
+}
+
+// Who may not list what was (or is) is told nothing of what is in it.
+Status Rewind::may_list(Ino directory, const Object& object) {
+  const Attributes attributes = Core::Impl::attributes(directory, object.record);
+  for (const Need need : {Need::kRead, Need::kSearch}) {
+    PAILFS_TRY(core_.gate.check({caller_, Action::kListBucketVersions, need, attributes}));
+  }
+  return {};
+}
+
+Result<bool> Rewind::differ(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const {
+  const auto same_acl = [](const AclPtr& a, const AclPtr& b) {
+    return a == b || (a != nullptr && b != nullptr && *a == *b);
+  };
+  if (before.mode != after.mode || before.uid != after.uid || before.gid != after.gid || before.mtime != after.mtime ||
+      before.atime != after.atime || !same_acl(before.acl, after.acl) ||
+      !same_acl(before.default_acl, after.default_acl)) {
+    return true;
+  }
+  if (!before.has_xattrs && !after.has_xattrs) return false;
+  PAILFS_ASSIGN(auto names, from_.xattr_names(is, before));
+  PAILFS_ASSIGN(auto others, to_.xattr_names(was, after));
+  std::ranges::sort(names);
+  std::ranges::sort(others);
+  if (names != others) return true;
+  for (const std::string& name : names) {
+    PAILFS_ASSIGN(const auto one, from_.xattr(is, before, name));
+    PAILFS_ASSIGN(const auto other, to_.xattr(was, after, name));
+    if (one != other) return true;
+  }
+  return false;
+}
+
+// The attributes of a directory that was made or gone through; a file's come with its content.
+Status Rewind::attributes(Ino is, Ino was, const std::string& path) {
+  PAILFS_ASSIGN(const auto after, to_.object(was));
+  if (!after) return {};
+  if (apply_) {
+    // Its own times are those of the last change in it, which may have been a moment ago.
+    const auto changed = restorer_.set_attributes({was, after->record, to_.at()}, is);
+    if (!changed) return denied(std::unexpected(changed.error()), path, true);
+    if (*changed) core_.name_changed(is, {}, is);
+    return {};
+  }
+  return {};
+}
+
+Status Rewind::remove(Ino parent, const Moment::Entry& entry, const std::string& path, int depth) {
+  PAILFS_TRY(step());
+  const bool directory = S_ISDIR(entry.type);
+  uint64_t size = 0;
+  if (directory) {
+    if (depth > kMaxDepth) return fail(Code::kNameTooLong, fmt::format("{} lies too deep", path));
+    PAILFS_TRY(this->directory({entry.ino, 0}, path, depth + 1));
+  } else if (const auto object = from_.object(entry.ino); object && *object) {
+    size = (*object)->record.size;
+  }
+  if (apply_) {
+    const Status removed =
+        directory ? door_.rmdir(caller_, parent, entry.name) : door_.unlink(caller_, parent, entry.name);
+    if (!removed && removed.error().code != Code::kNotFound) return denied(removed, path, directory);
+    core_.name_changed(parent, entry.name, 0);
+  }
+  note(Difference::kRemoved, path, directory, size, 0);
+  return {};
+}
+
+Result<Ino> Rewind::put(Side side, const std::string& name, const Moment::Entry& was, const Object& object) {
+  const auto made = made_.find(was.ino);
+  if (made != made_.end()) {
+    PAILFS_TRY(restorer_.link(made->second, side.is, name));
+    return made->second;
+  }
+  PAILFS_ASSIGN(const Ino ino, restorer_.put({was.ino, object.record, to_.at()}, side.is, name));
+  if (object.record.nlink > 1) made_.emplace(was.ino, ino);
+  return ino;
+}
+
+Status Rewind::file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was,
+                    const Object& object, const std::string& path) {
+  std::optional<Object> now;
+  if (is) {
+    PAILFS_ASSIGN(now, from_.object(is->ino));
+  }
+  const bool there = is && now;
+  const bool same = there && is->ino == was.ino && now->whole && now->record.vseq == object.record.vseq &&
+                    now->record.version.sealed == object.record.version.sealed;
+  const uint64_t size_before = there ? now->record.size : 0;
+  if (same) {
+    if (object.record.nlink > 1) made_.emplace(was.ino, was.ino);
+    PAILFS_ASSIGN(const bool changed, differ(is->ino, now->record, was.ino, object.record));
+    if (!changed) return {};
+    if (apply_) {
+      const auto set = restorer_.set_attributes({was.ino, object.record, to_.at()}, is->ino);
+      if (!set) return denied(std::unexpected(set.error()), path, false);
+      core_.name_changed(side.is, name, is->ino);
+    }
+    note(Difference::kAttributes, path, false, size_before, object.record.size);
+    return {};
+  }
+  if (apply_) {
+    const auto ino = put(side, name, was, object);
+    if (!ino) return denied(std::unexpected(ino.error()), path, false);
+    core_.name_changed(side.is, name, *ino);
+  }
+  note(is ? Difference::kContent : Difference::kAdded, path, false, size_before, object.record.size);
+  return {};
+}
+
+// One name that is there on at least one side. side.is is 0 in a dry run below what would have to be made first.
+Status Rewind::entry(Side side, const std::string& name, const MaybeEntry& is, const MaybeEntry& was,
+                     const std::string& path, int depth) {
+  PAILFS_TRY(step());
+  if (!was) return options_.remove_newer ? remove(side.is, *is, path, depth) : Status();
+  PAILFS_ASSIGN(const auto object, to_.object(was->ino));
+  if (!object || !object->whole) {
+    note(Difference::kUnknown, path, S_ISDIR(was->type), 0, 0);
+    return {};
+  }
+  if (!S_ISDIR(was->type)) {
+    if (is && S_ISDIR(is->type)) PAILFS_TRY(remove(side.is, *is, path, depth));
+    return file(side, name, is && !S_ISDIR(is->type) ? is : std::nullopt, *was, *object, path);
+  }
+  Side below{0, was->ino};
+  if (is && S_ISDIR(is->type)) {
+    below.is = is->ino;
+  } else {
+    if (is) PAILFS_TRY(remove(side.is, *is, path, depth));
+    if (apply_) {
+      const auto made = restorer_.make_directory({was->ino, object->record, to_.at()}, side.is, name);
+      if (!made) return denied(std::unexpected(made.error()), path, true);
+      below.is = *made;
+      core_.name_changed(side.is, name, *made);
+    }
+    note(Difference::kAdded, path, true, 0, 0);
+  }
+  const bool existed = is && S_ISDIR(is->type);
+  bool changed = false;
+  if (existed) {
+    PAILFS_ASSIGN(const auto now, from_.object(is->ino));
+    if (now) {
+      PAILFS_ASSIGN(changed, differ(is->ino, now->record, was->ino, object->record));
+    }
+  }
+  if (changed) note(Difference::kAttributes, path, true, 0, 0);
+  PAILFS_TRY(directory(below, path, depth + 1));
+  return attributes(below.is, was->ino, path);
+}
+
+Status Rewind::directory(Side side, const std::string& path, int depth) {
+  if (depth > kMaxDepth) return fail(Code::kNameTooLong, fmt::format("{} lies too deep", path));
+  std::map<std::string, std::pair<MaybeEntry, MaybeEntry>> names;
+  for (const bool now : {true, false}) {
+    const Ino ino = now ? side.is : side.was;
+    const Moment& moment = now ? from_ : to_;
+    if (ino == 0) continue;
+    PAILFS_ASSIGN(const auto object, moment.object(ino));
+    if (!object) continue;
+    if (const Status allowed = may_list(ino, *object); !allowed) return denied(allowed, path, true);
+    PAILFS_TRY(moment.list(ino, 0, [&](Moment::Entry& found) -> Result<bool> {
+      auto& both = names[found.name];
+      (now ? both.first : both.second) = std::move(found);
+      return true;
+    }));
+  }
+  for (const auto& [name, both] : names) {
+    const std::string below = path.empty() ? name : path + "/" + name;
+    PAILFS_TRY(entry(side, name, both.first, both.second, below, depth));
+  }
+  return {};
+}
+
+// Down to the name that is meant. Directories on the way that are gone are made, if they were there.
+Status Rewind::walk(Side side, const std::vector<std::string>& names) {
+  std::string path;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string& name = names[i];
+    path += path.empty() ? name : "/" + name;
+    for (const auto& [moment, ino] : {std::pair(&from_, side.is), std::pair(&to_, side.was)}) {
+      if (ino == 0) continue;
+      PAILFS_ASSIGN(const auto above, moment->object(ino));
+      if (!above) continue;
+      PAILFS_TRY(core_.gate.check(
+          {caller_, Action::kListBucketVersions, Need::kSearch, Core::Impl::attributes(ino, above->record)}));
+    }
+    MaybeEntry is, was;
+    if (side.is != 0) {
+      PAILFS_ASSIGN(is, from_.find(side.is, name));
+    }
+    if (side.was != 0) {
+      PAILFS_ASSIGN(was, to_.find(side.was, name));
+    }
+    if (!is && !was) {
+      return fail(Code::kNotFound,
+                  fmt::format("{} is not there, and was not there at {}", path, format_time(to_.at())));
+    }
+    if (i + 1 == names.size()) return entry(side, name, is, was, path, 0);
+    if (is && !S_ISDIR(is->type)) return fail(Code::kNotDirectory, fmt::format("{} is not a directory", path));
+    if (!is && !S_ISDIR(was->type)) return fail(Code::kNotDirectory, fmt::format("{} was not a directory", path));
+    Side below{is ? is->ino : 0, was && S_ISDIR(was->type) ? was->ino : 0};
+    if (!is && apply_) {
+      PAILFS_ASSIGN(const auto object, to_.object(was->ino));
+      if (!object) return fail(Code::kNotFound, fmt::format("nothing is left of the directory {}", path));
+      const PastInode past{was->ino, object->record, to_.at()};
+      PAILFS_ASSIGN(below.is, restorer_.make_directory(past, side.is, name));
+      note(Difference::kAdded, path, true, 0, 0);
+      PAILFS_TRY(restorer_.set_attributes(past, below.is));
+      core_.name_changed(side.is, name, below.is);
+    }
+    side = below;
+  }
+  return {};
+}
+
+Status Rewind::run(Ino root, const std::vector<std::string>& names) {
+  if (!names.empty()) return walk({root, root}, names);
+  PAILFS_TRY(directory({root, root}, "", 0));
+  return attributes(root, root, "");
+}
+
+}  // namespace
+
+Result<RewindResult> Core::rewind(const Caller& caller, std::string_view bucket, std::string_view path,
+                                  const RewindOptions& options, const Progress& progress) {
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
+  PAILFS_ASSIGN(const Stamp to, check_moment(impl, bucket_of(root), options.to));
+  Stamp from = impl.latest_stamp();
+  if (options.from) {
+    PAILFS_ASSIGN(from, check_moment(impl, bucket_of(root), *options.from));
+  }
+  Rewind rewind(impl, *this, caller, from, to, options, progress);
+  PAILFS_TRY(rewind.run(root, split_path(path)));
+  return rewind.take();
+}
+
+// --- One version
+
+namespace {
+
+// What the path stands or stood for, in directories that the caller may look names up in.
+Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path) {
+  const std::vector<std::string> names = split_path(path);
+  if (names.empty()) return fail(Code::kInvalid, "name a file in the bucket");
+  DirectorySpan top;
+  top.ino = root;
+  std::vector<DirectorySpan> directories{top};
+  std::vector<NameSpan> spans;
+  for (const std::string& name : names) {
+    PAILFS_ASSIGN(const auto open, permitted(core, caller, directories, Need::kSearch));
+    if (open.empty() && !directories.empty()) return fail(Code::kAccessDenied, "access denied");
+    PAILFS_ASSIGN(spans, name_spans(core, open, name));
+    directories = directories_of(spans);
+  }
+  if (spans.empty()) return fail(Code::kNotFound, fmt::format("nothing in the bucket is or was called {}", path));
+  return spans;
+}
+
+Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& spans, std::string_view path,
+                                std::string_view version) {
+  PAILFS_ASSIGN(auto shown, shown_versions(core, spans));
+  for (ShownVersion& one : shown) {
+    const std::string id = one.marker ? marker_id_text(one.span) : version_id_text(one.version.record.version);
+    if (one.name == version || id == version) return std::move(one);
+  }
+  return fail(Code::kNotFound, fmt::format("{} has no version {} ('pail versions list' names those there are)", path,
+                                           printable(version)));
+}
+
+// The directory that holds the path now.
+Result<Ino> parent_now(Core& core, const Caller& caller, Ino root, const std::vector<std::string>& names) {
+  Ino at = root;
+  for (size_t i = 0; i + 1 < names.size(); ++i) {
+    const auto found = core.lookup(caller, at, names[i]);
+    if (!found && found.error().code == Code::kNotFound) {
+      return fail(Code::kNotFound,
+                  fmt::format("the directory {} is gone: bring it back first ('pail versions undelete')", names[i]));
+    }
+    if (!found) return std::unexpected(found.error());
+    core.forget(found->ino, 1);
+    at = found->ino;
+  }
+  return at;
+}
+
+}  // namespace
+
+Status Core::restore_version(const Caller& caller, std::string_view bucket, std::string_view path,
+                             std::string_view version) {
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
+  PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
+  PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
+  if (shown.marker) return fail(Code::kInvalid, "this is a delete marker: 'pail versions undelete' undoes a deletion");
+  const std::vector<std::string> names = split_path(path);
+  PAILFS_ASSIGN(const Ino parent, parent_now(*this, caller, root, names));
+  const Stamp until = shown.version.ceased == kForever ? impl.latest_stamp() : shown.version.ceased - 1;
+  PAILFS_ASSIGN(const Ino ino,
+                Restorer(impl, caller).put({shown.span.ino, shown.version.record, until}, parent, names.back()));
+  impl.name_changed(parent, names.back(), ino);
+  return {};
+}
+
+Status Core::purge_version(const Caller& caller, std::string_view bucket, std::string_view path,
+                           std::string_view version) {
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
+  PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
+  PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
+  PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
+  PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
+  if (shown.marker) return remove_marker(impl, caller, shown.span);
+  return remove_object_version(impl, caller, shown.span, shown.version);
+}
+
+Result<Time> Core::before_removal(const Caller& caller, std::string_view bucket, std::string_view path) {
+  Impl& impl = *impl_;
+  PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
+  PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
+  const NameSpan& last = spans.back();
+  if (last.live()) return fail(Code::kExists, fmt::format("{} is there: nothing to undelete", path));
+  if (!S_ISDIR(last.type)) return last.end - 1;
+  // What happened below it, backwards: removals, as far as they follow each other closely and nothing else comes between
+  // them, were one.
+  std::vector<std::pair<Stamp, bool>> events{{last.end, true}};  // when, and whether it was a removal
+  std::vector<DirectorySpan> below = directories_of({last});
+  while (!below.empty()) {
+    const DirectorySpan directory = below.back();
+    below.pop_back();
+    PAILFS_TRY(each_name(impl, directory, [&](const std::string&, const std::vector<NameSpan>& names) -> Status {
+      for (const NameSpan& name : names) {
+        events.emplace_back(name.since, false);
+        if (!name.live()) events.emplace_back(name.end, name.derived || name.kind == EndKind::kDeleted);
+      }
+      const auto directories = directories_of(names);
+      below.insert(below.end(), directories.begin(), directories.end());
+      return {};
+    }));
+  }
+  std::ranges::sort(events, std::greater());
+  Stamp first = last.end;
+  for (const auto& [at, removal] : events) {
+    if (!removal || first - at > kRemovalGap) break;
+    first = at;
+  }
+  return first - 1;
+}
+
+void Core::observe_names(NameObserver observer) { impl_->name_observer = std::move(observer); }
+
+}  // namespace pailfs
