@@ -50,13 +50,27 @@ std::string contents(const Json& bucket) {
       human_size(number_member(bucket, "current_bytes")), human_size(number_member(bucket, "noncurrent_bytes")));
 }
 
+std::string keep_rule(const Json& keep) {
+  std::string text;
+  if (keep.contains("days"))
+    text = fmt::format("older versions go after {}", count_of(number_member(keep, "days"), "day"));
+  if (keep.contains("count")) {
+    if (text.empty()) text = "older versions go";
+    text += fmt::format(", but for the newest {} of each object", number_member(keep, "count"));
+  }
+  return text.empty() ? "none: nothing expires by itself" : text;
+}
+
 int show(Invocation& invocation, const BucketOptions& options) {
   return simple(invocation, Access::kRead, "bucket.show", {{"bucket", options.name}}, [&](const Json& bucket) {
     invocation.line(fmt::format("bucket      {}", text_member(bucket, "name")));
     invocation.line(fmt::format("owner       uid {}", number_member(bucket, "owner")));
     invocation.line(fmt::format("made        {}", text_member(bucket, "created")));
     invocation.line(fmt::format("versioning  {}", text_member(bucket, "versioning")));
-    invocation.line("keep rule   none: nothing expires by itself");
+    invocation.line("history     " + (text_member(bucket, "history_since").empty()
+                                          ? std::string("none: versioning was never on")
+                                          : "since " + text_member(bucket, "history_since")));
+    invocation.line("keep rule   " + keep_rule(object_member(bucket, "keep")));
     invocation.line("holds       " + contents(bucket));
   });
 }
@@ -101,6 +115,23 @@ int remove(Invocation& invocation, const BucketOptions& options) {
   return kExitOk;
 }
 
+int usage(Invocation& invocation) {
+  return simple(invocation, Access::kRead, "usage", Json::object(), [&](const Json& result) {
+    invocation.line(
+        fmt::format("{:<32} {:>10} {:>11} {:>10} {:>11}", "bucket", "objects", "current", "versions", "older"));
+    for (const Json& bucket : object_member(result, "buckets")) {
+      invocation.line(fmt::format("{:<32} {:>10} {:>11} {:>10} {:>11}", text_member(bucket, "name"),
+                                  number_member(bucket, "objects"), human_size(number_member(bucket, "current_bytes")),
+                                  number_member(bucket, "noncurrent_versions"),
+                                  human_size(number_member(bucket, "noncurrent_bytes"))));
+    }
+    invocation.line(fmt::format("On the disk: {} of content, {} of these to be given back; {} of index.",
+                                human_size(number_member(result, "log_bytes")),
+                                human_size(number_member(result, "dead_bytes")),
+                                human_size(number_member(result, "index_bytes"))));
+  });
+}
+
 void print_versioning(Invocation& invocation, const Json& result) {
   invocation.line(
       fmt::format("The versioning of {} is {}.", text_member(result, "bucket"), text_member(result, "versioning")));
@@ -127,6 +158,31 @@ void add_versioning(CLI::App& app, Invocation& invocation) {
   add("enable", "Keep a version of everything from now on", "enabled");
   add("suspend", "Keep no further versions; those that exist stay", "suspended");
   add("status", "Say which it is", "");
+
+  struct KeepOptions {
+    std::string bucket;
+    std::optional<uint32_t> days, count;
+    bool none = false;
+  };
+  const auto options = std::make_shared<KeepOptions>();
+  CLI::App* const leaf =
+      invocation.command(*versioning, "keep", "Let old versions go by themselves", [&invocation, options] {
+        if (!options->none && !options->days && !options->count) {
+          return invocation.failed(
+              {Code::kInvalid, "say what is kept: --days, --count or both; or --none to end the rule"}, kExitUsage);
+        }
+        Json args = {{"bucket", options->bucket}};
+        if (options->days) args["days"] = *options->days;
+        if (options->count) args["count"] = *options->count;
+        return simple(invocation, Access::kChange, "versioning.keep", args, [&](const Json& bucket) {
+          invocation.line(
+              fmt::format("The keep rule of {}: {}.", options->bucket, keep_rule(object_member(bucket, "keep"))));
+        });
+      });
+  leaf->add_option("BUCKET", options->bucket)->required();
+  CLI::Option* const none = leaf->add_flag("--none", options->none, "No rule: nothing expires by itself");
+  leaf->add_option("--days", options->days, "Older versions go this long after they were replaced")->excludes(none);
+  leaf->add_option("--count", options->count, "But the newest so many of each object stay")->excludes(none);
 }
 
 }  // namespace
@@ -159,6 +215,8 @@ void add_bucket_commands(CLI::App& app, Invocation& invocation) {
   leaf->add_flag("--yes", options->yes, "Do not ask");
 
   add_versioning(app, invocation);
+  invocation.command(app, "usage", "Say what buckets hold, now and in older versions",
+                     [&invocation] { return usage(invocation); });
 }
 
 }  // namespace pailfs::cli

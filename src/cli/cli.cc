@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "cli/invocation.h"
@@ -95,6 +97,20 @@ const Json& object_member(const Json& object, const char* name) {
 
 }  // namespace cli
 
+namespace {
+
+// "versioning photos enable" is "versioning enable photos".
+std::vector<std::string> verb_first(std::vector<std::string> arguments) {
+  static const std::set<std::string, std::less<>> kVerbs = {"enable", "suspend", "status", "keep"};
+  const auto noun = std::ranges::find(arguments, "versioning");
+  if (arguments.end() - noun < 3) return arguments;
+  const auto bucket = noun + 1, verb = noun + 2;
+  if (!kVerbs.contains(*bucket) && !bucket->starts_with('-') && kVerbs.contains(*verb)) std::iter_swap(bucket, verb);
+  return arguments;
+}
+
+}  // namespace
+
 int run_pail(const std::vector<std::string>& arguments, Console& console) {
   CLI::App app("Buckets on a pailfs store: makes stores, shows and changes them. See pail(1).", "pail");
   app.set_version_flag("--version", "pail " PAILFS_VERSION);
@@ -111,7 +127,8 @@ int run_pail(const std::vector<std::string>& arguments, Console& console) {
   cli::add_rewind(app, invocation);
   cli::add_key_commands(app, invocation);
   try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 wants the last one first
+    const std::vector<std::string> ordered = verb_first(arguments);
+    app.parse(std::vector<std::string>(ordered.rbegin(), ordered.rend()));  // CLI11 wants the last one first
   } catch (const CLI::ParseError& e) {
     std::ostringstream out;
     std::ostringstream error;

@@ -185,6 +185,7 @@ Result<InodePtr> Core::Impl::install_bucket(const Caller& caller, std::string_vi
 Status Core::create_bucket(const Caller& caller, std::string_view name, Versioning versioning, uint32_t mode) {
   PAILFS_ASSIGN(const InodePtr made, impl_->make_bucket(caller, name, versioning, mode));
   forget(made->ino, 1);
+  impl_->name_changed(kRootIno, std::string(name), made->ino);
   return {};
 }
 
@@ -299,7 +300,9 @@ BucketInfo info_of(const BucketRecord& record) {
           .number = record.number,
           .versioning = record.versioning,
           .owner = record.owner,
-          .created = record.created};
+          .created = record.created,
+          .history_since = record.history_since,
+          .keep = record.keep};
 }
 
 }  // namespace
@@ -380,6 +383,23 @@ Status Core::set_versioning(const Caller& caller, std::string_view name, Version
   }
   tx.put(kStoreScope, keys::bucket(record.number), encode_bucket(record));
   tx.record(encode_change({Action::kPutBucketVersioning, caller, kRootIno, name, root.ino}, impl.now()));
+  PAILFS_TRY(impl.commit(std::move(tx)));
+  impl.set_bucket(record);
+  return {};
+}
+
+Status Core::set_keep_rule(const Caller& caller, std::string_view name, const KeepRule& keep) {
+  Impl& impl = *impl_;
+  MutexLock tree_lock(impl.tree);
+  PAILFS_ASSIGN(BucketRecord record, impl.bucket_by_name(caller, name));
+  if (record.deleting) return fail(Code::kNotFound, "the bucket is being deleted");
+  PAILFS_ASSIGN(const Attributes root, getattr(caller, bucket_root(record.number)));
+  PAILFS_TRY(impl.gate.check({caller, Action::kPutLifecycleConfiguration, Need::kAccount, root}));
+  if (record.keep == keep) return {};
+  record.keep = keep;
+  Transaction tx;
+  tx.put(kStoreScope, keys::bucket(record.number), encode_bucket(record));
+  tx.record(encode_change({Action::kPutLifecycleConfiguration, caller, kRootIno, name, root.ino}, impl.now()));
   PAILFS_TRY(impl.commit(std::move(tx)));
   impl.set_bucket(record);
   return {};

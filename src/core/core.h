@@ -68,6 +68,8 @@ struct BucketInfo {
   Versioning versioning = Versioning::kEnabled;
   uint32_t owner = 0;
   Time created = 0;
+  Stamp history_since = 0;  // 0: there is no history
+  KeepRule keep = {};
   // Filled by bucket_usage():
   uint64_t objects = 0;  // files, symlinks and special files that have a name
   uint64_t directories = 0;
@@ -265,6 +267,9 @@ class Core {
   // is finished when called again.
   Status purge_bucket(const Caller& caller, std::string_view name, const Progress& progress);
   Status set_versioning(const Caller& caller, std::string_view name, Versioning state);
+  Status set_keep_rule(const Caller& caller, std::string_view name, const KeepRule& keep);
+  // Applies the keep rules that are new, or were last applied an hour ago (prune.cc).
+  Status apply_keep_rules(const Progress& progress);
 
   // --- Versions (versions_view.cc, prune.cc). `path`: of a file inside the bucket, without leading slash.
   Result<std::vector<VersionEntry>> versions(const Caller& caller, std::string_view bucket, std::string_view path);

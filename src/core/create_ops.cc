@@ -176,7 +176,9 @@ Result<Attributes> Core::mknod(const Caller& caller, Ino parent, std::string_vie
     default:
       return fail(Code::kInvalid, "not a type of file that mknod makes");
   }
-  return shown(impl_->make_node(caller, parent, name, node));
+  const auto made = impl_->make_node(caller, parent, name, node);
+  if (made) impl_->settle_nulls(parent, name);
+  return shown(made);
 }
 
 Result<Attributes> Core::mkdir(const Caller& caller, Ino parent, std::string_view name, uint32_t mode) {
@@ -187,7 +189,9 @@ Result<Attributes> Core::mkdir(const Caller& caller, Ino parent, std::string_vie
 Result<Attributes> Core::symlink(const Caller& caller, Ino parent, std::string_view name, std::string_view target) {
   if (target.empty()) return fail(Code::kNotFound, "a symbolic link to nothing");
   if (target.size() > kSymlinkMax) return fail(Code::kNameTooLong, "the target has more than 4095 bytes");
-  return shown(impl_->make_node(caller, parent, name, {.mode = S_IFLNK | 0777, .target = target}));
+  const auto made = impl_->make_node(caller, parent, name, {.mode = S_IFLNK | 0777, .target = target});
+  if (made) impl_->settle_nulls(parent, name);
+  return shown(made);
 }
 
 namespace {

@@ -99,6 +99,8 @@ std::string_view action_name(Action action) {
       return "s3:GetObjectVersion";
     case Action::kDeleteObjectVersion:
       return "s3:DeleteObjectVersion";
+    case Action::kPutLifecycleConfiguration:
+      return "s3:PutLifecycleConfiguration";
     case Action::kPutBucketVersioning:
       return "s3:PutBucketVersioning";
     case Action::kObjectLost:

@@ -25,7 +25,8 @@ enum class Action : uint8_t {
   kGetObjectVersion,
   kDeleteObjectVersion,
   kPutBucketVersioning,
-  kObjectLost,  // nobody asks for it: in the change record of what the scrub found lost
+  kObjectLost,                 // nobody asks for it: in the change record of what the scrub found lost
+  kPutLifecycleConfiguration,  // change records have the numbers: new ones come last
 };
 std::string_view action_name(Action action);  // "s3:GetObject"; of kObjectLost the name of S3's event
 

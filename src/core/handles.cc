@@ -126,6 +126,7 @@ Result<Core::Created> Core::create(const Caller& caller, Ino parent, std::string
                                    OpenFlags flags) {
   const NewNode node{.mode = S_IFREG | (mode & 07777), .open = true, .write = flags.write};
   PAILFS_ASSIGN(const InodePtr made, impl_->make_node(caller, parent, name, node));
+  impl_->settle_nulls(parent, name);
   return impl_->opened(caller, made, flags);
 }
 
@@ -171,6 +172,7 @@ void Core::release(Ino ino, uint64_t handle) {
     dirty = inode.record.dirty;
   }
   if (dirty || nameless) impl.settle(open->inode);
+  if (open->write && !nameless) impl.settle_nulls(open->inode);
   if (nameless) impl.reap(ino);
 }
 

@@ -215,7 +215,8 @@ Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino) {
   for (size_t i = 0; i < out.size(); ++i) {
     out[i].vseq = out[i].record.vseq;
     if (i + 1 < out.size()) out[i].ceased = out[i + 1].record.version.sealed;
-    if (out[i].record.ceased != 0) out[i].ceased = out[i].record.ceased;
+    const InodeRecord& record = out[i].record;
+    if (record.ceased != 0 && record.resumed == 0) out[i].ceased = record.ceased;
   }
   return out;
 }

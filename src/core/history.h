@@ -85,8 +85,9 @@ struct ShownVersion {
 // What the spans that are no directories show, oldest first, each version once.
 Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::vector<NameSpan>& spans);
 
-// Permanent deletion (version_removal.cc); the caller has passed the gate. A version that is the current content of a
-// file, or a marker that follows from a directory's removal, is kNotPermitted.
+// Permanent deletion (version_removal.cc, undelete.cc); the caller has passed the gate. A version that is the current
+// content of a file, or a marker that follows from a directory's removal, is kNotPermitted. Without the newest marker
+// of a name the version before it is current again.
 Status remove_object_version(Core::Impl& core, const Caller& caller, const NameSpan& span,
                              const ObjectVersion& version);
 Status remove_marker(Core::Impl& core, const Caller& caller, const NameSpan& span);

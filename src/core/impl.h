@@ -224,7 +224,8 @@ struct Core::Impl {
   mutable SharedMutex buckets_lock;
   std::map<Scope, BucketRecord> bucket_table GUARDED_BY(buckets_lock);
   Scope next_bucket GUARDED_BY(buckets_lock) = 1;
-  std::atomic<uint32_t> buckets_deleting = 0;  // spares deleting() the lock
+  std::map<Scope, std::pair<KeepRule, Time>> kept_by GUARDED_BY(buckets_lock);  // rules that were applied, and when
+  std::atomic<uint32_t> buckets_deleting = 0;                                   // spares deleting() the lock
   void count_deleting() REQUIRES(buckets_lock);
 
   // --- names (lookup.cc)
@@ -270,6 +271,8 @@ struct Core::Impl {
 
   // --- renaming (rename.cc)
   struct Move;
+  Status move(const Caller& caller, Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
+              RenameMode mode) EXCLUDES(tree);
   Status find_both_ends(Move& move) REQUIRES(tree);
   Status check_move(const Move& move) const REQUIRES(tree);
   Status check_move_permission(const Move& move) const REQUIRES(tree);
@@ -337,6 +340,10 @@ struct Core::Impl {
   // The content of the inode as of `vseq` went at `at` without becoming an older version: from then on the version
   // before it is not what the file shows.
   Status end_older_version(Ino ino, uint32_t vseq, Stamp at, Transaction& tx);
+  // Under suspended versioning: what has just become the newest of the name, or the inode's newest version, takes the
+  // place of the null version there was (nulls.cc). No lock is held.
+  void settle_nulls(Ino parent, std::string_view name) EXCLUDES(tree);
+  void settle_nulls(const InodePtr& inode) EXCLUDES(tree);
   // Where nobody has the content open any more: makes a version of what was left unsealed (by a crash, mknod(2), or
   // truncate(2)), or drops what was written after the last name went. Logs failures.
   void settle(const InodePtr& inode);

@@ -98,7 +98,8 @@ VersionId Core::Impl::write_history(Ino parent, const Found& found, EndKind kind
                           .kind = kind,
                           .marker = marker,
                           .uid = uid,
-                          .name = found.entry.name};
+                          .name = found.entry.name,
+                          .null_marker = marker != VersionId{} && versioning(scope) == Versioning::kSuspended};
   tx.put(scope, keys::ended(parent, found.slot, at), encode_ended(ended));
   if (kind != EndKind::kRenamed) note_ending(scope, at, tx);
   return marker;

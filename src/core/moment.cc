@@ -127,7 +127,8 @@ Status Moment::list(Ino directory, uint64_t after, const std::function<Result<bo
 // The version that was the content then; nullopt: none, or none any more.
 Result<std::optional<InodeRecord>> Moment::content(StoreView& view, Ino ino, const InodeRecord& current) const {
   const auto shown = [&](InodeRecord version) -> std::optional<InodeRecord> {
-    if (version.ceased != 0 && version.ceased <= at_) return std::nullopt;
+    const bool away = version.ceased != 0 && version.ceased <= at_;
+    if (away && (version.resumed == 0 || at_ < version.resumed)) return std::nullopt;
     return version;
   };
   if (current.sealed && current.version.sealed <= at_) return shown(current);

@@ -10,6 +10,7 @@
 
 #include "base/logging.h"
 #include "core/moment.h"
+#include "core/s3_xattrs.h"
 #include "core/scan.h"
 #include "core/time_text.h"
 #include "core/versions_view.h"
@@ -242,6 +243,13 @@ Result<std::string> VersionsView::readlink_then(const Caller& caller, const Plac
 
 Result<std::string> VersionsView::getxattr_then(const Caller& caller, const Place& place, std::string_view name) {
   PAILFS_ASSIGN(const InodeRecord record, record_then(place));
+  if (name.starts_with(kS3Prefix)) {
+    PAILFS_ASSIGN(const InodePtr inode, core_.existing(place.ino));
+    ReaderLock lock(inode->lock);
+    const InodeRecord& now = inode->record;
+    const bool latest = now.nlink > 0 && now.vseq == record.vseq && now.version.sealed == record.version.sealed;
+    return s3_xattr(core_, place.ino, record, latest, name);
+  }
   return xattr_at(caller, place.ino, record, place.moment, name);
 }
 

@@ -10,13 +10,19 @@
 #include <map>
 #include <set>
 
+#include "base/logging.h"
 #include "core/history.h"
 #include "core/path.h"
 #include "core/scan.h"
+#include "core/verify.h"
 
 namespace pailfs {
 
 namespace {
+
+constexpr Time kDay = Time{86400} * 1'000'000'000;
+constexpr Time kKeepInterval = kDay / 24;
+constexpr size_t kKeysPerTransaction = 2000;
 
 class Pruning {
  public:
@@ -45,6 +51,7 @@ class Pruning {
   Status remove(const Candidate& candidate);
   Status ended(const NameSpan& span);
   Status drop_span(const NameSpan& span);
+  Status drop_bare_inode(const NameSpan& span);
   Result<bool> shows_nothing(const NameSpan& span);
 
   Core::Impl& core_;
@@ -122,10 +129,21 @@ Result<bool> Pruning::shows_nothing(const NameSpan& span) {
   return versions_within(versions, span).empty();
 }
 
+// What never had content was kept for moments alone, and goes with its last name.
+Status Pruning::drop_bare_inode(const NameSpan& span) {
+  if (options_.dry_run || S_ISDIR(span.type) || S_ISREG(span.type)) return {};
+  PAILFS_ASSIGN(const auto inode, record(span.ino));
+  if (!inode || inode->nlink > 0) return {};
+  return core_.purge_inode(span.ino);
+}
+
 Status Pruning::ended(const NameSpan& span) {
   if (span.live() || span.derived || !old_enough(span.end)) return {};
   PAILFS_ASSIGN(const bool nothing, shows_nothing(span));
-  if (nothing) return drop_span(span);
+  if (nothing) {
+    PAILFS_TRY(drop_bare_inode(span));
+    return drop_span(span);
+  }
   if (span.kind == EndKind::kRenamed) renamed_.push_back(span);
   return {};
 }
@@ -211,12 +229,47 @@ Status Pruning::finish() {
 
 }  // namespace
 
+namespace {
+
+// Moments before `since` cannot be shown any more, and need no attributes.
+Status end_history(Core::Impl& core, Scope bucket, Stamp since) {
+  {
+    MutexLock tree_lock(core.tree);
+    PAILFS_ASSIGN(BucketRecord record, core.bucket_record(bucket));
+    if (record.deleting || record.history_since == 0 || record.history_since >= since) return {};
+    record.history_since = since;
+    Transaction tx;
+    tx.put(kStoreScope, keys::bucket(bucket), encode_bucket(record));
+    PAILFS_TRY(core.commit(std::move(tx)));
+    core.set_bucket(record);
+  }
+  for (const char kind : {'a', 'y'}) {
+    std::vector<std::string> ended;
+    const auto gather = [&](const StoreView::Entry& entry) -> Result<bool> {
+      if (end_of_past(entry.key) <= since) ended.push_back(entry.key);
+      return ended.size() < kKeysPerTransaction;
+    };
+    for (std::string from = kind_begin(kind, bucket);; from = ended.back() + '\0') {
+      ended.clear();
+      PAILFS_TRY(scan_range(core.store, bucket, from, kind_end(kind, bucket), gather));
+      if (ended.empty()) break;
+      Transaction tx;
+      for (const std::string& key : ended) tx.erase(key);
+      PAILFS_TRY(core.commit(std::move(tx)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, std::string_view path,
                                 const PruneOptions& options, const Progress& progress) {
   Impl& impl = *impl_;
   PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
   PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
   PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
+  const Stamp began = impl.latest_stamp();
   Pruning pruning(impl, caller, options, progress);
   DirectorySpan top;
   top.ino = root;
@@ -241,7 +294,40 @@ Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, s
     }
   }
   PAILFS_TRY(pruning.finish());
+  // Where every old version went, the moments that showed them went too.
+  if (names.empty() && !options.dry_run && options.keep.value_or(0) == 0) {
+    PAILFS_TRY(end_history(impl, bucket_of(root), std::min(options.older_than.value_or(began), began)));
+  }
   return pruning.result;
+}
+
+Status Core::apply_keep_rules(const Progress& progress) {
+  Impl& impl = *impl_;
+  if (impl.store.status().read_only) return {};
+  const Time now = impl.now();
+  std::vector<BucketRecord> due;
+  {
+    WriterLock lock(impl.buckets_lock);
+    for (const auto& [number, record] : impl.bucket_table) {
+      if (record.deleting || record.keep == KeepRule()) continue;
+      auto& [rule, applied] = impl.kept_by[number];
+      if (rule == record.keep && now - applied < kKeepInterval) continue;
+      rule = record.keep;
+      applied = now;
+      due.push_back(record);
+    }
+  }
+  const Caller account{.uid = impl.gate.account(), .door = Door::kInternal};
+  for (const BucketRecord& record : due) {
+    PruneOptions options;
+    options.keep = record.keep.count;
+    if (record.keep.days) options.older_than = now - Time{*record.keep.days} * kDay;
+    PAILFS_ASSIGN(const PruneResult removed, prune(account, record.name, {}, options, progress));
+    if (removed.versions + removed.markers == 0) continue;
+    log_info("the keep rule of bucket {} removed {} versions and {} delete markers", record.name, removed.versions,
+             removed.markers);
+  }
+  return {};
 }
 
 }  // namespace pailfs

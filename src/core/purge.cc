@@ -120,6 +120,7 @@ Status Core::purge_bucket(const Caller& caller, std::string_view name, const Pro
     if (!found || bucket_of(found->entry.ino) != number) return {};  // another call has finished it
     PAILFS_TRY(impl.erase_bucket(caller, *found, {}));
   }
+  impl.name_changed(kRootIno, std::string(name), 0);
   return impl.store.destroy_scope(number);
 }
 

@@ -60,7 +60,7 @@ VersionId get_id(Decoder& in) {
 constexpr uint8_t kHasXattrs = 1, kChunked = 2, kDirty = 4, kSealed = 8, kNullId = 16, kHasAcl = 32,
                   kHasDefaultAcl = 64, kHasMore = 128;
 // What follows where kHasMore is set.
-constexpr uint8_t kCeased = 1, kRetention = 2, kLegalHold = 4;
+constexpr uint8_t kCeased = 1, kRetention = 2, kLegalHold = 4, kResumed = 8;
 // EndedDirent: beside the kind.
 constexpr uint8_t kNullMarker = 128;
 // BucketRecord's flags; the members behind kBucketMore come in one order.
@@ -134,13 +134,14 @@ Result<ExtentList> decode_extents(std::string_view value) {
 
 // version, flags, mode, nlink, uid, gid, rdev, size, stored; ctime fixed, atime, mtime and btime as differences from
 // it; parent, target; cid, vseq, prev, extents (empty: none); when sealed, the version's id and stamp; the ACLs there
-// are; where there is more: a byte that says what, when it ceased, the mode of its retention and until when.
+// are; where there is more: a byte that says what, when it ceased and resumed, the mode of its retention and until
+// when.
 std::string encode_inode(const InodeRecord& inode) {
   Encoder out;
   const Retention& retention = inode.retention;
   const auto more =
       static_cast<uint8_t>((inode.ceased != 0 ? kCeased : 0) | (retention.mode != LockMode::kNone ? kRetention : 0) |
-                           (retention.legal_hold ? kLegalHold : 0));
+                           (retention.legal_hold ? kLegalHold : 0) | (inode.resumed != 0 ? kResumed : 0));
   out.u8(kFormat);
   out.u8(static_cast<uint8_t>((inode.has_xattrs ? kHasXattrs : 0) | (inode.chunked ? kChunked : 0) |
                               (inode.dirty ? kDirty : 0) | (inode.sealed ? kSealed : 0) |
@@ -171,6 +172,7 @@ std::string encode_inode(const InodeRecord& inode) {
   if (inode.default_acl) out.bytes(encode_acl(*inode.default_acl));
   if (more != 0) out.u8(more);
   if ((more & kCeased) != 0) out.i64(inode.ceased);
+  if ((more & kResumed) != 0) out.i64(inode.resumed);
   if ((more & kRetention) != 0) {
     out.u8(static_cast<uint8_t>(retention.mode));
     out.i64(retention.until);
@@ -188,10 +190,14 @@ namespace {
 // The members behind kHasMore; false: they are not as encode_inode() writes them.
 bool get_more(Decoder& in, InodeRecord& inode) {
   const uint8_t more = in.u8();
-  if (more == 0 || (more & ~(kCeased | kRetention | kLegalHold)) != 0) return false;
+  if (more == 0 || (more & ~(kCeased | kRetention | kLegalHold | kResumed)) != 0) return false;
   if ((more & kCeased) != 0) {
     inode.ceased = in.i64();
     if (inode.ceased == 0) return false;
+  }
+  if ((more & kResumed) != 0) {
+    inode.resumed = in.i64();
+    if (inode.resumed == 0 || inode.ceased == 0) return false;
   }
   if ((more & kRetention) != 0) {
     const uint8_t mode = in.u8();

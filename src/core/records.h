@@ -98,6 +98,7 @@ struct InodeRecord {
   // Noncurrent versions: when this one ceased to be what the file shows, where that is not when the next version that
   // is left was sealed. 0: it is.
   Stamp ceased = 0;
+  Stamp resumed = 0;  // with `ceased`: when, being the newest that is left, it became that again
   Retention retention;
 };
 
@@ -129,13 +130,6 @@ struct EndedDirent {
 };
 std::string encode_ended(const EndedDirent& entry);
 Result<EndedDirent> decode_ended(std::string_view value);
-
-// What keeps noncurrent versions from piling up: those that are older and those beyond a number go, in the background.
-struct KeepRule {
-  std::optional<uint32_t> days;   // since they ceased to be current
-  std::optional<uint32_t> count;  // of each object, the newest
-  bool operator==(const KeepRule&) const = default;
-};
 
 // The retention that new versions of a bucket with Object Lock get.
 struct DefaultRetention {

@@ -193,7 +193,9 @@ Status Core::unlink(const Caller& caller, Ino parent, std::string_view name) {
   PAILFS_TRY(Impl::check_name(name));
   if (name == kVersionsName) return fail(Code::kReadOnly, "the versions of a directory stay");
   if (name == "." || name == "..") return fail(Code::kIsDirectory, "a directory");
-  return impl_->remove_entry(caller, parent, name, false);
+  PAILFS_TRY(impl_->remove_entry(caller, parent, name, false));
+  impl_->settle_nulls(parent, name);
+  return {};
 }
 
 Status Core::rmdir(const Caller& caller, Ino parent, std::string_view name) {

@@ -199,7 +199,15 @@ Status Core::rename(const Caller& caller, Ino parent, std::string_view name, Ino
   if (name == "." || name == ".." || new_name == "." || new_name == "..") return fail(Code::kBusy, "'.' and '..' stay");
   if (name == kVersionsName) return fail(Code::kReadOnly, "the versions of a directory stay");
   if (new_name == kVersionsName) return fail(Code::kExists, "the name is taken");
+  PAILFS_TRY(impl.move(caller, parent, name, new_parent, new_name, mode));
+  impl.settle_nulls(parent, name);
+  impl.settle_nulls(new_parent, new_name);
+  return {};
+}
 
+Status Core::Impl::move(const Caller& caller, Ino parent, std::string_view name, Ino new_parent,
+                        std::string_view new_name, RenameMode mode) {
+  Impl& impl = *this;
   MutexLock tree_lock(impl.tree);
   Impl::Move move{caller, parent, name, new_parent, new_name, mode};
   PAILFS_TRY(impl.find_both_ends(move));

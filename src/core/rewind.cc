@@ -465,8 +465,8 @@ Result<Time> Core::before_removal(const Caller& caller, std::string_view bucket,
   const NameSpan& last = spans.back();
   if (last.live()) return fail(Code::kExists, fmt::format("{} is there: nothing to undelete", path));
   if (!S_ISDIR(last.type)) return last.end - 1;
-  // What happened below it, backwards: removals, as far as they follow each other closely and nothing else comes between
-  // them, were one.
+  // What happened below it, backwards: removals, as far as they follow each other closely and nothing else comes
+  // between them, were one.
   std::vector<std::pair<Stamp, bool>> events{{last.end, true}};  // when, and whether it was a removal
   std::vector<DirectorySpan> below = directories_of({last});
   while (!below.empty()) {

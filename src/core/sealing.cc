@@ -29,6 +29,7 @@ Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
       PAILFS_TRY(end_older_version(inode.ino, record.vseq, record.version.sealed, tx));
     }
     record.retention = {};
+    record.ceased = record.resumed = 0;
     record.sealed = false;
     record.version = {};
     inode.provisional = 0;
@@ -48,8 +49,9 @@ Status Core::Impl::end_older_version(Ino ino, uint32_t vseq, Stamp at, Transacti
   }
   if (!older) return {};
   PAILFS_ASSIGN(InodeRecord version, decode_inode(older->value));
-  if (version.ceased != 0) return {};
-  version.ceased = at;
+  if (version.ceased != 0 && version.resumed == 0) return {};
+  if (version.ceased == 0) version.ceased = at;
+  version.resumed = 0;
   tx.put(scope, older->key, encode_inode(version));
   return {};
 }

@@ -80,6 +80,15 @@ std::optional<VersionId> parse_version_id(std::string_view text);
 enum class Versioning : uint8_t { kOff = 0, kEnabled = 1, kSuspended = 2 };
 std::string_view versioning_name(Versioning state);  // "off", "enabled", "suspended"
 
+// What keeps noncurrent versions from piling up: in the background those go that are both older than so many days and
+// not among the newest so many of their object (Amazon S3 user guide, "Lifecycle configuration elements",
+// NoncurrentVersionExpiration). Without either: none goes.
+struct KeepRule {
+  std::optional<uint32_t> days;   // since they ceased to be current
+  std::optional<uint32_t> count;  // of each object, the newest
+  bool operator==(const KeepRule&) const = default;
+};
+
 // A name that somebody typed, for people to read: nothing that a terminal would act on.
 std::string printable(std::string_view name);
 

@@ -172,6 +172,7 @@ Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx) 
     PAILFS_ASSIGN(InodeRecord heir, decode_inode(older->value));
     PAILFS_TRY(drop_content(store, ino, current, nullptr, tx));
     if (heir.ceased == 0 && current.sealed) heir.ceased = current.version.sealed;
+    heir.resumed = 0;
     heir.nlink = 0;
     heir.parent = current.parent;
     heir.has_xattrs = current.has_xattrs;
@@ -241,30 +242,6 @@ Status remove_object_version(Core::Impl& core, const Caller& caller, const NameS
   }
   core.inodes.remove(span.ino);
   return {};
-}
-
-Status remove_marker(Core::Impl& core, const Caller& caller, const NameSpan& span) {
-  if (span.derived) {
-    return fail(Code::kNotPermitted, "this marker follows from the removal of a directory: remove that one's");
-  }
-  const Scope scope = bucket_of(span.parent);
-  const std::string key = keys::ended(span.parent, span.slot, span.end);
-  PAILFS_ASSIGN(const auto value, core.store.get(scope, key));
-  if (!value) return fail(Code::kNotFound, "the marker was removed");
-  PAILFS_ASSIGN(EndedDirent ended, decode_ended(*value));
-  PAILFS_ASSIGN(const auto inode, core.store.get(scope, keys::inode(span.ino)));
-  Transaction tx;
-  ChangeRecord change{Action::kDeleteObjectVersion, caller, span.parent, ended.name, span.ino};
-  change.before = ended.marker;
-  tx.record(encode_change(change, core.now()));
-  if (inode) {
-    // The versions are still found by this span.
-    ended.marker = {};
-    tx.put(scope, key, encode_ended(ended));
-  } else {
-    tx.erase(key);
-  }
-  return core.commit(std::move(tx));
 }
 
 }  // namespace pailfs

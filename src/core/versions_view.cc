@@ -7,13 +7,17 @@
 #include <set>
 
 #include "base/codec.h"
+#include "base/logging.h"
 #include "core/content.h"
+#include "core/s3_xattrs.h"
 
 namespace pailfs {
 
 namespace {
 
 constexpr uint64_t kDotCookie = 1;
+constexpr size_t kListers = 4096;
+constexpr Time kListerTime = 3'600'000'000'000;
 constexpr uint64_t kDotDotCookie = 2;
 constexpr uint64_t kNumberMask = (uint64_t{1} << kBucketShift) - 1;
 
@@ -268,7 +272,25 @@ Status VersionsView::access(const Caller& caller, Ino ino, int mask) {
 
 // --- Listing
 
+// A shell that expands rm VERSION* is not the process that removes; rm -r is.
+bool VersionsView::lists_and_removes(const Caller& caller) {
+  MutexLock lock(mutex_);
+  const auto listed = listers_.find(caller.pid);
+  return caller.pid != 0 && listed != listers_.end() && core_.now() - listed->second < kListerTime;
+}
+
+void VersionsView::note_lister(const Caller& caller) {
+  if (caller.pid == 0) return;
+  MutexLock lock(mutex_);
+  const Time now = core_.now();
+  if (listers_.size() >= kListers)
+    std::erase_if(listers_, [&](const auto& one) { return now - one.second >= kListerTime; });
+  if (listers_.size() >= kListers) listers_.clear();
+  listers_[caller.pid] = now;
+}
+
 Status VersionsView::opendir(const Caller& caller, Ino ino) {
+  note_lister(caller);
   PAILFS_ASSIGN(const Place found, place(ino));
   if (found.moment != 0) return opendir_then(caller, found);
   PAILFS_TRY(resolve_for(caller, found, Need::kRead));
@@ -448,10 +470,29 @@ Result<Stamp> VersionsView::attributes_until(const Place& place) {
   return core_.latest_stamp();
 }
 
+Result<std::string> VersionsView::s3_attribute(const Place& place, std::string_view name) {
+  PAILFS_ASSIGN(const Resolved resolved, resolve(place));
+  PAILFS_ASSIGN(const auto versions, shown_versions(core_, resolved.spans));
+  for (const ShownVersion& version : versions) {
+    if (version.name != place.version) continue;
+    const bool latest = &version == &versions.back();
+    if (!version.marker) return s3_xattr(core_, version.span.ino, version.version.record, latest, name);
+    InodeRecord marker;  // has an id and no content
+    marker.mode = S_IFREG;
+    marker.sealed = name == "user.s3.version-id";
+    marker.version.id = version.span.marker;
+    marker.version.null_id = version.span.null_marker;
+    return s3_xattr(core_, place.root, marker, latest, name);
+  }
+  return fail(Code::kNoData, "no such attribute");
+}
+
 Result<std::string> VersionsView::getxattr(const Caller& caller, Ino ino, std::string_view name) {
   PAILFS_ASSIGN(const Place found, place(ino));
   if (found.moment != 0) return getxattr_then(caller, found, name);
-  if (!found.is_file() || found.ino == 0) return fail(Code::kNoData, "no such attribute");
+  if (!found.is_file()) return fail(Code::kNoData, "no such attribute");
+  if (name.starts_with(kS3Prefix)) return s3_attribute(found, name);
+  if (found.ino == 0) return fail(Code::kNoData, "no such attribute");
   PAILFS_ASSIGN(const InodeRecord record, version_record(found));
   if (!record.has_xattrs && name != kAccessAclName) return fail(Code::kNoData, "no such attribute");
   PAILFS_ASSIGN(const Stamp at, attributes_until(found));
@@ -473,6 +514,10 @@ Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view n
   if (above.moment != 0) return fail(Code::kReadOnly, "what was at a moment is read-only");
   PAILFS_ASSIGN(const Place found, child(caller, above, name));
   if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
+  if (lists_and_removes(caller)) {
+    log_warning("process {} lists .versions and removes what it finds there, as 'rm -r' does: refused", caller.pid);
+    return fail(Code::kNotPermitted, "versions are removed one by one, or with 'pail versions prune'");
+  }
   PAILFS_ASSIGN(const Attributes directory, attributes(above));
   PAILFS_TRY(core_.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, directory}));
   PAILFS_ASSIGN(const Resolved resolved, resolve(above));

@@ -122,6 +122,7 @@ class VersionsView {
   Result<Attributes> attributes(const Place& place);
   Result<InodeRecord> version_record(const Place& place);
   Result<Stamp> attributes_until(const Place& place);
+  Result<std::string> s3_attribute(const Place& place, std::string_view name);
   Result<ShownVersion> find_version(const Resolved& resolved, std::string_view name);
   Result<Place> child(const Caller& caller, const Place& parent, std::string_view name);
   Result<Listing> list(const Caller& caller, const Place& place);
@@ -161,8 +162,13 @@ class VersionsView {
     Time used = 0;
   };
 
+  // Processes that opened directories here, and when: what lists and removes goes through all there is.
+  void note_lister(const Caller& caller);
+  bool lists_and_removes(const Caller& caller);
+
   Core::Impl& core_;
   mutable Mutex mutex_;
+  std::unordered_map<uint32_t, Time> listers_ GUARDED_BY(mutex_);
   std::map<std::pair<Scope, std::string>, Spoken> spoken_ GUARDED_BY(mutex_);
   std::unordered_map<Ino, Node> nodes_ GUARDED_BY(mutex_);
 };

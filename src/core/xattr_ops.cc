@@ -1,5 +1,5 @@
 // Extended attributes: xattr(7). Who may do what follows xattr_permission() of Linux; names in user.s3. are the store's
-// own (pail(1)) and none is served yet. Two attributes of the namespace system. are the POSIX ACLs, which live in the
+// own (s3_xattrs.h). Two attributes of the namespace system. are the POSIX ACLs, which live in the
 // inode's record; what is an error, and which, follows set_posix_acl() of Linux.
 #include <sys/stat.h>
 
@@ -7,6 +7,7 @@
 
 #include "core/acl.h"
 #include "core/impl.h"
+#include "core/s3_xattrs.h"
 #include "core/scan.h"
 #include "core/versions_view.h"
 
@@ -27,7 +28,7 @@ bool sticky(const Attributes& object) { return S_ISDIR(object.mode) && (object.m
 Status check_user(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
                   Access access) {
   const bool change = access == Access::kChange;
-  if (name.starts_with("user.s3.")) {
+  if (name.starts_with(kS3Prefix)) {
     if (change) return not_permitted();
     return no_data();
   }
@@ -156,6 +157,10 @@ Result<std::string> Core::getxattr(const Caller& caller, Ino ino, std::string_vi
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   if (acl_of(name) != nullptr) return impl_->get_acl(caller, *inode, name);
+  if (name.starts_with(kS3Prefix)) {
+    PAILFS_TRY(impl_->gate.check({caller, Action::kGetObject, Need::kNothing, Impl::attributes(ino, inode->record)}));
+    return s3_xattr(*impl_, ino, inode->record, true, name);
+  }
   const Attributes attributes = Impl::attributes(ino, inode->record);
   PAILFS_TRY(check_attribute(impl_->gate, caller, attributes, name, Access::kRead));
   // The kernel asks for security.capability at every write: no store access for the many files without attributes.
@@ -192,6 +197,11 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   if (value.size() > kXattrSizeMax) return fail(Code::kTooBig, "an attribute's value has at most 64 KiB");
   Impl& impl = *impl_;
   if (acl_of(name) != nullptr) return impl.set_acl(caller, ino, name, value);
+  if (name.starts_with(kS3Prefix)) {
+    PAILFS_ASSIGN(const Versioning state, versioning_of_xattr(ino, name, value));
+    PAILFS_ASSIGN(const BucketRecord bucket, impl.bucket_record(bucket_of(ino)));
+    return set_versioning(caller, bucket.name, state);
+  }
   PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
   LockedInodes locked({inode});
   assert_locked(*inode);

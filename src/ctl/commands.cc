@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 21> kCommands{{
+constexpr std::array<Command, 23> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -25,6 +25,8 @@ constexpr std::array<Command, 21> kCommands{{
     {"bucket.delete", commands::bucket_delete},
     {"versioning.get", commands::versioning_get},
     {"versioning.set", commands::versioning_set},
+    {"versioning.keep", commands::versioning_keep},
+    {"usage", commands::usage},
     {"versions.list", commands::versions_list},
     {"versions.show", commands::versions_show},
     {"versions.restore", commands::versions_restore},

@@ -10,6 +10,8 @@
 //   bucket.delete   bucket [purge]                                  as the gate says; with purge the account
 //   versioning.get  bucket                                          as bucket.show
 //   versioning.set  bucket state                                    the account
+//   versioning.keep bucket [days] [count]                           the account
+//   usage                                                           anybody; the gate decides what he sees
 //   versions.list   bucket path | mount_path                        as the gate says
 //   versions.show   bucket path version | mount_path version        as the gate says
 //   versions.restore  bucket path version | mount_path version      as the gate says

@@ -6,12 +6,25 @@
 namespace pailfs::commands {
 namespace {
 
+Json describe(const KeepRule& keep) {
+  Json out = Json::object();
+  if (keep.days) out["days"] = *keep.days;
+  if (keep.count) out["count"] = *keep.count;
+  return out;
+}
+
 Json describe(const BucketInfo& info) {
   return {{"name", info.name},
           {"number", info.number},
           {"versioning", versioning_name(info.versioning)},
           {"owner", info.owner},
-          {"created", format_time(info.created)}};
+          {"created", format_time(info.created)},
+          {"history_since", info.history_since == 0 ? Json() : Json(format_time(info.history_since))},
+          {"keep", describe(info.keep)}};
+}
+
+void settle_names(const CommandContext& context) {
+  if (context.daemon != nullptr) context.daemon->settle_names();
 }
 
 }  // namespace
@@ -50,6 +63,7 @@ Result<Json> bucket_create(const CommandContext& context, const Json& args) {
   if (mode < 0 || mode > 07777) return fail(Code::kInvalid, "the argument 'mode' must be permission bits");
   PAILFS_TRY(context.core.create_bucket(context.caller, name, versioning, static_cast<uint32_t>(mode)));
   PAILFS_TRY(context.core.sync());
+  settle_names(context);
   PAILFS_ASSIGN(const BucketInfo info, context.core.bucket(context.caller, name));
   return describe(info);
 }
@@ -64,6 +78,7 @@ Result<Json> bucket_delete(const CommandContext& context, const Json& args) {
   } else {
     done = context.core.rmdir(context.caller, kRootIno, name);
   }
+  settle_names(context);  // also after a purge that failed half-way
   if (!done && done.error().code == Code::kNotEmpty && !purge) {
     return fail(Code::kNotEmpty, fmt::format("the bucket {} still holds objects or versions; `pail bucket delete {} "
                                              "--purge` says what and deletes it all",
@@ -88,6 +103,44 @@ Result<Json> versioning_set(const CommandContext& context, const Json& args) {
   PAILFS_TRY(context.core.set_versioning(context.caller, name, versioning));
   PAILFS_TRY(context.core.sync());
   return versioning_get(context, args);
+}
+
+// No days and no count: the rule goes.
+Result<Json> versioning_keep(const CommandContext& context, const Json& args) {
+  PAILFS_TRY(require_account(context, "a rule by which versions go"));
+  PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
+  KeepRule keep;
+  for (const auto& [member, place] : {std::pair("days", &keep.days), std::pair("count", &keep.count)}) {
+    if (!args.contains(member)) continue;
+    PAILFS_ASSIGN(const int64_t value, integer_argument(args, member, 0));
+    if (value < 0 || value > 1'000'000) return fail(Code::kInvalid, fmt::format("'{}' must be 0 to 1000000", member));
+    *place = static_cast<uint32_t>(value);
+  }
+  PAILFS_TRY(context.core.set_keep_rule(context.caller, name, keep));
+  PAILFS_TRY(context.core.sync());
+  PAILFS_ASSIGN(const BucketInfo info, context.core.bucket(context.caller, name));
+  return describe(info);
+}
+
+// What every bucket that the caller may list holds.
+Result<Json> usage(const CommandContext& context, const Json& /*args*/) {
+  PAILFS_ASSIGN(const std::vector<BucketInfo> buckets, context.core.buckets(context.caller));
+  Json out = Json::array();
+  for (const BucketInfo& bucket : buckets) {
+    const auto info = context.core.bucket_usage(context.caller, bucket.name, context.progress);
+    if (!info && info.error().code == Code::kAccessDenied) continue;
+    if (!info) return std::unexpected(info.error());
+    out.push_back({{"name", info->name},
+                   {"objects", info->objects},
+                   {"current_bytes", info->current_bytes},
+                   {"noncurrent_versions", info->noncurrent},
+                   {"noncurrent_bytes", info->noncurrent_bytes}});
+  }
+  const StoreStatus store = context.core.store().status();
+  return Json{{"buckets", std::move(out)},
+              {"log_bytes", store.log_bytes},
+              {"dead_bytes", store.dead_bytes},
+              {"index_bytes", store.index_bytes + store.index_copy_bytes}};
 }
 
 }  // namespace pailfs::commands

@@ -14,6 +14,8 @@ Result<Json> bucket_create(const CommandContext& context, const Json& args);  //
 Result<Json> bucket_delete(const CommandContext& context, const Json& args);  //
 Result<Json> versioning_get(const CommandContext& context, const Json& args);
 Result<Json> versioning_set(const CommandContext& context, const Json& args);
+Result<Json> versioning_keep(const CommandContext& context, const Json& args);
+Result<Json> usage(const CommandContext& context, const Json& args);
 Result<Json> versions_list(const CommandContext& context, const Json& args);  // commands_versions.cc
 Result<Json> versions_show(const CommandContext& context, const Json& args);
 Result<Json> versions_restore(const CommandContext& context, const Json& args);

@@ -123,6 +123,7 @@ Status Daemon::start() {
   if (!options_.read_only) {
     core_->scrub().set_options(options_.scrub);
     scrub_ = std::make_unique<ScrubThread>(core_->scrub(), [this] { return session_->requests_answered(); });
+    keep_ = std::make_unique<KeepThread>(*core_);
   }
   open_control();
   server_ = std::thread([this] {
@@ -179,6 +180,7 @@ void Daemon::serve_until_ended() {
 int Daemon::close_all(bool served) {
   if (control_) control_->stop();
   scrub_.reset();
+  keep_.reset();
   int status = kMounted;
   if (session_ && served) session_->release_left_open();
   if (threads_left_ && session_) FuseSession::abandon(std::move(session_));

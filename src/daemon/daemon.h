@@ -12,7 +12,7 @@
 #include "daemon/options.h"
 #include "daemon/preflight.h"
 #include "daemon/process.h"
-#include "daemon/scrub_thread.h"
+#include "daemon/upkeep_threads.h"
 #include "fuse/session.h"
 #include "store/store.h"
 
@@ -57,6 +57,7 @@ class Daemon final : public StatusSource {
   std::unique_ptr<Core> core_;
   std::unique_ptr<FuseSession> session_;
   std::unique_ptr<ScrubThread> scrub_;  // none where the store is read-only
+  std::unique_ptr<KeepThread> keep_;    // neither
   std::unique_ptr<ControlServer> control_;
   std::thread server_;
 };

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -135,6 +136,11 @@ class ContentFixture {
   std::vector<VersionEntry> versions(const std::string& path) {
     auto listed = core->versions(root, "bucket", path);
     return listed ? std::move(*listed) : std::vector<VersionEntry>{};
+  }
+  std::vector<VersionEntry> oldest_first(const std::string& path) {
+    std::vector<VersionEntry> listed = versions(path);
+    std::ranges::reverse(listed);
+    return listed;
   }
   std::vector<std::string> list(Ino directory) {
     std::vector<std::string> names;

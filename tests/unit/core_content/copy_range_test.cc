@@ -42,7 +42,7 @@ TEST_F(CopyRange, ACopyTakesNoRoomAndLastsLongerThanItsSource) {
   EXPECT_EQ(f.core->getattr(f.root, target.ino)->blocks, f.core->getattr(f.root, source.ino)->blocks);
   f.expect_sound();
   EXPECT_OK(f.core->unlink(f.root, f.bucket, "source"));
-  for (const VersionEntry& version : f.versions("source")) {
+  for (const VersionEntry& version : f.oldest_first("source")) {
     EXPECT_OK(f.core->unlink(f.root, f.versions_of({"source"}), version.name));
   }
   f.expect_sound();
@@ -91,7 +91,7 @@ TEST_F(CopyRange, ManyCopiesOfPiecesAtOddPlacesAreCountedRight) {
   f.expect_sound();
   for (const char* name : {"target3", "source", "target0", "target5", "target1", "target4", "target2"}) {
     EXPECT_OK(f.core->unlink(f.root, f.bucket, name));
-    for (const VersionEntry& version : f.versions(name)) {
+    for (const VersionEntry& version : f.oldest_first(name)) {
       EXPECT_OK(f.core->unlink(f.root, f.versions_of({name}), version.name));
     }
     f.expect_sound();

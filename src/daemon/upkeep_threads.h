@@ -1,10 +1,12 @@
-// The thread that the scrub runs on.
+// The threads that look after what is stored: the scrub, and the keep rules of buckets.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <thread>
 
+#include "base/mutex.h"
+#include "core/core.h"
 #include "core/scrub.h"
 
 namespace pailfs {
@@ -23,6 +25,25 @@ class ScrubThread {
 
   Scrub& scrub_;
   const std::function<uint64_t()> requests_;
+  std::thread thread_;
+};
+
+// Applies keep rules while it lives.
+class KeepThread {
+ public:
+  explicit KeepThread(Core& core);
+  ~KeepThread();
+  KeepThread(const KeepThread&) = delete;
+  KeepThread& operator=(const KeepThread&) = delete;
+
+ private:
+  void run();
+  bool stopping();
+
+  Core& core_;
+  Mutex mutex_;
+  CondVar wake_;
+  bool stopping_ GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
