@@ -85,9 +85,9 @@ int conclude(Invocation& invocation, const Json& result) {
   return kExitFailure;
 }
 
-// Asks for the plan, shows it, has it confirmed, and carries it out.
+// Carries out what was asked for; a rewind is planned, shown and confirmed first.
 int carry_out(Invocation& invocation, const RewindArguments& arguments, std::string_view op, Target target,
-              std::string_view verb) {
+              std::string_view verb, bool asks) {
   auto session = Session::open(invocation, target.store, arguments.dry_run ? Access::kRead : Access::kChange);
   if (!session) return invocation.failed(session.error());
   const auto give_up = [&](const Error& error) {
@@ -95,7 +95,7 @@ int carry_out(Invocation& invocation, const RewindArguments& arguments, std::str
     return invocation.failed(error, error.code == Code::kInvalid ? kExitUsage : kExitFailure);
   };
   target.args["dry_run"] = true;
-  if (arguments.dry_run || !arguments.yes) {
+  if (arguments.dry_run || (asks && !arguments.yes)) {
     auto plan = (*session)->request(op, target.args);
     if (!plan) return give_up(plan.error());
     if (arguments.dry_run) {
@@ -133,13 +133,13 @@ int rewind(Invocation& invocation, const RewindArguments& arguments) {
   if (!to) return invocation.failed(to.error(), kExitUsage);
   target->args["to"] = *to;
   target->args["keep_newer"] = arguments.keep_newer;
-  return carry_out(invocation, arguments, "versions.rewind", std::move(*target), "Rewound");
+  return carry_out(invocation, arguments, "versions.rewind", std::move(*target), "Rewound", true);
 }
 
 int undelete(Invocation& invocation, const RewindArguments& arguments) {
   auto target = choose_path(invocation.common, arguments.target);
   if (!target) return invocation.failed(target.error());
-  return carry_out(invocation, arguments, "versions.undelete", std::move(*target), "Brought back as it was,");
+  return carry_out(invocation, arguments, "versions.undelete", std::move(*target), "Brought back as it was,", false);
 }
 
 int restore(Invocation& invocation, const RewindArguments& arguments) {
@@ -153,7 +153,7 @@ int restore(Invocation& invocation, const RewindArguments& arguments) {
     if (!to) return invocation.failed(to.error(), kExitUsage);
     target->args["to"] = *to;
     target->args["keep_newer"] = true;
-    return carry_out(invocation, arguments, "versions.rewind", std::move(*target), "Restored");
+    return carry_out(invocation, arguments, "versions.rewind", std::move(*target), "Restored", false);
   }
   target->args["version"] = arguments.version;
   auto result = request_once(invocation, target->store, Access::kChange, "versions.restore", target->args);
@@ -248,12 +248,10 @@ void add_restoring_commands(CLI::App& versions, Invocation& invocation) {
   std::tie(leaf, options) = command("restore", "Make an old version the newest one again", restore);
   leaf->add_option("--version", options->version, "Its id, or its name in .versions");
   leaf->add_option("--at", options->to, kMomentHelp);
-  leaf->add_flag("--dry-run", options->dry_run, "Only say what would change");
-  leaf->add_flag("--yes", options->yes, "Do not ask");
+  leaf->add_flag("--dry-run", options->dry_run, "With --at: only say what would change");
   std::tie(leaf, options) =
       command("undelete", "Bring back a file, or a directory with all that went with it", undelete);
   leaf->add_flag("--dry-run", options->dry_run, "Only say what would come back");
-  leaf->add_flag("--yes", options->yes, "Do not ask");
   std::tie(leaf, options) = command("purge", "Remove one version, or delete marker, for good", purge);
   leaf->add_option("--version", options->version, "Its id, or its name in .versions")->required();
   leaf->add_flag("--yes", options->yes, "Do not ask");

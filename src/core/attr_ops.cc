@@ -194,6 +194,7 @@ Status Core::Impl::apply_attributes(const Caller& caller, Inode& inode, const At
   if (change.uid) record.uid = *change.uid;
   if (change.gid) record.gid = *change.gid;
   apply_times(change, at, record);
+  if (change.mtime || change.mtime_now) inode.untouched.reset();
   put_inode(inode.ino, record, tx);
   if (change.from_kernel) return {};  // what changed the file was recorded when it did
   const Action action = change.size ? Action::kPutObject : Action::kPutObjectAcl;

@@ -233,6 +233,9 @@ class Core {
   Result<size_t> read(Ino ino, uint64_t handle, uint64_t offset, std::span<char> out);
   // `from_cache`: the kernel's write-back cache writes, on any handle: never stripped of set-user-id rights.
   Status write(Ino ino, uint64_t handle, uint64_t offset, std::string_view data, bool from_cache);
+  // The kernel's write-back cache keeps the times of files, and says before flush() and release() what they are where
+  // they changed: what it wrote in the same tick of the clock as the change before has that one's times.
+  void set_kernel_times(bool kernel);
   // close(2) of one descriptor: seals a version if the content changed. More may follow on the same handle.
   Status flush(Ino ino, uint64_t handle);
   // The last descriptor is gone: seals, drops the handle, reaps the inode if nothing names it.

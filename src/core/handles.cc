@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "base/logging.h"
 #include "core/content.h"
@@ -44,6 +46,7 @@ Status seal_for(Core::Impl& impl, Inode& inode, const Handle& handle, bool provi
     if (!provisional) inode.provisional = 0;
     return {};
   }
+  if (inode.untouched) std::tie(record.mtime, record.ctime) = *std::exchange(inode.untouched, std::nullopt);
   Transaction tx;
   Status done = impl.seal(inode, provisional, tx);
   if (done) {
@@ -136,6 +139,8 @@ Result<Core::Created> Core::create_unnamed(const Caller& caller, Ino directory, 
   PAILFS_ASSIGN(const InodePtr made, impl_->make_unnamed(caller, directory, node, linkable));
   return impl_->opened(caller, made, flags);
 }
+
+void Core::set_kernel_times(bool kernel) { impl_->kernel_times = kernel; }
 
 Status Core::flush(Ino ino, uint64_t handle) {
   Impl& impl = *impl_;

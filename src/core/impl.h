@@ -10,6 +10,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -34,6 +35,8 @@ struct Inode {
   // Sealed while another handle stayed open for writing: the next change within kProvisionalTime goes on in the same
   // version instead of beginning a new one.
   Stamp provisional GUARDED_BY(lock) = 0;  // when; 0: the seal is final
+  // What mtime and ctime were before the kernel's write-back cache wrote pages and had not said what they are now.
+  std::optional<std::pair<Time, Time>> untouched GUARDED_BY(lock);
   Stamp history_end GUARDED_BY(lock) = 0;  // until when the last record of its former attributes tells; 0: not known
   std::atomic<uint32_t> handles = 0;       // open handles
   std::atomic<uint32_t> writers = 0;       // of these, open for writing
@@ -157,6 +160,7 @@ struct Core::Impl {
   InodeTable inodes;
   HandleTable handles;
   Shares shares;
+  std::atomic<bool> kernel_times = false;  // set_kernel_times()
   Mutex tree;
   std::unique_ptr<VersionsView> view;
   std::unique_ptr<Scrub> scrub;

@@ -86,6 +86,7 @@ Status Core::write(Ino ino, uint64_t handle, uint64_t offset, std::string_view d
     offset = record.size;
     PAILFS_TRY(append());
   }
+  if (from_cache && impl.kernel_times && !inode.untouched) inode.untouched = {record.mtime, record.ctime};
   return change_content(impl, inode, !from_cache && open->uid != 0, runs,
                         [&](ContentEdit& edit, std::vector<Run>&) -> Status {
                           assert_locked(inode);

@@ -33,7 +33,8 @@ def facts(top: pathlib.Path):
         for name in ["."] + subdirectories + files:
             path = pathlib.Path(directory, name)
             status = os.lstat(path)
-            fact = [status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns, status.st_nlink]
+            size = None if path.is_dir() and not path.is_symlink() else status.st_size
+            fact = [status.st_mode, status.st_uid, status.st_gid, size, status.st_mtime_ns, status.st_nlink]
             if path.is_symlink():
                 fact.append(os.readlink(path))
             elif path.is_file():
@@ -221,7 +222,7 @@ class Recovery(MountTest):
         bucket = self.fs.mount().bucket()
         (bucket / "file").write_text("x")
         for target, words in (
-            (["rewind", "%s/" % bucket, "--to", "2999-01-01"], "in the future"),
+            (["rewind", "%s/" % bucket, "--to", "2199-01-01"], "in the future"),
             (["rewind", "%s/" % bucket, "--to", "2001-01-01"], "begins at"),
             (["rewind", "%s/" % bucket, "--to", "soon"], "soon"),
             (["versions", "restore", bucket / "file", "--version", "nonsense"], "no version nonsense"),
@@ -231,7 +232,7 @@ class Recovery(MountTest):
             result = self.fs.run(PAIL, *target, "--yes" if target[0] == "rewind" else "--json", check=False)
             self.assertNotEqual(result.returncode, 0, target)
             self.assertIn(words, result.stderr)
-        for name, error in (("@2999-01-01", "EINVAL"), ("@2001-01-01", "ENOENT"), ("@soon", "EINVAL")):
+        for name, error in (("@2199-01-01", "EINVAL"), ("@2001-01-01", "ENOENT"), ("@soon", "EINVAL")):
             with self.assertRaises(OSError) as caught:
                 os.stat(bucket / ".versions" / name)
             self.assertEqual(caught.exception.errno, getattr(__import__("errno"), error), name)
