@@ -17,7 +17,7 @@ _pail() {
   # The words before the cursor that are neither options nor their values.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
+      --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | --version | --at | --from | --to | --days | --count | \
         --new-key-file | --new-passphrase-file) ((i++)) ;;
       -*) ;;
       *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
@@ -40,10 +40,10 @@ _pail() {
     --label | --keep) return ;;
     *)
       case $noun,$verb in
-        ,) words='init status check scrub backup restore rebuild-index repair bucket versioning versions key --version --help' ;;
+        ,) words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage key --version --help' ;;
         bucket,) words='list show create delete' ;;
-        versioning,) words='enable suspend status' ;;
-        versions,) words='list prune' ;;
+        versioning,) words='enable suspend status keep' ;;
+        versions,) words='list show restore undelete diff purge prune' ;;
         key,) words='list add change remove' ;;
         init,*) words="$common --label --recovery-key" ;;
         check,*) words="$common --deep" ;;
@@ -51,13 +51,19 @@ _pail() {
         scrub,*) words="$common --now" ;;
         bucket,create) words="$common --versioning" ;;
         bucket,delete) words="$common --purge --yes" ;;
+        versioning,keep) words="$common --days --count --none" ;;
+        versions,show | versions,purge) words="$common --version --yes" ;;
+        versions,restore) words="$common --version --at --dry-run" ;;
+        versions,undelete) words="$common --dry-run" ;;
+        versions,diff) words="$common --from --to" ;;
+        rewind,*) words="$common --to --keep-newer --dry-run --yes" ;;
         versions,prune) words="$common --older-than --keep --dry-run --yes" ;;
         key,add | key,change) words="$common --new-key-file --new-passphrase-file --recovery --label" ;;
         *) words=$common ;;
       esac
       case $current,$noun,$verb in
         -*) ;;
-        *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune) words=$(_pail_buckets) ;;
+        *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune | *,versions,diff | *,rewind,*) words=$(_pail_buckets) ;;
         *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
       esac
       ;;

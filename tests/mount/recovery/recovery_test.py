@@ -3,15 +3,17 @@
 pailfs-versions(7) as they are printed."""
 
 import datetime
+import errno
 import json
 import os
 import pathlib
 import re
 import shutil
+import stat
 import subprocess
 import time
 
-from mounted_store import NOBODY, PAIL, MountTest, main
+from mounted_store import NOBODY, PAIL, MountTest, main, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 FILES = 10_000 if os.environ.get("PAILFS_SOAK") else 1_000
@@ -140,7 +142,13 @@ class Recovery(MountTest):
         for name in before:
             self.assertEqual(back[name], before[name], name)
         self.fs.run("rsync", "-aHAX", "%s/" % shown, self.fs.directory / "copy")
-        self.assertEqual(facts(self.fs.directory / "copy/album"), before)
+        # With -H it leaves directories the times of the links that it made in them, on every file system.
+        copied = facts(self.fs.directory / "copy/album")
+        for tree in (copied, before):
+            for fact in tree.values():
+                if stat.S_ISDIR(fact[0]):
+                    fact[4] = None
+        self.assertEqual(copied, before)
 
     def test_one_command_brings_back_what_an_encryptor_took(self):
         self.fs.mount("allow_other")
@@ -232,10 +240,10 @@ class Recovery(MountTest):
             result = self.fs.run(PAIL, *target, "--yes" if target[0] == "rewind" else "--json", check=False)
             self.assertNotEqual(result.returncode, 0, target)
             self.assertIn(words, result.stderr)
-        for name, error in (("@2199-01-01", "EINVAL"), ("@2001-01-01", "ENOENT"), ("@soon", "EINVAL")):
+        for name, wanted in (("@2199-01-01", errno.EINVAL), ("@2001-01-01", errno.ENOENT), ("@soon", errno.EINVAL)):
             with self.assertRaises(OSError) as caught:
                 os.stat(bucket / ".versions" / name)
-            self.assertEqual(caught.exception.errno, getattr(__import__("errno"), error), name)
+            self.assertEqual(caught.exception.errno, wanted, name)
 
     def test_a_keep_rule_lets_versions_go(self):
         bucket = self.fs.mount().bucket()
@@ -247,8 +255,6 @@ class Recovery(MountTest):
 
         def gone():
             return len(os.listdir(bucket / ".versions/file")) == 3
-
-        from mounted_store import wait_until
 
         wait_until(gone, "the keep rule was applied")
         texts = sorted((bucket / ".versions/file" / name).read_text() for name in os.listdir(bucket / ".versions/file"))

@@ -185,6 +185,70 @@ TEST(VersionsView, RemovingAMarkerAndAllVersionsLeavesNothing) {
   f.expect_sound();
 }
 
+TEST(VersionsView, WhatIsKeptForMomentsGoesWithAPrune) {
+  ContentFixture f;
+  EXPECT_OK(f.core->mknod(f.root, f.bucket, "pipe", S_IFIFO | 0600, 0));
+  EXPECT_OK(f.core->mkdir(f.root, f.bucket, "empty", 0755));
+  const Ino file = f.create("file", {.write = true}).ino;
+  AttributeChange change;
+  change.mode = 0600;
+  EXPECT_OK(f.core->setattr(f.root, file, change));
+  EXPECT_OK(f.core->setxattr(f.root, file, "user.a", "1", Core::XattrMode::kSet));
+  EXPECT_OK(f.core->removexattr(f.root, file, "user.a"));
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "pipe"));
+  EXPECT_OK(f.core->rmdir(f.root, f.bucket, "empty"));
+  const Time before = f.env.now();
+  f.env.advance(kHour);
+  EXPECT_TRUE(f.core->prune(f.root, "bucket", "", {}, {}));
+  const auto names = f.list(f.versions_of({}));
+  EXPECT_EQ(names, std::vector<std::string>{"file"});
+  for (const char kind : {'h', 'a', 'y'}) {
+    EXPECT_FALSE(*f.store->view().seek_key(std::string(1, kind), std::string(1, static_cast<char>(kind + 1)))) << kind;
+  }
+  // Moments that it has taken away are not shown as if they were empty.
+  RewindOptions options;
+  options.to = before;
+  EXPECT_EQ(code_of(f.core->rewind(f.root, "bucket", "", options, {})), Code::kNotFound);
+  f.expect_sound();
+}
+
+TEST(VersionsView, ARewindLeavesAloneWhatNoVersionTellsOf) {
+  ContentFixture f;
+  f.put("file", "one");
+  f.env.advance(kHour);
+  const Time between = f.env.now();
+  f.env.advance(kHour);
+  f.put("file", "two");
+  f.put("file", "three");
+  const auto versions = f.versions("file");
+  ASSERT_EQ(versions.size(), 3u);
+  EXPECT_OK(f.core->purge_version(f.root, "bucket", "file", versions[2].id));
+  RewindOptions options;
+  options.to = between;
+  const auto rewound = f.core->rewind(f.root, "bucket", "", options, {});
+  ASSERT_TRUE(rewound) << rewound.error().message;
+  EXPECT_EQ(rewound->unknown, 1u);
+  EXPECT_EQ(rewound->removed + rewound->content + rewound->added, 0u);
+  EXPECT_EQ(f.content(f.lookup(f.bucket, "file")), "three");
+}
+
+TEST(VersionsView, AByteOfALargeFileCostsAUnit) {
+  ContentFixture f;
+  const std::string megabyte(1 << 20, 'x');
+  const auto file = f.create("large", {.write = true});
+  for (uint64_t i = 0; i < 64; ++i) f.write(file, i << 20, megabyte);
+  f.close(file);
+  EXPECT_OK(f.store->sync());
+  const uint64_t before = f.store->status().log_bytes;
+  const auto again = f.open_file(file.ino);
+  f.write(again, (uint64_t{33} << 20) + 1, "y");
+  f.close(again);
+  EXPECT_OK(f.store->sync());
+  // One unit, and what is put in the index: not the 64 MiB.
+  EXPECT_LT(f.store->status().log_bytes - before, uint64_t{1} << 19);
+  EXPECT_EQ(f.versions("large").size(), 2u);
+}
+
 TEST(VersionsView, AnOpenVersionCanBeReadUntilItIsRemoved) {
   ContentFixture f;
   f.put("file", "one");

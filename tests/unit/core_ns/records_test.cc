@@ -40,6 +40,24 @@ InodeRecord full_inode() {
   return inode;
 }
 
+InodeRecord locked_inode() {
+  InodeRecord inode = full_inode();
+  inode.ceased = 77;
+  inode.resumed = 78;
+  inode.retention = {LockMode::kCompliance, 79, true};
+  return inode;
+}
+
+BucketRecord full_bucket() {
+  BucketRecord bucket{"name", 3, Versioning::kEnabled, 4, 5, false};
+  bucket.history_since = 6;
+  bucket.mass_deletion = 7;
+  bucket.keep = {30, 10};
+  bucket.object_lock = bucket.mfa_delete = true;
+  bucket.default_retention = {LockMode::kGovernance, 90, 0};
+  return bucket;
+}
+
 struct Sample {
   std::string what;
   std::string value;
@@ -58,12 +76,48 @@ std::vector<Sample> samples() {
       {"place holder", encode_dirent(holder), [](std::string_view v) { return decode_dirent(v).has_value(); }},
       {"ended", encode_ended({5, S_IFDIR, 6, 7, EndKind::kRenamed, VersionId{'x'}, 8, "name"}),
        [](std::string_view v) { return decode_ended(v).has_value(); }},
+      {"past inode", encode_past_inode(locked_inode()), [](std::string_view v) { return decode_inode(v).has_value(); }},
+      {"past attribute", encode_past_xattr({"user.a", "b"}),
+       [](std::string_view v) { return decode_past_xattr(v).has_value(); }},
+      {"no past attribute", encode_past_xattr({"user.a", std::nullopt}),
+       [](std::string_view v) { return decode_past_xattr(v).has_value(); }},
+      {"full bucket", encode_bucket(full_bucket()), [](std::string_view v) { return decode_bucket(v).has_value(); }},
       {"bucket", encode_bucket({"name", 3, Versioning::kSuspended, 4, 5, true}),
        [](std::string_view v) { return decode_bucket(v).has_value(); }},
       {"xattr", encode_xattr({"user.a", std::string(300, '\0')}),
        [](std::string_view v) { return decode_xattr(v).has_value(); }},
       {"counter", encode_counter(~0ull), [](std::string_view v) { return decode_counter(v).has_value(); }},
   };
+}
+
+TEST(Records, WhatHistoryAddsComesBackAsItWas) {
+  const auto inode = decode_inode(encode_past_inode(locked_inode()));
+  ASSERT_TRUE(inode) << inode.error().message;
+  EXPECT_TRUE(inode->extents.empty());
+  EXPECT_EQ(inode->ceased, 77);
+  EXPECT_EQ(inode->resumed, 78);
+  EXPECT_EQ(inode->retention, locked_inode().retention);
+  const auto xattr = decode_past_xattr(encode_past_xattr({"user.a", "b"}));
+  ASSERT_TRUE(xattr);
+  EXPECT_EQ(xattr->name, "user.a");
+  EXPECT_EQ(xattr->value, "b");
+  EXPECT_FALSE(decode_past_xattr(encode_past_xattr({"user.a", std::nullopt}))->value);
+  const auto bucket = decode_bucket(encode_bucket(full_bucket()));
+  ASSERT_TRUE(bucket) << bucket.error().message;
+  EXPECT_EQ(bucket->history_since, 6);
+  EXPECT_EQ(bucket->mass_deletion, 7);
+  EXPECT_EQ(bucket->keep, full_bucket().keep);
+  EXPECT_TRUE(bucket->object_lock && bucket->mfa_delete);
+  EXPECT_EQ(bucket->default_retention, full_bucket().default_retention);
+  // What an earlier build wrote: history begins with the bucket.
+  EXPECT_EQ(decode_bucket(encode_bucket({"name", 3, Versioning::kEnabled, 4, 5, false}))->history_since, 5);
+  EXPECT_EQ(decode_bucket(encode_bucket({"name", 3, Versioning::kOff, 4, 5, false}))->history_since, 0);
+  EndedDirent ended{5, S_IFREG, 6, 7, EndKind::kDeleted, VersionId{'x'}, 8, "name"};
+  EXPECT_FALSE(decode_ended(encode_ended(ended))->null_marker);
+  ended.null_marker = true;
+  EXPECT_TRUE(decode_ended(encode_ended(ended))->null_marker);
+  EXPECT_EQ(end_of_past(keys::past_inode(9, 1234)), 1234);
+  EXPECT_EQ(end_of_past(keys::past_xattr(9, "0123456789abcdef", 1234)), 1234);
 }
 
 TEST(Records, AnInodeComesBackAsItWas) {

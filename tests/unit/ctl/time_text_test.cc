@@ -52,7 +52,12 @@ TEST(DurationTest, RefusesOtherText) {
 
 TEST(MomentTest, CountsADurationBackFromNow) {
   EXPECT_EQ(*parse_moment("1d", 86401 * kSecond), kSecond);
+  EXPECT_EQ(*parse_moment("1d ago", 86401 * kSecond), kSecond);
   EXPECT_EQ(*parse_moment("1970-01-02", 0), 86400 * kSecond);
+  EXPECT_EQ(*parse_moment("19700102T000001.5Z", 0), 86401 * kSecond + kSecond / 2);
+  for (const char* text : {"ago", " ago", "1d  ago", "19700102T0000", "19700102T000061Z", "19700102T000001"}) {
+    EXPECT_FALSE(parse_moment(text, 0)) << text;
+  }
   EXPECT_FALSE(parse_moment("soon", 0));
 }
 
