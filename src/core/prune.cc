@@ -51,7 +51,7 @@ class Pruning {
   Status remove(const Candidate& candidate);
   Status ended(const NameSpan& span);
   Status drop_span(const NameSpan& span);
-  Status drop_bare_inode(const NameSpan& span);
+  Result<bool> is_bare(const NameSpan& span);
   Result<bool> shows_nothing(const NameSpan& span);
 
   Core::Impl& core_;
@@ -129,21 +129,20 @@ Result<bool> Pruning::shows_nothing(const NameSpan& span) {
   return versions_within(versions, span).empty();
 }
 
-// What never had content was kept for moments alone, and goes with its last name.
-Status Pruning::drop_bare_inode(const NameSpan& span) {
-  if (options_.dry_run || S_ISDIR(span.type) || S_ISREG(span.type)) return {};
+// A special file without a name: it has no versions, and was kept for moments alone.
+Result<bool> Pruning::is_bare(const NameSpan& span) {
+  if (S_ISDIR(span.type) || S_ISREG(span.type) || S_ISLNK(span.type)) return false;
   PAILFS_ASSIGN(const auto inode, record(span.ino));
-  if (!inode || inode->nlink > 0) return {};
-  return core_.purge_inode(span.ino);
+  return inode && inode->nlink == 0;
 }
 
 Status Pruning::ended(const NameSpan& span) {
   if (span.live() || span.derived || !old_enough(span.end)) return {};
+  PAILFS_ASSIGN(const bool bare, is_bare(span));
+  if (bare && !options_.dry_run) PAILFS_TRY(core_.purge_inode(span.ino));
+  if (bare) return drop_span(span);
   PAILFS_ASSIGN(const bool nothing, shows_nothing(span));
-  if (nothing) {
-    PAILFS_TRY(drop_bare_inode(span));
-    return drop_span(span);
-  }
+  if (nothing) return drop_span(span);
   if (span.kind == EndKind::kRenamed) renamed_.push_back(span);
   return {};
 }

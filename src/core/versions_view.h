@@ -6,7 +6,10 @@
 //   DIR/.versions/NAME/          one file per version of NAME and per delete marker; where NAME is or was a directory,
 //                                also its names, as directories
 //   DIR/.versions/NAME/VERSION   the content of that version
-//   DIR/.versions/@MOMENT/       DIR with all that was below it, as it was at the moment (moment_view.cc)
+//   DIR/.versions/@MOMENT/       DIR with all that was below it, as it was at the moment
+//
+// Names, places and listings are in versions_view.cc, what is done with versions in versions_use.cc, and what is below
+// @MOMENT in moment_view.cc.
 //
 // Listing a place takes read permission on the directories it shows, looking something up in it search permission, each
 // by their present record (or the last one, for a directory that is gone). Directories that the caller may not use are

@@ -6,9 +6,9 @@
 
 #include "core/history.h"
 #include "core/records.h"
+#include "core/time_text.h"
 #include "ctl/location.h"
 #include "ctl/protocol.h"
-#include "core/time_text.h"
 #include "daemon/options.h"
 #include "fuse/mount_table.h"
 #include "fuzz/support/fuzz.h"

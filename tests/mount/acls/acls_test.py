@@ -300,7 +300,7 @@ class Acls(AclTest):
         for version in versions:
             self.assertEqual(as_user(version.read_text, uid=ALICE), 0)
             self.assertEqual(as_user(version.read_text, uid=BOB), errno.EACCES)
-            self.assertIn("user:54321:r--", self.acl_of(version))
+            self.assertIn("user:54321:rw-", self.acl_of(version))
         self.setfacl("-m", "u:%d:-" % ALICE, self.bucket)
         self.assertEqual(as_user(versions[0].read_text, uid=ALICE), errno.EACCES)
 

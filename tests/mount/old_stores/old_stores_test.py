@@ -8,6 +8,7 @@ today's format; do that before the format changes, and never change one that is 
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tarfile
@@ -54,7 +55,8 @@ def fill(fs):
 def shown(top):
     """What a bucket shows, with all its versions."""
     versions = {}
-    for directory, _, names in os.walk(top / ".versions"):
+    for directory, below, names in os.walk(top / ".versions"):
+        below[:] = [name for name in below if not re.match(r"@\d{4}-", name)]  # moments, each with all there was
         for name in names:
             path = pathlib.Path(directory) / name
             content = "" if name.endswith(".deleted") or not path.is_file() else path.read_bytes().hex()[:4000]

@@ -1,0 +1,123 @@
+// What is done with single versions in the .versions view: reading, attributes, removal.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/logging.h"
+#include "core/content.h"
+#include "core/s3_xattrs.h"
+#include "core/versions_view.h"
+
+namespace pailfs {
+
+Result<InodeRecord> VersionsView::content(Ino ino) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (found.moment != 0) return record_then(found);
+  if (!found.is_file()) return fail(Code::kIsDirectory, "a directory has no content");
+  if (found.ino != 0) return version_record(found);
+  InodeRecord marker;
+  marker.mode = S_IFREG;
+  return marker;
+}
+
+Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags flags) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (flags.write || flags.truncate) return fail(Code::kReadOnly, "versions are read-only");
+  if (found.moment != 0) return open_then(caller, ino, found, flags);
+  if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
+  PAILFS_ASSIGN(const Attributes shown, attributes(found));
+  if (S_ISLNK(shown.mode)) return fail(Code::kLoop, "a symbolic link");
+  const Need need = flags.execute ? Need::kExecute : Need::kRead;
+  PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, need, shown}));
+  auto handle = std::make_shared<Handle>();
+  handle->ino = ino;
+  handle->read = true;
+  handle->uid = caller.uid;
+  bool immutable = true;
+  if (found.ino != 0) {
+    PAILFS_ASSIGN(handle->inode, core_.existing(found.ino));
+    handle->version_of = found.ino;
+    handle->vseq = found.vseq;
+    // What is current may still grow: while it is sealed provisionally, or where versioning is off.
+    ReaderLock lock(handle->inode->lock);
+    immutable = handle->inode->record.vseq != found.vseq;
+  }
+  return OpenResult{core_.handles.add(std::move(handle)), immutable};
+}
+
+Result<std::string> VersionsView::readlink(const Caller& caller, Ino ino) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (found.moment != 0) return readlink_then(caller, found);
+  if (!found.is_file() || found.ino == 0) return fail(Code::kInvalid, "not a symbolic link");
+  PAILFS_ASSIGN(InodeRecord record, version_record(found));
+  if (!S_ISLNK(record.mode)) return fail(Code::kInvalid, "not a symbolic link");
+  const Attributes shown = Core::Impl::attributes(found.ino, record);
+  PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, Need::kNothing, shown}));
+  return std::move(record.target);
+}
+
+// A version has the attributes that it had when the next one began; the current one those that the file has.
+Result<Stamp> VersionsView::attributes_until(const Place& place) {
+  PAILFS_ASSIGN(const auto versions, object_versions(core_, place.ino));
+  for (const ObjectVersion& version : versions) {
+    if (version.vseq == place.vseq && version.ceased != kForever) return version.ceased - 1;
+  }
+  return core_.latest_stamp();
+}
+
+Result<std::string> VersionsView::s3_attribute(const Place& place, std::string_view name) {
+  PAILFS_ASSIGN(const Resolved resolved, resolve(place));
+  PAILFS_ASSIGN(const auto versions, shown_versions(core_, resolved.spans));
+  for (const ShownVersion& version : versions) {
+    if (version.name != place.version) continue;
+    const bool latest = &version == &versions.back();
+    if (!version.marker) return s3_xattr(core_, version.span.ino, version.version.record, latest, name);
+    InodeRecord marker;  // has an id and no content
+    marker.mode = S_IFREG;
+    marker.sealed = name == "user.s3.version-id";
+    marker.version.id = version.span.marker;
+    marker.version.null_id = version.span.null_marker;
+    return s3_xattr(core_, place.root, marker, latest, name);
+  }
+  return fail(Code::kNoData, "no such attribute");
+}
+
+Result<std::string> VersionsView::getxattr(const Caller& caller, Ino ino, std::string_view name) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (found.moment != 0) return getxattr_then(caller, found, name);
+  if (!found.is_file()) return fail(Code::kNoData, "no such attribute");
+  if (name.starts_with(kS3Prefix)) return s3_attribute(found, name);
+  if (found.ino == 0) return fail(Code::kNoData, "no such attribute");
+  PAILFS_ASSIGN(const InodeRecord record, version_record(found));
+  if (!record.has_xattrs && name != kAccessAclName) return fail(Code::kNoData, "no such attribute");
+  PAILFS_ASSIGN(const Stamp at, attributes_until(found));
+  return xattr_at(caller, found.ino, record, at, name);
+}
+
+Result<std::vector<std::string>> VersionsView::listxattr(const Caller& caller, Ino ino) {
+  PAILFS_ASSIGN(const Place found, place(ino));
+  if (found.moment != 0) return listxattr_then(caller, found);
+  std::vector<std::string> names;
+  if (!found.is_file() || found.ino == 0) return names;
+  PAILFS_ASSIGN(const InodeRecord record, version_record(found));
+  PAILFS_ASSIGN(const Stamp at, attributes_until(found));
+  return xattr_names_at(caller, found.ino, record, at);
+}
+
+Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view name) {
+  PAILFS_ASSIGN(const Place above, place(parent));
+  if (above.moment != 0) return fail(Code::kReadOnly, "what was at a moment is read-only");
+  PAILFS_ASSIGN(const Place found, child(caller, above, name));
+  if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
+  if (lists_and_removes(caller)) {
+    log_warning("process {} lists .versions and removes what it finds there, as 'rm -r' does: refused", caller.pid);
+    return fail(Code::kNotPermitted, "versions are removed one by one, or with 'pail versions prune'");
+  }
+  PAILFS_ASSIGN(const Attributes directory, attributes(above));
+  PAILFS_TRY(core_.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, directory}));
+  PAILFS_ASSIGN(const Resolved resolved, resolve(above));
+  PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, name));
+  return shown.marker ? remove_marker(core_, caller, shown.span)
+                      : remove_object_version(core_, caller, shown.span, shown.version);
+}
+
+}  // namespace pailfs
