@@ -156,11 +156,13 @@ struct Store::Impl {
   // So that it leads to what is committed now.
   Status make_copy_whole() REQUIRES(reclaim_mutex);
   Status renew_copy() REQUIRES(reclaim_mutex);  // writes the base of the index copy anew when it is time
-  Result<uint64_t> settle_released() REQUIRES(reclaim_mutex);
+  // One pass over what was released in epochs up to `bound`; the bytes that are dead now and were not before.
+  Result<uint64_t> settle_released(uint64_t bound) REQUIRES(reclaim_mutex);
   Result<uint64_t> add_dead(uint64_t segment, std::vector<Range> ranges, Transaction& tx) REQUIRES(reclaim_mutex);
   Result<uint64_t> rewrite_segments() REQUIRES(reclaim_mutex);
   Status rewrite_segment(uint64_t segment) REQUIRES(reclaim_mutex);
   Result<std::map<uint64_t, uint64_t>> dead_ranges(uint64_t segment) const;
+  Result<std::map<uint64_t, uint64_t>> dead_beside(uint64_t segment, const std::vector<Range>& ranges) const;
   // Bytes of a segment of `size` bytes that are not known to be dead.
   uint64_t live_bytes(uint64_t segment, uint64_t size) const;
   Status check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const;

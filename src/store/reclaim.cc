@@ -13,6 +13,7 @@ namespace {
 // the log is replayed from there.
 constexpr uint64_t kQuarantine = 2;
 constexpr size_t kReleasedPerPass = 2048;
+constexpr size_t kManyRanges = 128;  // of one segment in one pass: reading all its dead ranges costs less than looking
 constexpr int64_t kCopyRetry = 60'000'000'000;  // ns
 }  // namespace
 
@@ -62,13 +63,38 @@ Result<std::map<uint64_t, uint64_t>> Store::Impl::dead_ranges(uint64_t segment) 
   return ranges;
 }
 
+// The dead ranges of a segment that one of `ranges` overlaps or touches: a segment may have thousands of others.
+Result<std::map<uint64_t, uint64_t>> Store::Impl::dead_beside(uint64_t segment,
+                                                              const std::vector<Range>& ranges) const {
+  if (ranges.size() >= kManyRanges) return dead_ranges(segment);
+  std::map<uint64_t, uint64_t> found;
+  StoreView view(std::make_unique<StoreView::Impl>(*this));
+  const auto add = [&found](const StoreView::Entry& entry) -> Status {
+    Decoder in(entry.value);
+    found[internal::parse_key3(entry.key).b] = in.varint();
+    return in.done() ? Status{} : fail(Code::kCorrupt, "the index is damaged: unreadable dead range");
+  };
+  for (const Range& range : ranges) {
+    const std::string after = internal::key3(internal::kDead, segment, range.offset + 1);
+    const std::string end = internal::key3(internal::kDead, segment, range.end() + 1);
+    PAILFS_ASSIGN(const auto before, view.last_before(kStoreScope, after, internal::key3(internal::kDead, segment, 0)));
+    if (before) PAILFS_TRY(add(*before));
+    PAILFS_ASSIGN(auto entry, view.seek(kStoreScope, after, end));
+    while (entry) {
+      PAILFS_TRY(add(*entry));
+      PAILFS_ASSIGN(entry, view.next(kStoreScope, end));
+    }
+  }
+  return found;
+}
+
 // Merges ranges of one segment into its dead ranges, punches what has become whole blocks, and puts the differences
 // into the transaction. Returns the bytes that are dead now and were not before.
 Result<uint64_t> Store::Impl::add_dead(uint64_t segment, std::vector<Range> ranges, Transaction& tx) {
-  PAILFS_ASSIGN(const auto before, dead_ranges(segment));
+  std::ranges::sort(ranges, {}, &Range::offset);
+  PAILFS_ASSIGN(const auto before, dead_beside(segment, ranges));
   auto after = before;
   uint64_t added = 0;
-  std::ranges::sort(ranges, {}, &Range::offset);
   std::vector<uint64_t> grown;  // begins of ranges to punch; may hold some that were merged away since
   for (const Range& range : ranges) {
     uint64_t begin = range.offset;
@@ -113,10 +139,7 @@ Result<uint64_t> Store::Impl::add_dead(uint64_t segment, std::vector<Range> rang
   return added;
 }
 
-Result<uint64_t> Store::Impl::settle_released() {
-  const uint64_t done = completed_epoch.load();
-  if (done < kQuarantine) return 0;
-  const uint64_t bound = done - kQuarantine;
+Result<uint64_t> Store::Impl::settle_released(uint64_t bound) {
   Transaction tx;
   std::map<uint64_t, std::vector<Range>> by_segment;
   uint64_t bytes = 0;
@@ -172,8 +195,11 @@ Result<uint64_t> Store::Impl::reclaim() {
   const MutexLock lock(reclaim_mutex);
   PAILFS_TRY(writable());
   uint64_t given_back = 0;
-  while (true) {
-    PAILFS_ASSIGN(const uint64_t settled, settle_released());
+  // Of this moment: what comes out of quarantine meanwhile waits for the next pass, or there would be no end to it
+  // while others release, and segments would never be rewritten.
+  const uint64_t done = completed_epoch.load();
+  while (done >= kQuarantine) {
+    PAILFS_ASSIGN(const uint64_t settled, settle_released(done - kQuarantine));
     given_back += settled;
     if (settled == 0) break;
   }

@@ -1,0 +1,128 @@
+// Reclaiming while others go on releasing: a storage that lets them do so in the middle of every pass.
+#include <functional>
+#include <random>
+
+#include "store_fixture.h"
+
+namespace pailfs {
+namespace {
+
+// Tells when space is punched out and when a segment goes; all else is the storage's below.
+class WatchedStorage : public LogStorage {
+ public:
+  explicit WatchedStorage(std::unique_ptr<LogStorage> below) : below_(std::move(below)) {}
+  std::function<void()> on_punch;
+  std::function<void()> on_remove;
+
+  Result<std::unique_ptr<SegmentWriter>> create(uint64_t id) override { return below_->create(id); }
+  Result<size_t> read(uint64_t id, uint64_t offset, std::span<char> out) override {
+    return below_->read(id, offset, out);
+  }
+  Status seal(uint64_t id, uint64_t length) override { return below_->seal(id, length); }
+  Status sync(uint64_t id) override { return below_->sync(id); }
+  Status punch(uint64_t id, uint64_t offset, uint64_t length) override {
+    if (on_punch) on_punch();
+    return below_->punch(id, offset, length);
+  }
+  Status remove(uint64_t id) override {
+    if (on_remove) on_remove();
+    return below_->remove(id);
+  }
+  Result<std::vector<uint64_t>> list() override { return below_->list(); }
+  Result<uint64_t> size(uint64_t id) override { return below_->size(id); }
+  Result<uint64_t> allocated(uint64_t id) override { return below_->allocated(id); }
+
+ private:
+  const std::unique_ptr<LogStorage> below_;
+};
+
+class SteadyLoadTest : public StoreTest {
+ protected:
+  static constexpr uint32_t kSize = 3000;  // what is dead between two live ones holds no whole block to punch
+  static constexpr uint32_t kLarge = 20'000;
+
+  void open_watched() {
+    auto keyring = Keyring::unlock(env_, "/s", *uuid_bytes(uuid_), test_secret());
+    ASSERT_TRUE(keyring);
+    auto storage = std::make_unique<WatchedStorage>(make_file_log_storage(env_, "/s/log"));
+    storage_ = storage.get();
+    auto store = Store::open_with(env_, std::move(*keyring), std::make_unique<SharedIndex>(index_), std::move(storage),
+                                  uuid_, options_);
+    ASSERT_TRUE(store) << store.error().message;
+    store_ = std::move(*store);
+  }
+  pailfs::Run append(uint32_t size) {
+    auto run = store_->append(1, std::string(size, 'x'));
+    EXPECT_TRUE(run);
+    return run.value_or(pailfs::Run{});
+  }
+  void release(const pailfs::Run& run) {
+    Transaction tx;
+    tx.release(run);
+    EXPECT_TRUE(store_->commit(std::move(tx)));
+  }
+  // What is released now may be settled afterwards.
+  void end_quarantine() {
+    for (int i = 0; i < 3; ++i) {
+      put("tick", std::to_string(i));
+      EXPECT_TRUE(store_->checkpoint());
+    }
+  }
+
+  WatchedStorage* storage_ = nullptr;  // the store's
+};
+
+TEST_F(SteadyLoadTest, RewritingTakesPlaceThoughReleasesNeverEnd) {
+  constexpr int kSupply = 300;
+  open_watched();
+  ASSERT_TRUE(store_->create_scope(1));
+  std::vector<pailfs::Run> small, large;
+  for (int i = 0; i < 3000; ++i) small.push_back(append(kSize));
+  for (int i = 0; i < kSupply; ++i) large.push_back(append(kLarge));
+  for (size_t i = 0; i < small.size(); i += 2) release(small[i]);
+  release(large.back());
+  large.pop_back();
+  end_quarantine();
+  int rewritten = 0;
+  size_t left_at_first = 0;
+  storage_->on_remove = [&] {
+    if (rewritten++ == 0) left_at_first = large.size();
+  };
+  // With every piece that is given back comes the next one to give back.
+  storage_->on_punch = [&] {
+    if (large.empty()) return;
+    release(large.back());
+    large.pop_back();
+    end_quarantine();
+  };
+  ASSERT_TRUE(store_->reclaim());
+  EXPECT_GT(rewritten, 0);
+  EXPECT_GT(left_at_first, size_t{kSupply / 2}) << "segments were rewritten only when nobody released any more";
+  storage_->on_punch = nullptr;
+  storage_->on_remove = nullptr;
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+// Ranges that come one by one, and that come many at once, are merged with those beside them alike.
+TEST_F(SteadyLoadTest, RangesBecomeOneInWhateverOrderTheyCome) {
+  open_watched();
+  ASSERT_TRUE(store_->create_scope(1));
+  std::vector<pailfs::Run> runs;
+  for (int i = 0; i < 600; ++i) runs.push_back(append(kSize));
+  const pailfs::Run last = append(kSize);
+  std::minstd_rand random(5);
+  std::shuffle(runs.begin(), runs.end(), random);
+  for (size_t i = 0; i < runs.size();) {
+    const size_t end = std::min(runs.size(), i + (i < 100 ? 1 : 1 + random() % 300));
+    while (i < end) release(runs[i++]);
+    end_quarantine();
+    ASSERT_TRUE(store_->reclaim());
+    ASSERT_EQ(problems(), std::vector<std::string>{}) << "after " << i << " of " << runs.size();
+  }
+  EXPECT_TRUE(read(last) == std::string(kSize, 'x'));
+  // All that is left of them is one range, and what was between them of frames.
+  EXPECT_LT(store_->status().log_bytes, uint64_t{600} * kSize / 2);
+}
+
+}  // namespace
+}  // namespace pailfs
