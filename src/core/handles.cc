@@ -189,10 +189,7 @@ void Core::Impl::settle(const InodePtr& ptr) {
   if (inode.record.nlink > 0) {
     done = seal_left_over(*this, inode);
   } else if (inode.handles == 0) {
-    {  // an orphan goes as a whole
-      MutexLock orphans_guard(orphans_lock);
-      if (orphans.contains(inode.ino)) return;
-    }
+    if (is_orphan(inode.ino)) return;  // it goes as a whole
     Transaction tx;
     done = remove_version(inode, inode.record.vseq, tx);
     if (done) done = commit(std::move(tx));

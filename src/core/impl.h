@@ -320,6 +320,10 @@ struct Core::Impl {
   void reload(Inode& inode) REQUIRES(inode.lock);
   Mutex orphans_lock;
   std::unordered_set<Ino> orphans GUARDED_BY(orphans_lock);  // nlink 0, kept only because they are in use
+  bool is_orphan(Ino ino) {
+    MutexLock lock(orphans_lock);
+    return orphans.contains(ino);
+  }
 
   // --- content (read_write.cc, sealing.cc, content.cc); inode.lock is held
   // These change inode.record in memory and add to the transaction everything but the inode's own record: the caller

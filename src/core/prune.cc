@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "base/logging.h"
 #include "core/history.h"
@@ -35,7 +36,7 @@ class Pruning {
   Status object(const std::vector<NameSpan>& spans, std::vector<NameSpan>& below);
   // A directory that was removed: once nothing is below it, it goes.
   Status removed_directory(const NameSpan& span);
-  // Renamed entries whose inode has gone in the meantime.
+  // What was kept for something that has gone in the meantime.
   Status finish();
   PruneResult result;
 
@@ -52,6 +53,7 @@ class Pruning {
   Status ended(const NameSpan& span);
   Status drop_span(const NameSpan& span);
   Result<bool> is_bare(const NameSpan& span);
+  Result<bool> remove_directory(Ino ino);
   Result<bool> shows_nothing(const NameSpan& span);
 
   Core::Impl& core_;
@@ -60,6 +62,7 @@ class Pruning {
   const Progress& progress_;
   uint64_t names_ = 0;
   std::vector<NameSpan> renamed_;       // ended entries of inodes that have (or had) other names
+  std::vector<NameSpan> not_empty_;     // removed directories with entries, whatever is below them first
   std::map<Ino, size_t> would_remove_;  // a dry run: how many versions of an inode of this object
 };
 
@@ -158,6 +161,28 @@ Status Pruning::object(const std::vector<NameSpan>& spans, std::vector<NameSpan>
   return {};
 }
 
+// False: it has a name.
+Result<bool> Pruning::remove_directory(Ino ino) {
+  const Result<InodePtr> found = core_.inodes.get(ino);
+  if (!found && found.error().code == Code::kNotFound) return true;
+  if (!found) return std::unexpected(found.error());
+  Inode& directory = **found;
+  {
+    WriterLock lock(directory.lock);
+    if (directory.record.nlink != 0) return false;
+    if (directory.gone || core_.is_orphan(ino)) return true;  // an orphan goes with its last use
+    Transaction tx;
+    Status done = core_.remove_inode(directory, tx);
+    if (done) done = core_.commit(std::move(tx));
+    if (!done) {
+      core_.reload(directory);
+      return std::unexpected(std::move(done).error());
+    }
+  }
+  core_.inodes.remove(ino);
+  return true;
+}
+
 Status Pruning::removed_directory(const NameSpan& span) {
   if (span.live() || options_.dry_run || !old_enough(span.end)) return {};
   bool any = false;
@@ -168,24 +193,12 @@ Status Pruning::removed_directory(const NameSpan& span) {
       return false;
     }));
   }
-  if (any) return {};
-  Result<InodePtr> found = core_.inodes.get(span.ino);
-  if (found) {
-    Inode& directory = **found;
-    WriterLock lock(directory.lock);
-    if (directory.record.nlink != 0) return {};
-    Transaction tx;
-    Status done = core_.remove_inode(directory, tx);
-    if (done) done = core_.commit(std::move(tx));
-    if (!done) {
-      core_.reload(directory);
-      return done;
-    }
-  } else if (found.error().code != Code::kNotFound) {
-    return std::unexpected(std::move(found).error());
+  if (any) {
+    not_empty_.push_back(span);
+    return {};
   }
-  core_.inodes.remove(span.ino);
-  return drop_span(span);
+  PAILFS_ASSIGN(const bool removed, remove_directory(span.ino));
+  return removed ? drop_span(span) : Status{};
 }
 
 Status Pruning::tree(const DirectorySpan& top) {
@@ -218,12 +231,22 @@ Status Pruning::tree(const DirectorySpan& top) {
   return {};
 }
 
+// A renamed entry stays while its inode has versions under another name, and its directory stays for it; what was
+// renamed may be a directory itself. So each that goes may let others go.
 Status Pruning::finish() {
-  for (const NameSpan& span : renamed_) {
-    PAILFS_ASSIGN(const bool nothing, shows_nothing(span));
-    if (nothing) PAILFS_TRY(drop_span(span));
+  while (true) {
+    const size_t before = renamed_.size() + not_empty_.size();
+    for (const NameSpan& span : std::exchange(renamed_, {})) {
+      PAILFS_ASSIGN(const bool nothing, shows_nothing(span));
+      if (nothing) {
+        PAILFS_TRY(drop_span(span));
+      } else {
+        renamed_.push_back(span);
+      }
+    }
+    for (const NameSpan& span : std::exchange(not_empty_, {})) PAILFS_TRY(removed_directory(span));
+    if (renamed_.size() + not_empty_.size() == before) return {};
   }
-  return {};
 }
 
 }  // namespace

@@ -30,7 +30,6 @@ LONG_ENOUGH = 3000  # seconds: in a shorter life the daemon's own caches are sti
 MEMORY_AT_MOST = 512 << 10  # KiB
 INDEX_FACTOR = 1.5
 SEGMENT = 64 * MIB
-DEPTH = 4  # of the bucket's tree, itself included
 SMALL_INDEX = 16 * MIB
 
 
@@ -144,9 +143,7 @@ class LongLife(MountTest):
         self.fs.mount()
         self.remove.set()
         self.everybodys_results()
-        # A pass takes what a deleted directory held, and the next one the directory.
-        for _ in range(DEPTH):
-            self.prune("--keep", "0")
+        self.prune("--keep", "0")
         bound = empty + 0.01 * full + SEGMENT / 16
         begun = time.monotonic()
         while self.log_bytes() > bound and time.monotonic() < begun + max(120, SECONDS / 4):

@@ -366,6 +366,62 @@ TEST(Prune, WithoutConditionsOnlyWhatIsCurrentStays) {
   EXPECT_OK(f.core->rmdir(f.root, kRootIno, "bucket"));
 }
 
+// What was renamed leaves an entry where it was, which goes when the inode has: whichever of two directories is looked
+// at first, one holds such an entry of a file that is in the other.
+TEST(Prune, OnePassTakesDirectoriesBetweenWhichFilesWereRenamed) {
+  ContentFixture f;
+  const std::vector<std::string> names = {"one", "two", "three"};
+  std::vector<Ino> directories;
+  for (const std::string& name : names) {
+    const auto made = f.core->mkdir(f.root, f.bucket, name, 0755);
+    EXPECT_OK(made);
+    directories.push_back(made->ino);
+  }
+  const auto move = [&](size_t from, size_t to, const std::string& name) {
+    EXPECT_OK(f.core->rename(f.root, directories[from], name, directories[to], name, RenameMode::kReplace));
+  };
+  for (size_t i = 0; i < directories.size(); ++i) {
+    const std::string name = "file-" + names[i];
+    const auto made = f.core->create(f.root, directories[i], name, 0644, {.write = true});
+    EXPECT_OK(made);
+    f.close({made->attributes.ino, made->open.handle});
+    f.core->forget(made->attributes.ino, 1);
+    const auto below = f.core->mkdir(f.root, directories[i], "below-" + names[i], 0755);
+    EXPECT_OK(below);
+    f.core->forget(below->ino, 1);
+  }
+  for (size_t i = 0; i < directories.size(); ++i) {
+    const size_t next = (i + 1) % directories.size();
+    move(i, next, "file-" + names[i]);
+    move(i, next, "below-" + names[i]);
+    EXPECT_OK(f.core->unlink(f.root, directories[next], "file-" + names[i]));
+    EXPECT_OK(f.core->rmdir(f.root, directories[next], "below-" + names[i]));
+  }
+  for (const std::string& name : names) EXPECT_OK(f.core->rmdir(f.root, f.bucket, name));
+  PruneOptions options;
+  options.keep = 0;
+  EXPECT_OK(f.core->prune(f.root, "bucket", "", options, nullptr));
+  EXPECT_TRUE(f.list(f.versions_of({})).empty());
+  f.expect_sound();
+  EXPECT_OK(f.core->rmdir(f.root, kRootIno, "bucket"));
+}
+
+// It has no history that would keep it, and goes when nobody has it any more: a shell's current directory, say.
+TEST(Prune, ADirectoryThatIsStillInUseIsLeftToItsLastUser) {
+  ContentFixture f;
+  const auto made = f.core->mkdir(f.root, f.bucket, "directory", 0755);
+  EXPECT_OK(made);
+  EXPECT_OK(f.core->rmdir(f.root, f.bucket, "directory"));
+  EXPECT_OK(f.core->prune(f.root, "bucket", "", {}, nullptr));
+  EXPECT_TRUE(f.list(f.versions_of({})).empty());
+  f.expect_sound();
+  EXPECT_OK(f.core->getattr(f.root, made->ino));
+  f.core->forget(made->ino, 1);
+  EXPECT_EQ(code_of(f.core->getattr(f.root, made->ino)), Code::kNotFound);
+  f.expect_sound();
+  EXPECT_OK(f.core->rmdir(f.root, kRootIno, "bucket"));
+}
+
 TEST(Prune, IsForTheAccount) {
   ContentFixture f;
   Caller user;
