@@ -160,7 +160,11 @@ struct Store::Impl {
   Result<uint64_t> settle_released(uint64_t bound) REQUIRES(reclaim_mutex);
   Result<uint64_t> add_dead(uint64_t segment, std::vector<Range> ranges, Transaction& tx) REQUIRES(reclaim_mutex);
   Result<uint64_t> rewrite_segments() REQUIRES(reclaim_mutex);
+  class Rewriting;
+  std::set<uint64_t> unmovable GUARDED_BY(reclaim_mutex);  // segments that the medium does not give whole
   Status rewrite_segment(uint64_t segment) REQUIRES(reclaim_mutex);
+  // As tx.release(), of room that is no run.
+  void release_ranges(const std::vector<Range>& ranges, Transaction& tx);
   Result<std::map<uint64_t, uint64_t>> dead_ranges(uint64_t segment) const;
   Result<std::map<uint64_t, uint64_t>> dead_beside(uint64_t segment, const std::vector<Range>& ranges) const;
   // Bytes of a segment of `size` bytes that are not known to be dead.

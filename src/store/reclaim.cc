@@ -17,6 +17,13 @@ constexpr size_t kManyRanges = 128;  // of one segment in one pass: reading all 
 constexpr int64_t kCopyRetry = 60'000'000'000;  // ns
 }  // namespace
 
+void Store::Impl::release_ranges(const std::vector<Range>& ranges, Transaction& tx) {
+  if (ranges.empty()) return;
+  tx.put(kStoreScope, internal::key3(internal::kReleased, current_epoch.load(), release_counter.fetch_add(1)),
+         internal::encode_ranges(ranges));
+  for (const Range& range : ranges) released_waiting += range.length;
+}
+
 Status Store::Impl::load_segments() {
   std::unordered_map<uint64_t, SegmentRecord> loaded;
   StoreView view(std::make_unique<StoreView::Impl>(*this));

@@ -179,10 +179,7 @@ class Store::Impl::RoomRepair {
       report_(why.empty() ? fmt::format("segment {:016x}: {} bytes that nothing refers to: given back", segment, bytes)
                           : fmt::format("{}: what nothing refers to there is given back ({} bytes)", why, bytes));
       Transaction tx;
-      tx.put(kStoreScope,
-             internal::key3(internal::kReleased, store_.current_epoch.load(), store_.release_counter.fetch_add(1)),
-             internal::encode_ranges(free));
-      store_.released_waiting += bytes;
+      store_.release_ranges(free, tx);
       PAILFS_TRY(commit(std::move(tx)));
     } else if (!why.empty()) {
       // Nothing is left to give back, and the damage would be found again: a header of a record, of which the units

@@ -1,6 +1,7 @@
 // Rewriting segments that are mostly dead: what lives is moved verbatim to the end of the log, a table keeps from birth
 // to place, and the file goes. Segments in which nothing lives just go.
 #include <algorithm>
+#include <set>
 
 #include "base/logging.h"
 #include "store/view_impl.h"
@@ -77,7 +78,7 @@ Result<uint64_t> Store::Impl::rewrite_segments() {
     const uint64_t waste = occupied > live ? occupied - live : 0;
     occupied_total += occupied;
     live_total += std::min(live, occupied);
-    if (segment >= quiet_segment.load() || live + kSegmentHeaderSize == size) continue;
+    if (segment >= quiet_segment.load() || live + kSegmentHeaderSize == size || unmovable.contains(segment)) continue;
     const double share = occupied == 0 ? 1.0 : static_cast<double>(waste) / static_cast<double>(occupied);
     if (live == 0 || share > kLeastShare) candidates.push_back({share, segment, waste, live});
   }
@@ -92,86 +93,188 @@ Result<uint64_t> Store::Impl::rewrite_segments() {
   for (const Candidate& candidate : candidates) {
     if (candidate.live > 0 && occupied_total <= allowed) break;
     if (stop_requested) break;
-    PAILFS_TRY(rewrite_segment(candidate.segment));
+    if (Status status = rewrite_segment(candidate.segment); !status) {
+      const Code code = status.error().code;
+      if (failed || (code != Code::kIo && code != Code::kCorrupt)) return std::unexpected(std::move(status).error());
+      log_warning("segment {:016x} stays where it is until the store is opened anew: {}", candidate.segment,
+                  status.error().message);
+      unmovable.insert(candidate.segment);
+      continue;
+    }
     occupied_total -= std::min(occupied_total, candidate.waste);
     ++done;
   }
   return done;
 }
 
-Status Store::Impl::rewrite_segment(uint64_t segment) {
-  PAILFS_ASSIGN(const uint64_t size, storage->size(segment));
-  PAILFS_ASSIGN(const auto dead, dead_ranges(segment));
-  PAILFS_ASSIGN(const auto moved_in_entries, entries_of(*this, internal::kMovedBack, segment));
-  std::map<uint64_t, internal::Moved> moved_in;
-  for (const auto& entry : moved_in_entries) {
-    PAILFS_ASSIGN(moved_in[internal::parse_key3(entry.key).b], internal::decode_moved(entry.value));
+// Of one segment.
+class Store::Impl::Rewriting {
+ public:
+  Rewriting(Store::Impl& store, uint64_t segment) : store_(store), segment_(segment) {}
+
+  Status run() {
+    PAILFS_TRY(find());
+    Status done = move();
+    if (done) done = end_births();
+    if (done) done = commit();
+    if (!done) {
+      give_back();
+      return done;
+    }
+    return store_.log->remove_segment(segment_);
   }
-  std::vector<Piece> pieces;
+
+ private:
+  Status find();
+  Status move();
+  Status move_some(size_t first, size_t last, uint64_t bytes);
+  Status end_births();
+  Result<bool> lives(uint64_t birth) const;
+  Status commit();
+  void give_back();
+
+  Store::Impl& store_;
+  const uint64_t segment_;
+  std::map<uint64_t, uint64_t> dead_;
+  std::map<uint64_t, internal::Moved> moved_in_;
+  std::vector<Piece> pieces_;
+  std::map<std::string, std::string> puts_;  // so that an erase does not undo a put of the same key
+  std::vector<Range> records_;               // that it is moved in: all of them, and their headers, which serve nothing
+  std::vector<Range> headers_;
+  std::vector<char> buffer_;
+  std::set<std::string> ended_;      // places of births that are dead
+  std::vector<uint64_t> forgotten_;  // segments of which nothing lives any more
+  bool native_ = false;              // something that was born here lives on
+};
+
+// What lives in the segment, and where it was born.
+Status Store::Impl::Rewriting::find() {
+  PAILFS_ASSIGN(const uint64_t size, store_.storage->size(segment_));
+  PAILFS_ASSIGN(dead_, store_.dead_ranges(segment_));
+  PAILFS_ASSIGN(const auto entries, entries_of(store_, internal::kMovedBack, segment_));
+  for (const auto& entry : entries) {
+    PAILFS_ASSIGN(moved_in_[internal::parse_key3(entry.key).b], internal::decode_moved(entry.value));
+  }
   uint64_t at = kSegmentHeaderSize;
   const auto add_live = [&](uint64_t begin, uint64_t end) {
-    for (Piece& piece : split(segment, begin, end, moved_in)) pieces.push_back(piece);
+    for (Piece& piece : split(segment_, begin, end, moved_in_)) pieces_.push_back(piece);
   };
-  for (const auto& [begin, length] : dead) {
+  for (const auto& [begin, length] : dead_) {
     if (begin > at) add_live(at, begin);
     at = std::max(at, begin + length);
   }
   if (at < size) add_live(at, size);
+  return {};
+}
 
-  Transaction tx;
-  std::map<std::string, std::string> puts;  // so that an erase does not undo a put of the same key
-  std::vector<char> buffer;
-  bool native = false;  // something that was born here lives on
-  for (size_t i = 0; i < pieces.size();) {
+Status Store::Impl::Rewriting::move() {
+  for (size_t i = 0; i < pieces_.size();) {
     size_t n = i;
     uint64_t bytes = 0;
-    while (n < pieces.size() && bytes + pieces[n].place.length <= kMoveBytes) bytes += pieces[n++].place.length;
-    PAILFS_ASSIGN(auto reservation, log->reserve(bytes));
-    const Position target = reservation.payload();
-    buffer.resize(kRecordHeaderSize + bytes);
-    uint64_t filled = 0;
-    for (; i < n; ++i) {
-      const Piece& piece = pieces[i];
-      PAILFS_TRY(log->read({segment, piece.place.offset},
-                           std::span<char>(buffer).subspan(kRecordHeaderSize + filled, piece.place.length)));
-      const Range now{target.segment, target.offset + filled, piece.place.length};
-      puts[internal::key3(internal::kMoved, piece.birth.segment, piece.birth.offset)] =
-          internal::encode_moved({now.length, now.segment, now.offset});
-      puts[internal::key3(internal::kMovedBack, now.segment, now.offset)] =
-          internal::encode_moved({now.length, piece.birth.segment, piece.birth.offset});
-      native = native || piece.birth.segment == segment;
-      filled += piece.place.length;
-    }
-    PAILFS_TRY(log->write(std::move(reservation), buffer));
+    while (n < pieces_.size() && bytes + pieces_[n].place.length <= kMoveBytes) bytes += pieces_[n++].place.length;
+    PAILFS_TRY(move_some(i, n, bytes));
+    i = n;
   }
-  for (const auto& [offset, moved] : moved_in) {
-    const std::string key = internal::key3(internal::kMoved, moved.segment, moved.offset);
-    if (!puts.contains(key)) tx.erase(key);
-    tx.erase(internal::key3(internal::kMovedBack, segment, offset));
-  }
-  for (const auto& [begin, length] : dead) tx.erase(internal::key3(internal::kDead, segment, begin));
-  SegmentRecord record;
-  if (native) {
-    PAILFS_ASSIGN(record.salt, log->salt(segment));
-    record.removed = true;
-    tx.put(kStoreScope, internal::key2(internal::kSegment, segment), internal::encode_segment(record));
-  } else {
-    tx.erase(internal::key2(internal::kSegment, segment));
-  }
-  for (auto& [key, value] : puts) tx.put(kStoreScope, key, std::move(value));
-  // The table is durable before anybody reads through it, and the file goes after the last reader that did not.
-  PAILFS_TRY(commit(std::move(tx)));
-  PAILFS_TRY(sync_all());
-  {
-    const WriterLock lock(segments_mutex);
-    if (native) {
-      segments[segment] = record;
-    } else {
-      segments.erase(segment);
-    }
-  }
-  wait_for_readers();
-  return log->remove_segment(segment);
+  return {};
 }
+
+// Pieces [first, last) into one record.
+Status Store::Impl::Rewriting::move_some(size_t first, size_t last, uint64_t bytes) {
+  buffer_.resize(kRecordHeaderSize + bytes);
+  uint64_t filled = kRecordHeaderSize;
+  for (size_t i = first; i < last; ++i) {
+    const Range& place = pieces_[i].place;
+    PAILFS_TRY(store_.log->read({segment_, place.offset}, std::span<char>(buffer_).subspan(filled, place.length)));
+    filled += place.length;
+  }
+  PAILFS_ASSIGN(auto reservation, store_.log->reserve(bytes));
+  const Position target = reservation.payload();
+  const uint64_t begin = target.offset - kRecordHeaderSize;
+  headers_.push_back({target.segment, begin, kRecordHeaderSize});
+  records_.push_back({target.segment, begin, kRecordHeaderSize + bytes});
+  uint64_t at = target.offset;
+  for (size_t i = first; i < last; ++i) {
+    const Range& birth = pieces_[i].birth;
+    puts_[internal::key3(internal::kMoved, birth.segment, birth.offset)] =
+        internal::encode_moved({birth.length, target.segment, at});
+    puts_[internal::key3(internal::kMovedBack, target.segment, at)] =
+        internal::encode_moved({birth.length, birth.segment, birth.offset});
+    native_ = native_ || birth.segment == segment_;
+    at += birth.length;
+  }
+  return store_.log->write(std::move(reservation), buffer_);
+}
+
+// What was moved in and is dead is nowhere any more; where it was the last of its segment, nobody asks for that.
+Status Store::Impl::Rewriting::end_births() {
+  std::set<uint64_t> births;
+  for (const auto& [offset, moved] : moved_in_) {
+    std::string key = internal::key3(internal::kMoved, moved.segment, moved.offset);
+    if (puts_.contains(key)) continue;
+    ended_.insert(std::move(key));
+    births.insert(moved.segment);
+  }
+  for (const uint64_t birth : births) {
+    if (!store_.is_moved(birth)) continue;
+    PAILFS_ASSIGN(const bool any, lives(birth));
+    if (!any) forgotten_.push_back(birth);
+  }
+  return {};
+}
+
+Result<bool> Store::Impl::Rewriting::lives(uint64_t birth) const {
+  const std::string begin = internal::key2(internal::kMoved, birth);
+  const std::string end = internal::key2(internal::kMoved, birth + 1);
+  const auto put = puts_.lower_bound(begin);
+  if (put != puts_.end() && put->first < end) return true;
+  StoreView view(std::make_unique<StoreView::Impl>(store_));
+  PAILFS_ASSIGN(auto entry, view.seek(kStoreScope, begin, end));
+  while (entry && ended_.contains(entry->key)) {
+    PAILFS_ASSIGN(entry, view.next(kStoreScope, end));
+  }
+  return entry.has_value();
+}
+
+// The table is durable before anybody reads through it, and the file goes after the last reader that did not.
+Status Store::Impl::Rewriting::commit() {
+  Transaction tx;
+  for (const auto& [offset, moved] : moved_in_) tx.erase(internal::key3(internal::kMovedBack, segment_, offset));
+  for (const std::string& key : ended_) tx.erase(key);
+  for (const uint64_t birth : forgotten_) tx.erase(internal::key2(internal::kSegment, birth));
+  for (const auto& [begin, length] : dead_) tx.erase(internal::key3(internal::kDead, segment_, begin));
+  for (auto& [key, value] : puts_) tx.put(kStoreScope, key, std::move(value));
+  SegmentRecord record;
+  if (native_) {
+    PAILFS_ASSIGN(record.salt, store_.log->salt(segment_));
+    record.removed = true;
+    tx.put(kStoreScope, internal::key2(internal::kSegment, segment_), internal::encode_segment(record));
+  } else {
+    tx.erase(internal::key2(internal::kSegment, segment_));
+  }
+  store_.release_ranges(headers_, tx);
+  PAILFS_ASSIGN(const uint64_t committed, store_.commit(std::move(tx)));
+  records_.clear();
+  PAILFS_TRY(store_.sync(committed));
+  {
+    const WriterLock lock(store_.segments_mutex);
+    if (native_) {
+      store_.segments[segment_] = record;
+    } else {
+      store_.segments.erase(segment_);
+    }
+    for (const uint64_t birth : forgotten_) store_.segments.erase(birth);
+  }
+  store_.wait_for_readers();
+  return {};
+}
+
+// What was appended in vain.
+void Store::Impl::Rewriting::give_back() {
+  Transaction tx;
+  store_.release_ranges(records_, tx);
+  if (!tx.empty()) (void)store_.commit(std::move(tx));  // a store that takes no transaction gives nothing back either
+}
+
+Status Store::Impl::rewrite_segment(uint64_t segment) { return Rewriting(*this, segment).run(); }
 
 }  // namespace pailfs

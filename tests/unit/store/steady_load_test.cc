@@ -1,7 +1,9 @@
 // Reclaiming while others go on releasing: a storage that lets them do so in the middle of every pass.
 #include <functional>
 #include <random>
+#include <set>
 
+#include "store/internal_keys.h"
 #include "store_fixture.h"
 
 namespace pailfs {
@@ -13,9 +15,12 @@ class WatchedStorage : public LogStorage {
   explicit WatchedStorage(std::unique_ptr<LogStorage> below) : below_(std::move(below)) {}
   std::function<void()> on_punch;
   std::function<void()> on_remove;
+  std::set<uint64_t> unreadable;  // segments; from kBadFrom on
+  static constexpr uint64_t kBadFrom = 100'000;
 
   Result<std::unique_ptr<SegmentWriter>> create(uint64_t id) override { return below_->create(id); }
   Result<size_t> read(uint64_t id, uint64_t offset, std::span<char> out) override {
+    if (unreadable.contains(id) && offset >= kBadFrom) return fail(Code::kIo, "the medium does not answer");
     return below_->read(id, offset, out);
   }
   Status seal(uint64_t id, uint64_t length) override { return below_->seal(id, length); }
@@ -122,6 +127,88 @@ TEST_F(SteadyLoadTest, RangesBecomeOneInWhateverOrderTheyCome) {
   EXPECT_TRUE(read(last) == std::string(kSize, 'x'));
   // All that is left of them is one range, and what was between them of frames.
   EXPECT_LT(store_->status().log_bytes, uint64_t{600} * kSize / 2);
+}
+
+// However often what lives was moved, and from whatever it was moved.
+TEST_F(SteadyLoadTest, NothingIsLeftOfSegmentsThatCameAndWent) {
+  options_.log.segment_size = 128 << 10;
+  open_watched();
+  ASSERT_TRUE(store_->create_scope(1));
+  const auto records = [this](char kind) {
+    size_t count = 0;
+    const auto snapshot = index_->snapshot();
+    const std::string end(1, static_cast<char>(kind + 1));
+    for (auto entry = (*snapshot)->seek(std::string(1, kind)); entry && *entry && (*entry)->key < end;
+         entry = (*snapshot)->next()) {
+      ++count;
+    }
+    return count;
+  };
+  std::vector<pailfs::Run> runs;
+  std::minstd_rand random(3);
+  size_t moved = 0;
+  for (int round = 0; round < 30; ++round) {
+    while (runs.size() < 200) runs.push_back(append(kSize));
+    std::shuffle(runs.begin(), runs.end(), random);
+    for (int i = 0; i < 100; ++i) {
+      release(runs.back());
+      runs.pop_back();
+    }
+    end_quarantine();
+    ASSERT_TRUE(store_->reclaim());
+    moved = std::max(moved, records(internal::kMoved));
+    ASSERT_LE(records(internal::kMoved), 250u) << "in round " << round;
+  }
+  ASSERT_GT(moved, 20u);
+  for (const pailfs::Run& run : runs) EXPECT_TRUE(read(run) == std::string(kSize, 'x'));
+  for (const pailfs::Run& run : runs) release(run);
+  runs.clear();
+  // The segments that are written to now stay: the log goes on to others.
+  for (int i = 0; i < 8; ++i) {
+    for (int j = 0; j < 4; ++j) release(append(kLarge));
+    end_quarantine();
+    ASSERT_TRUE(store_->reclaim());
+  }
+  const auto segments = env_.list_dir("/s/log");
+  ASSERT_TRUE(segments);
+  EXPECT_EQ(records(internal::kMoved), 0u);
+  EXPECT_EQ(records(internal::kMovedBack), 0u);
+  EXPECT_LE(records(internal::kSegment), segments->size());
+  EXPECT_LE(records(internal::kDead), 8 * segments->size());
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+// Nor is what was moved before the medium failed lost again with every pass.
+TEST_F(SteadyLoadTest, ASegmentThatCannotBeReadKeepsNoOtherFromBeingRewritten) {
+  options_.log.segment_size = 256 << 10;
+  open_watched();
+  ASSERT_TRUE(store_->create_scope(1));
+  std::vector<pailfs::Run> runs;
+  for (int i = 0; i < 300; ++i) runs.push_back(append(kSize));
+  // The first one has most to give back, and is tried first.
+  const uint64_t bad = runs.front().segment;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (i % (runs[i].segment == bad ? 4 : 3) != 0) release(runs[i]);
+  }
+  end_quarantine();
+  storage_->unreadable = {bad};
+  int removed = 0;
+  storage_->on_remove = [&] { ++removed; };
+  ASSERT_TRUE(store_->reclaim());
+  EXPECT_GT(removed, 1);
+  for (int i = 0; i < 20; ++i) {
+    end_quarantine();
+    ASSERT_TRUE(store_->reclaim());
+  }
+  const StoreStatus status = store_->status();
+  EXPECT_LT(status.log_bytes, uint64_t{3 * 256} << 10) << "what was moved in vain takes room";
+  storage_->unreadable.clear();
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (i % (runs[i].segment == bad ? 4 : 3) == 0) {
+      EXPECT_TRUE(read(runs[i]) == std::string(kSize, 'x'));
+    }
+  }
+  EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
 }  // namespace
