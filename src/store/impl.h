@@ -117,7 +117,7 @@ struct Store::Impl {
   Status writable() const;
 
   // --- checkpoints (checkpoint.cc)
-  Mutex checkpoint_mutex;  // one at a time
+  mutable Mutex checkpoint_mutex;  // one at a time
   IndexPosition index_position GUARDED_BY(checkpoint_mutex);
   std::atomic<uint64_t> completed_epoch = 0;
   std::atomic<uint64_t> checkpoints = 0;
@@ -150,6 +150,11 @@ struct Store::Impl {
   mutable std::array<std::atomic<int64_t>, 2> guards{};
   void wait_for_readers();
   Status load_segments();
+  struct Reclaimed {
+    uint64_t given_back = 0;  // bytes
+    bool more = false;        // there may be more to rewrite
+  };
+  Result<Reclaimed> reclaim_some();
   Result<uint64_t> reclaim();
   int64_t copy_retry_at GUARDED_BY(reclaim_mutex) = 0;  // monotonic ns
   Status write_copy_base() REQUIRES(reclaim_mutex);
@@ -159,7 +164,7 @@ struct Store::Impl {
   // One pass over what was released in epochs up to `bound`; the bytes that are dead now and were not before.
   Result<uint64_t> settle_released(uint64_t bound) REQUIRES(reclaim_mutex);
   Result<uint64_t> add_dead(uint64_t segment, std::vector<Range> ranges, Transaction& tx) REQUIRES(reclaim_mutex);
-  Result<uint64_t> rewrite_segments() REQUIRES(reclaim_mutex);
+  Result<uint64_t> rewrite_segments(uint64_t at_most) REQUIRES(reclaim_mutex);
   class Rewriting;
   std::set<uint64_t> unmovable GUARDED_BY(reclaim_mutex);  // segments that the medium does not give whole
   Status rewrite_segment(uint64_t segment) REQUIRES(reclaim_mutex);
@@ -171,6 +176,8 @@ struct Store::Impl {
   uint64_t live_bytes(uint64_t segment, uint64_t size) const;
   Status check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const;
   Result<std::vector<uint64_t>> segments_to_check() const;
+  Result<std::optional<LiveRoom>> live_room() const EXCLUDES(reclaim_mutex, checkpoint_mutex);
+  Result<uint64_t> waiting_room(const std::vector<uint64_t>& present) const REQUIRES(checkpoint_mutex);
   Status check_places(const CheckSink& report) const;
   Status verify_segment(uint64_t segment, const CheckSink& report) const EXCLUDES(reclaim_mutex);
   bool is_whole(uint64_t segment) const;

@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t kQuarantine = 2;
 constexpr size_t kReleasedPerPass = 2048;
 constexpr size_t kManyRanges = 128;  // of one segment in one pass: reading all its dead ranges costs less than looking
+constexpr uint64_t kSegmentsAtOnce = 4;
 constexpr int64_t kCopyRetry = 60'000'000'000;  // ns
 }  // namespace
 
@@ -198,20 +199,35 @@ Status Store::Impl::renew_copy() {
   return stop_requested ? Status{} : written;
 }
 
-Result<uint64_t> Store::Impl::reclaim() {
+// Little at once: moving segments takes long while others write, and what comes out of quarantine meanwhile has to be
+// settled, the copy of the index renewed, and whoever waits for the lock let in.
+Result<Store::Impl::Reclaimed> Store::Impl::reclaim_some() {
   const MutexLock lock(reclaim_mutex);
   PAILFS_TRY(writable());
-  uint64_t given_back = 0;
-  // Of this moment: what comes out of quarantine meanwhile waits for the next pass, or there would be no end to it
+  Reclaimed reclaimed;
+  // Of this moment: what comes out of quarantine meanwhile waits for the next time, or there would be no end to it
   // while others release, and segments would never be rewritten.
   const uint64_t done = completed_epoch.load();
   while (done >= kQuarantine) {
     PAILFS_ASSIGN(const uint64_t settled, settle_released(done - kQuarantine));
-    given_back += settled;
+    reclaimed.given_back += settled;
     if (settled == 0) break;
   }
-  PAILFS_TRY(rewrite_segments());
+  PAILFS_ASSIGN(const uint64_t rewritten, rewrite_segments(kSegmentsAtOnce));
   PAILFS_TRY(renew_copy());
+  reclaimed.more = rewritten == kSegmentsAtOnce;
+  return reclaimed;
+}
+
+Result<uint64_t> Store::Impl::reclaim() {
+  PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
+  uint64_t given_back = 0;
+  // With an end, also where others write faster than this gets on.
+  for (size_t rewritten = 0; rewritten <= present.size(); rewritten += kSegmentsAtOnce) {
+    PAILFS_ASSIGN(const Reclaimed some, reclaim_some());
+    given_back += some.given_back;
+    if (!some.more) break;
+  }
   return given_back;
 }
 

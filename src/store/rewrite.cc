@@ -60,7 +60,7 @@ std::vector<Piece> split(uint64_t segment, uint64_t begin, uint64_t end,
 
 // Removes what is wholly dead. Then, while the log occupies more than its live bytes allow, takes the segment with the
 // greatest dead share: the fewest bytes moved for each byte won.
-Result<uint64_t> Store::Impl::rewrite_segments() {
+Result<uint64_t> Store::Impl::rewrite_segments(uint64_t at_most) {
   PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
   struct Candidate {
     double share = 0;
@@ -92,7 +92,7 @@ Result<uint64_t> Store::Impl::rewrite_segments() {
   uint64_t done = 0;
   for (const Candidate& candidate : candidates) {
     if (candidate.live > 0 && occupied_total <= allowed) break;
-    if (stop_requested) break;
+    if (stop_requested || done == at_most) break;
     if (Status status = rewrite_segment(candidate.segment); !status) {
       const Code code = status.error().code;
       if (failed || (code != Code::kIo && code != Code::kCorrupt)) return std::unexpected(std::move(status).error());

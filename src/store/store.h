@@ -36,6 +36,7 @@ struct Run {
 
   uint32_t units() const { return (length + kUnitSize - 1) / kUnitSize; }
   uint64_t stored_length() const { return uint64_t{length} + uint64_t{units()} * kTagSize; }
+  uint64_t room() const { return stored_length() + (head ? kRecordHeaderSize : 0); }  // that releasing it gives back
   // The run without its first / with only its first `units` units. 0 < units < this->units().
   Run drop_front(uint32_t units) const;
   Run keep_front(uint32_t units) const;
@@ -265,6 +266,15 @@ class Store {
   // `kind`: "log", "space" or "index".
   using CheckSink = std::function<void(std::string_view kind, std::string problem)>;
   Status check(bool deep, const CheckSink& report, const std::function<Status()>& proceed = {}) const;
+  // Room in the log that is not known to be free. Content has all of it, but for what a crash left behind. Two that are
+  // equal: nothing was written in between. nullopt: something is being written, or the log is damaged.
+  struct LiveRoom {
+    uint64_t bytes = 0;
+    uint64_t sequence = 0;
+    Position tail;
+    bool operator==(const LiveRoom&) const = default;
+  };
+  Result<std::optional<LiveRoom>> live_room() const;
   // --- Repair (repair.cc), in a store that was opened for it. One thread, in this order. `report` gets each thing that
   // is put right.
   const LostChanges& lost_changes() const;

@@ -6,6 +6,7 @@ namespace pailfs {
 
 namespace {
 constexpr int64_t kReclaimInterval = 1'000'000'000;
+constexpr int64_t kReclaimPause = 1'000'000;  // between two parts of what there is to reclaim
 constexpr uint64_t kWorthOnFullDisk = uint64_t{64} << 10;
 constexpr uint64_t kWorthReclaiming = uint64_t{4} << 20;  // bytes released before reclaiming starts by itself
 }  // namespace
@@ -75,26 +76,29 @@ void Store::Impl::checkpoint_loop() {
 }
 
 void Store::Impl::reclaim_loop() {
+  bool more = false;
   while (true) {
     {
       const MutexLock lock(thread_mutex);
-      if (!stopping) wake_reclaim.wait_for(thread_mutex, std::chrono::nanoseconds(kReclaimInterval));
+      const auto pause = std::chrono::nanoseconds(more ? kReclaimPause : kReclaimInterval);
+      if (!stopping) wake_reclaim.wait_for(thread_mutex, pause);
       if (stopping) return;
     }
     // Reclaiming makes frames, and frames make room to reclaim: an idle store must come to rest.
     const uint64_t worth = reserve.spent() ? kWorthOnFullDisk : kWorthReclaiming;
     if (failed) continue;
-    if (released_waiting.load() < worth) {
+    if (!more && released_waiting.load() < worth) {
       const MutexLock lock(reclaim_mutex);
       if (const Status renewed = renew_copy(); !renewed) {
         log_warning("the second copy of the index has to wait: {}", renewed.error().message);
       }
       continue;
     }
-    const auto done = reclaim();
+    const auto done = reclaim_some();
     Status status = done ? Status{} : Status(std::unexpected(done.error()));
+    more = done && done->more;
     // All of it is in quarantine: only further checkpoints bring it out, and an idle store makes none by itself.
-    if (done && *done == 0) status = advance_epoch();
+    if (done && !more && done->given_back == 0) status = advance_epoch();
     if (!status && !failed) log_warning("reclaiming space has to wait: {}", status.error().message);
   }
 }

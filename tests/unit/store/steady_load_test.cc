@@ -108,6 +108,37 @@ TEST_F(SteadyLoadTest, RewritingTakesPlaceThoughReleasesNeverEnd) {
   EXPECT_EQ(problems(), std::vector<std::string>{});
 }
 
+// And the other way round: however much there is to rewrite, what is released meanwhile is given back.
+TEST_F(SteadyLoadTest, WhatIsReleasedIsGivenBackThoughThereIsMuchToRewrite) {
+  options_.log.segment_size = 64 << 10;
+  open_watched();
+  ASSERT_TRUE(store_->create_scope(1));
+  std::vector<pailfs::Run> small, large;
+  for (int i = 0; i < 1000; ++i) small.push_back(append(kSize));
+  for (int i = 0; i < 60; ++i) large.push_back(append(kLarge));
+  for (size_t i = 0; i < small.size(); i += 3) release(small[i]);
+  end_quarantine();
+  int since_punch = 0;
+  int longest = 0;
+  int removed = 0;
+  // With every segment that goes, something comes out of quarantine.
+  storage_->on_remove = [&] {
+    ++removed;
+    if (large.empty()) return;
+    longest = std::max(longest, ++since_punch);
+    release(large.back());
+    large.pop_back();
+    end_quarantine();
+  };
+  storage_->on_punch = [&] { since_punch = 0; };
+  ASSERT_TRUE(store_->reclaim());
+  EXPECT_GT(removed, 20);
+  EXPECT_LE(longest, 4) << "segments were rewritten before anything was given back";
+  storage_->on_punch = nullptr;
+  storage_->on_remove = nullptr;
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
 // Ranges that come one by one, and that come many at once, are merged with those beside them alike.
 TEST_F(SteadyLoadTest, RangesBecomeOneInWhateverOrderTheyCome) {
   open_watched();
