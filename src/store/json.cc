@@ -1,5 +1,7 @@
 #include "store/json.h"
 
+#include <utility>
+
 namespace pailfs {
 
 using Json = nlohmann::json;
@@ -13,6 +15,15 @@ Json parse_json(std::string_view text) {
   };
   Json json = Json::parse(text.begin(), text.end(), keep, false);
   return too_deep ? Json(Json::value_t::discarded) : json;
+}
+
+bool above(const Json& integer, int64_t bound) {
+  return integer.is_number_unsigned() ? std::cmp_greater(integer.get<uint64_t>(), bound)
+                                      : integer.get<int64_t>() > bound;
+}
+
+bool below(const Json& integer, int64_t bound) {
+  return integer.is_number_unsigned() ? std::cmp_less(integer.get<uint64_t>(), bound) : integer.get<int64_t>() < bound;
 }
 
 }  // namespace pailfs

@@ -101,7 +101,7 @@ Result<Keyring::Parsed> Keyring::read_copy(Env& env, const std::string& path, st
   if (!json.is_object()) return fail(Code::kCorrupt, path + " is damaged: it is not JSON");
   try {
     Parsed parsed;
-    if (const Json& format = json.at("format"); format.is_number_integer() && format > kKeyringFormat) {
+    if (const Json& format = json.at("format"); format.is_number_integer() && above(format, kKeyringFormat)) {
       const auto generation = json.find("generation");
       const bool known = generation != json.end() && generation->is_number_unsigned();
       parsed.generation = known ? generation->get<uint64_t>() : std::numeric_limits<uint64_t>::max();

@@ -14,23 +14,25 @@ namespace {
 
 constexpr std::string_view kStore = "store";
 constexpr std::string_view kBackup = "backup";
+constexpr std::string_view kUnfinished = "unfinished";
 
 Result<Superblock> parse(const std::string& directory, const nlohmann::json& json) {
   const std::string path = superblock_path(directory);
   if (!json.contains("format") || !json["format"].is_number_integer()) {
     return fail(Code::kCorrupt, fmt::format("{} is damaged: it is not the superblock of a pailfs store", path));
   }
-  Superblock superblock;
-  superblock.format = json["format"].get<int>();
-  if (superblock.format > kFormat) {
+  const nlohmann::json& format = json["format"];
+  if (above(format, kFormat)) {
     return fail(Code::kTooNew, fmt::format("the store {} has format {}, and this pailfs ({}) reads formats up to {}: "
                                            "use a newer pailfs",
-                                           directory, superblock.format, PAILFS_VERSION, kFormat));
+                                           directory, format.dump(), PAILFS_VERSION, kFormat));
   }
-  if (superblock.format < 1 || !json.contains("uuid") || !json["uuid"].is_string() || !json.contains("created") ||
+  if (below(format, 1) || !json.contains("uuid") || !json["uuid"].is_string() || !json.contains("created") ||
       !json["created"].is_number_integer()) {
     return fail(Code::kCorrupt, fmt::format("{} is damaged: format, uuid or created is missing", path));
   }
+  Superblock superblock;
+  superblock.format = format.get<int>();
   superblock.uuid = json["uuid"].get<std::string>();
   superblock.created = json["created"].get<int64_t>();
   if (json.contains("taken") && json["taken"].is_number_integer()) superblock.taken = json["taken"].get<int64_t>();
@@ -65,6 +67,11 @@ Result<Superblock> read_superblock(Env& env, const std::string& directory) {
                 fmt::format("{} is the backup of a store: make a store of it with 'pail restore {} STORE'", directory,
                             directory));
   }
+  if (kind == kUnfinished) {
+    return fail(Code::kNotFound, fmt::format("{} was to become a store, and making it was cut off: run 'pail init {}' "
+                                             "again",
+                                             directory, directory));
+  }
   if (kind != kStore) {
     return fail(Code::kCorrupt,
                 fmt::format("{} is damaged: it is not the superblock of a pailfs store", superblock_path(directory)));
@@ -76,6 +83,22 @@ Status write_superblock(Env& env, const std::string& directory, const Superblock
   const nlohmann::json json = {
       {"pailfs", kStore}, {"format", superblock.format}, {"uuid", superblock.uuid}, {"created", superblock.created}};
   return env.replace_file(superblock_path(directory), json.dump(2) + "\n");
+}
+
+Status write_unfinished(Env& env, const std::string& directory) {
+  const nlohmann::json json = {{"pailfs", kUnfinished}};
+  return env.replace_file(superblock_path(directory), json.dump(2) + "\n");
+}
+
+Result<bool> is_unfinished(Env& env, const std::string& directory) {
+  PAILFS_ASSIGN(const auto read, read_kind(env, directory));
+  return read.second == kUnfinished;
+}
+
+Result<std::vector<std::string>> list_store(Env& env, const std::string& directory) {
+  PAILFS_ASSIGN(auto names, env.list_dir(directory));
+  std::erase(names, "pailfs.store.new");  // Env::replace_file()
+  return names;
 }
 
 Result<Superblock> read_backup_marker(Env& env, const std::string& directory) {

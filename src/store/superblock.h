@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "io/env.h"
@@ -21,9 +23,15 @@ struct Superblock {
 // kNotFound: no store there; kTooNew: made by a newer pailfs (the message names both formats); kCorrupt: not readable.
 Result<Superblock> read_superblock(Env& env, const std::string& directory);
 Status write_superblock(Env& env, const std::string& directory, const Superblock& superblock);
+// The same file while a store is being made: whoever finds it may begin anew.
+Status write_unfinished(Env& env, const std::string& directory);
+Result<bool> is_unfinished(Env& env, const std::string& directory);
 // The same file in a backup, so that it is not taken for a store. kNotFound: no backup there.
 Result<Superblock> read_backup_marker(Env& env, const std::string& directory);
 Status write_backup_marker(Env& env, const std::string& directory, const Superblock& superblock);
+
+// What the directory holds, but for what is left of a superblock that was cut off while it was written.
+Result<std::vector<std::string>> list_store(Env& env, const std::string& directory);
 
 // A random UUID (RFC 9562, version 4) as text, and the 16 bytes behind the text.
 std::string make_uuid(Env& env);

@@ -112,8 +112,10 @@ TEST_F(KeyringTest, WhateverStandsInOneCopyTheOtherOneOpensTheStore) {
 
 TEST_F(KeyringTest, ACopyThatANewerPailfsWroteIsLeftAlone) {
   const std::string whole = *env_.read_file("/s/keyring.1", 1 << 20);
-  ASSERT_TRUE(env_.replace_file("/s/keyring.0", R"({"format":2,"generation":2})"));
-  EXPECT_EQ(unlock(test_secret()).error().code, Code::kTooNew);
+  for (const std::string format : {"2", "18446744073709551615"}) {
+    ASSERT_TRUE(env_.replace_file("/s/keyring.0", fmt::format(R"({{"format":{},"generation":2}})", format)));
+    EXPECT_EQ(unlock(test_secret()).error().code, Code::kTooNew);
+  }
   EXPECT_EQ(*env_.read_file("/s/keyring.1", 1 << 20), whole);
 }
 
