@@ -14,6 +14,7 @@
 #include <fstream>
 
 #include "crypto/secret.h"
+#include "daemon/bus_error.h"
 
 namespace pailfs {
 
@@ -173,14 +174,17 @@ void harden_process() {
 Status open_log(const std::string& place, LogLevel level, bool foreground) {
   if (place == "syslog" || (place.empty() && !foreground)) {
     log_to_syslog("pailfs");
+    report_bus_errors(true);
   } else if (place.empty() || place == "stderr") {
     log_to_stderr();
+    report_bus_errors(false);
   } else {
     const int fd = open(place.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) return std::unexpected(system_error(errno, "log file " + place));
     dup2(fd, STDERR_FILENO);
     ::close(fd);
     log_to_stderr();
+    report_bus_errors(false);
   }
   set_log_level(level);
   return {};

@@ -64,7 +64,7 @@ void detach_terminal(bool keep_stderr);
 // short, and no waiting for its own mount's write-back when it allocates. All but the first are best effort.
 void harden_process();
 
-// The log's place: see DaemonOptions::log.
+// The log's place: see DaemonOptions::log. What a signal handler has to say goes there too (bus_error.h).
 Status open_log(const std::string& place, LogLevel level, bool foreground);
 
 }  // namespace pailfs
