@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/content.h"
+#include "core/scrub.h"
 #include "core/versions_view.h"
 
 namespace pailfs {
@@ -27,6 +28,34 @@ Result<HandlePtr> writable_handle(const Core::Impl& impl, Ino ino, uint64_t numb
 // How much of [offset, offset + size) there is.
 size_t clip(const InodeRecord& content, uint64_t offset, size_t size) {
   return offset >= content.size ? 0 : static_cast<size_t>(std::min<uint64_t>(size, content.size - offset));
+}
+
+// Tells the scrub of content that could not be read. Which record shows it is looked up now that there is time.
+void suspect(Core::Impl& impl, const Handle& open, uint64_t offset, size_t length) {
+  Inode& inode = *open.inode;
+  InodeRecord content;
+  bool current = false;
+  {
+    ReaderLock lock(inode.lock);
+    if (inode.gone) return;
+    current = open.version_of == 0 || open.vseq == inode.record.vseq;
+    if (current) content = inode.record;
+  }
+  if (!current) {
+    auto version = load_version(impl.store, inode.ino, open.vseq);
+    if (!version) return;
+    content = std::move(*version);
+  }
+  if (!content.chunked) {
+    impl.scrub->suspect(current ? keys::inode(inode.ino) : keys::version(inode.ino, content.vseq));
+    return;
+  }
+  const Ino cid = content.cid;
+  for (uint64_t chunk = offset / kChunkSize; chunk <= (offset + length - 1) / kChunkSize; ++chunk) {
+    const auto shown = impl.store.view().last_before(bucket_of(cid), keys::chunk(cid, chunk, content.vseq + 1),
+                                                     keys::chunk(cid, chunk, 0));
+    if (shown && *shown) impl.scrub->suspect((*shown)->key);
+  }
 }
 
 }  // namespace
@@ -60,7 +89,13 @@ Result<size_t> Core::read(Ino ino, uint64_t handle, uint64_t offset, std::span<c
       if (length > 0) PAILFS_TRY(plan.make(store, inode.record, offset, length));
     }
   }
-  if (length > 0) PAILFS_TRY(plan.read(store, out.first(length)));
+  if (length == 0) return 0;
+  if (Status done = plan.read(store, out.first(length)); !done) {
+    if (done.error().code == Code::kCorrupt || done.error().code == Code::kIo) {
+      suspect(*impl_, *open, offset, length);
+    }
+    return std::unexpected(std::move(done).error());
+  }
   return length;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/logging.h"
 #include "core/content.h"
@@ -21,6 +22,7 @@ constexpr int64_t kSaveInterval = 30 * kSecond;  // what a crash makes it read a
 constexpr uint64_t kSliceBytes = uint64_t{512} << 10;
 constexpr size_t kBatchEntries = 256;
 constexpr uint64_t kShareInUse = 8;  // of the rate, one part of so many
+constexpr size_t kMaxSuspects = 64;
 
 }  // namespace
 
@@ -45,6 +47,18 @@ void Scrub::set_options(const ScrubOptions& options) {
 void Scrub::start_now() {
   const MutexLock lock(lock_);
   wanted_ = woken_ = true;
+  wake_.notify_all();
+}
+
+void Scrub::suspect(const std::string& key) {
+  const MutexLock lock(lock_);
+  if (const int64_t now = core_.store.env().monotonic(); now - suspected_since_ >= kRetry) {
+    suspected_.clear();
+    suspected_since_ = now;
+  }
+  if (suspected_.size() >= kMaxSuspects || !suspected_.insert(key).second) return;
+  suspects_.push_back(key);
+  woken_ = true;
   wake_.notify_all();
 }
 
@@ -147,6 +161,7 @@ int64_t Scrub::step(bool busy) {
 
 Result<int64_t> Scrub::advance(bool busy) {
   PAILFS_TRY(load());
+  PAILFS_TRY(look_at_suspects());
   if (const int64_t wait = until_due(); wait > 0) return wait;
   const int64_t now = core_.store.env().monotonic();
   if (now < next_step_) return next_step_ - now;
@@ -163,6 +178,22 @@ Result<int64_t> Scrub::advance(bool busy) {
   next_step_ = now + static_cast<int64_t>(cost);
   if (now - saved_at_ >= kSaveInterval) PAILFS_TRY(save());
   return std::max<int64_t>(next_step_ - core_.store.env().monotonic(), 0);
+}
+
+Status Scrub::look_at_suspects() {
+  std::vector<std::string> suspects;
+  {
+    const MutexLock lock(lock_);
+    suspects = std::exchange(suspects_, {});
+  }
+  if (suspects.empty()) return {};
+  findings_->forget_noted();
+  for (const std::string& key : suspects) {
+    *chunk_ = {};  // also what was read and was whole before
+    const Scope scope = bucket_of(ino_of_key(key));
+    if (readable(scope)) PAILFS_TRY(read_content(scope, key));
+  }
+  return findings_->commit([this] { return proceed(); });
 }
 
 // Goes on from the cursor, up to a few hundred kilobytes, and puts the cursor there. Returns the bytes.

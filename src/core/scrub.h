@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,9 @@ class Scrub {
   // Writes down how far the pass is.
   Status save() EXCLUDES(lock_);
 
+  // Somebody's read of content that the record with this key refers to failed: the next step looks at it, so that what
+  // is lost is known at once. Each record once a minute, and a few of them.
+  void suspect(const std::string& key) EXCLUDES(lock_);
   // A pass begins now, where none is under way.
   void start_now() EXCLUDES(lock_);
   // Ends step() and wait() soon.
@@ -76,6 +80,7 @@ class Scrub {
   Result<int64_t> advance(bool busy) EXCLUDES(lock_);
   Status begin() EXCLUDES(lock_);
   Status finish() EXCLUDES(lock_);
+  Status look_at_suspects() EXCLUDES(lock_);
   Result<uint64_t> slice() EXCLUDES(lock_);
   Result<uint64_t> visit(Scope scope, const std::string& key, const std::string& value);
   Result<uint64_t> read_content(Scope scope, const std::string& key);
@@ -91,6 +96,9 @@ class Scrub {
   bool loaded_ GUARDED_BY(lock_) = false;
   bool wanted_ GUARDED_BY(lock_) = false;  // start_now(), until the pass is complete
   bool woken_ GUARDED_BY(lock_) = false;   // by it, and wait() has not seen it yet
+  std::vector<std::string> suspects_ GUARDED_BY(lock_);
+  std::set<std::string> suspected_ GUARDED_BY(lock_);  // in the last minute
+  int64_t suspected_since_ GUARDED_BY(lock_) = 0;      // monotonic
 
   // Of step() alone.
   int64_t next_step_ = 0;  // monotonic

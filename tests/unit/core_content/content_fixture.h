@@ -53,7 +53,7 @@ class ContentFixture {
     auto keyring = Keyring::unlock(env, "/s", *uuid_bytes(uuid), secret());
     ASSERT_TRUE(keyring) << keyring.error().message;
     auto opened = Store::open_with(env, std::move(*keyring), std::make_unique<SharedIndex>(index),
-                                   make_file_log_storage(env, "/s/log"), uuid, options);
+                                   make_file_log_storage(log_env != nullptr ? *log_env : env, "/s/log"), uuid, options);
     ASSERT_TRUE(opened) << opened.error().message;
     store = std::move(*opened);
     auto made = Core::open(*store, 0);
@@ -199,6 +199,7 @@ class ContentFixture {
   }
 
   MemoryEnv env;
+  Env* log_env = nullptr;  // for segments, where that is another one
   std::shared_ptr<Index> index = make_memory_index();
   std::string uuid;
   StoreOptions options;

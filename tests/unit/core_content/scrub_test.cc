@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 
 #include "base/codec.h"
+#include "core/content.h"
 #include "core/records.h"
+#include "io/fault_env.h"
 #include "store/internal_keys.h"
 #include "unit/core_content/content_fixture.h"
 
@@ -378,6 +380,98 @@ TEST_F(ScrubTest, SwitchedOffItWaitsToBeAsked) {
   EXPECT_EQ(status().completed, 0);
   pass();
   EXPECT_GT(status().completed, 0);
+}
+
+// Whoever reads damage gets an error, and it is known from then on: nobody waits for a pass.
+TEST_F(ScrubTest, WhatAReadFindsDamagedIsToldWithoutAPass) {
+  scrub().set_options({.automatic = false});
+  const Ino small = put("small", "content");
+  put("large", std::string(1'500'000, 'x'));
+  const Ino large = put("large", std::string(1'400'000, 'y'));
+  put("whole", "something else");
+  const auto read_fails = [&](Ino ino, uint64_t offset) {
+    const auto file = f.open_file(ino, {.read = true});
+    std::string out(4096, '?');
+    const auto got = f.core->read(ino, file.handle, offset, out);
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.error().code, Code::kCorrupt);
+    f.core->release(ino, file.handle);
+  };
+  flip(small);
+  flip(extents(record(large), 1).at(0).run);
+  scrub().step(false);
+  EXPECT_EQ(status().lost_count, 0u) << "nobody has read it";
+  for (int i = 0; i < 3; ++i) {
+    read_fails(small, 0);
+    read_fails(large, kChunkSize);
+    EXPECT_EQ(f.content(f.lookup(f.bucket, "whole")), "something else");
+    scrub().step(false);
+    const ScrubStatus now = status();
+    EXPECT_EQ(now.begun, 0) << "no pass was asked for";
+    ASSERT_EQ(now.lost.size(), 2u);
+    EXPECT_THAT(now.lost[0].paths,
+                testing::AnyOf(testing::ElementsAre("bucket/small"), testing::ElementsAre("bucket/large")));
+    EXPECT_THAT(now.lost[0].why, testing::HasSubstr("does not verify"));
+    f.env.advance(kDay);
+  }
+  flip(small);
+  flip(extents(record(large), 1).at(0).run);
+  EXPECT_EQ(lost_records().size(), 2u);
+  pass();
+  EXPECT_EQ(status().lost_count, 0u);
+}
+
+TEST_F(ScrubTest, AVersionThatCannotBeReadIsToldWithoutAPassToo) {
+  scrub().set_options({.automatic = false});
+  const Ino ino = put("file", "the first version");
+  const pailfs::Run first = extents(record(ino), 0).at(0).run;
+  put("file", "the second one");
+  flip(first);
+  const std::string name = f.versions("file").at(1).name;
+  const Ino shown = f.lookup(f.versions_of({"file"}), name);
+  const auto file = f.open_file(shown, {.read = true});
+  std::string out(10, '?');
+  const auto got = f.core->read(shown, file.handle, 0, out);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, Code::kCorrupt);
+  f.core->release(shown, file.handle);
+  scrub().step(false);
+  const ScrubStatus now = status();
+  ASSERT_EQ(now.lost.size(), 1u);
+  EXPECT_EQ(now.lost[0].version, name);
+  EXPECT_FALSE(now.lost[0].current);
+}
+
+TEST_F(ScrubTest, WhatTheMediumDoesNotGiveIsALossUntilItDoes) {
+  put("small", "content");
+  put("large", std::string(1'500'000, 'x'));
+  EXPECT_OK(f.store->sync());
+  FaultEnv faults(f.env);
+  f.log_env = &faults;
+  f.open();
+  faults.inject({.kind = CallKind::kRead, .code = Code::kIo, .for_ever = true});
+  pass();
+  ScrubStatus now = status();
+  EXPECT_EQ(now.lost_count, 2u);
+  ASSERT_EQ(now.lost.size(), 2u);
+  EXPECT_THAT(now.lost[0].why, testing::HasSubstr("injected failure"));
+  EXPECT_GT(now.completed, 0) << "the pass ends all the same";
+  const Ino ino = f.lookup(f.bucket, "small");
+  const auto file = f.open_file(ino, {.read = true});
+  std::string out(7, '?');
+  const auto got = f.core->read(ino, file.handle, 0, out);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, Code::kIo);
+  faults.clear();
+  EXPECT_EQ(f.read(file, 0, 7), "content");
+  f.core->release(ino, file.handle);
+  f.env.advance(kDay);
+  pass();
+  now = status();
+  EXPECT_EQ(now.lost_count, 0u);
+  EXPECT_FALSE(f.store->status().read_only);
+  f.core.reset();
+  f.store.reset();
 }
 
 TEST_F(ScrubTest, WhatGoesWhileItIsReadIsNoLoss) {
