@@ -130,6 +130,10 @@ int check(Invocation& invocation, const CheckOptions& options) {
     invocation.line(
         fmt::format("{} are marked as lost by an earlier repair: reading them is an error.", human_size(lost)));
   }
+  if (const uint64_t room = number_member(*result, "unreferenced_bytes"); room > 0) {
+    invocation.line(fmt::format("{} of the log belong to nothing, as after a crash: 'pail repair' gives them back.",
+                                human_size(room)));
+  }
   invocation.line(problems == 0 ? "No damage found." : fmt::format("{} found.", count_of(problems, "problem")));
   return exit_status;
 }

@@ -123,6 +123,7 @@ Status check_roots(Core::Impl& core, CheckReport& report, std::vector<Scope>& bu
 Result<CheckResult> Core::check(bool deep, const Progress& progress) {
   Impl& impl = *impl_;
   CheckReport report(impl, progress);
+  const auto room = impl.store.live_room();
   PAILFS_TRY(impl.store.check(
       deep, [&](std::string_view kind, std::string problem) { report.problem(kind, 0, std::move(problem)); },
       [&] { return report.proceed(); }));
@@ -141,6 +142,12 @@ Result<CheckResult> Core::check(bool deep, const Progress& progress) {
   }
   PAILFS_TRY(contents.shared_units());
   PAILFS_TRY(check_keys(impl, report, buckets));
+  const auto room_now = impl.store.live_room();
+  const bool known = room && *room && room_now && *room_now == *room && impl.buckets_deleting == 0;
+  if (known && report.result.problem_count == 0) {
+    const uint64_t bytes = (*room)->bytes;
+    report.result.unreferenced_bytes = bytes - std::min(bytes, contents.referenced());
+  }
   report.finish();
   return std::move(report.result);
 }

@@ -78,6 +78,8 @@ class ContentCheck {
   Status end(Scope bucket);
   // After all buckets: units that several owners show, and what is written down about them.
   Status shared_units();
+  // After that: bytes of the log that are shown.
+  uint64_t referenced() const { return referenced_; }
 
  private:
   using Stretch = OwnedStretch;  // what one owner (shares.h) shows
@@ -103,6 +105,7 @@ class ContentCheck {
   std::vector<Ino> chunked_;       // cids that some version shows
   std::vector<Stretch> stretches_;
   bool too_many_ = false;
+  uint64_t referenced_ = 0;
   const Shares::Watch watch_;
 };
 

@@ -280,6 +280,7 @@ Status ContentCheck::object(Ino ino, const InodeRecord& record) {
   report_.result.bytes += found.bytes;
   report_.result.lost_bytes += found.lost;
   chunked_.insert(chunked_.end(), found.chunked.begin(), found.chunked.end());
+  for (const Stretch& stretch : found.stretches) referenced_ += run_of(stretch.range).room();
   too_many_ = too_many_ || stretches_.size() + found.stretches.size() > kMaxStretches;
   if (too_many_) {
     stretches_ = {};
@@ -368,7 +369,6 @@ void sweep_owners(const std::vector<OwnedStretch>& stretches, const std::vector<
 }
 
 Status ContentCheck::shared_units() {
-  if (too_many_) return {};
   std::vector<SharedRange> records;
   PAILFS_TRY(scan_for_check(report_, core_.store, kStoreScope, keys::shared(0, 0), keys::after_prefix("s"),
                             [&](const StoreView::Entry& entry) -> Status {
@@ -380,10 +380,23 @@ Status ContentCheck::shared_units() {
                               }
                               return {};
                             }));
+  if (too_many_) {  // the headers of shared records count several times
+    for (const SharedRange& record : records) {
+      const uint64_t twice = (record.owners - 1) * (record.range.end - record.range.begin);
+      referenced_ -= std::min(referenced_, twice);
+    }
+    return {};
+  }
   const auto place = [](const auto& item) { return Place{item.range.segment, item.range.begin}; };
   std::ranges::sort(stretches_, {}, place);
+  for (size_t i = 1; i < stretches_.size(); ++i) {
+    const bool same =
+        stretches_[i].range.head && stretches_[i - 1].range.head && place(stretches_[i]) == place(stretches_[i - 1]);
+    if (same) referenced_ -= kRecordHeaderSize;
+  }
   const std::vector<UnitRange> changed = watch_.changed();
   sweep_owners(stretches_, records, [&](const UnitRange& range, uint64_t found, uint64_t said, Ino ino) {
+    if (found > 1) referenced_ -= (found - 1) * (range.end - range.begin);
     if (std::max<uint64_t>(found, 1) == std::max<uint64_t>(said, 1)) return;
     const bool moving = std::ranges::any_of(changed, [&](const UnitRange& other) {
       return other.segment == range.segment && other.begin < range.end && range.begin < other.end;

@@ -113,6 +113,7 @@ Result<Json> check(const CommandContext& context, const Json& args) {
               {"versions", result.versions},
               {"bytes", result.bytes},
               {"lost_bytes", result.lost_bytes},
+              {"unreferenced_bytes", result.unreferenced_bytes ? Json(*result.unreferenced_bytes) : Json()},
               {"problem_count", count},
               {"problems", std::move(problems)}};
 }

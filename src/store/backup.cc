@@ -127,7 +127,7 @@ Status prepare(Env& env, const std::string& target, const Superblock& store) {
   if (!there) {
     PAILFS_TRY(env.make_dir(target));
   } else {
-    PAILFS_ASSIGN(const auto names, env.list_dir(target));
+    PAILFS_ASSIGN(const auto names, list_store(env, target));
     if (found && found->uuid != store.uuid) {
       return fail(Code::kExists, fmt::format("{} holds the backup of another store ({})", target, found->uuid));
     }
@@ -259,7 +259,7 @@ Result<BackupReport> Store::restore(Env& env, const std::string& backup, const s
   }
   PAILFS_ASSIGN(const bool there, env.exists(directory));
   if (there) {
-    PAILFS_ASSIGN(const auto names, env.list_dir(directory));
+    PAILFS_ASSIGN(const auto names, list_store(env, directory));
     if (!names.empty() && !read_backup_marker(env, directory)) {
       return fail(Code::kNotEmpty,
                   fmt::format("{} is not empty; a restored store needs an empty or new directory", directory));

@@ -99,6 +99,57 @@ Result<std::vector<uint64_t>> Store::Impl::segments_to_check() const {
   return present;
 }
 
+// What was released and is not dead yet, and what frames will be when their changes are in the index.
+Result<uint64_t> Store::Impl::waiting_room(const std::vector<uint64_t>& present) const {
+  uint64_t bytes = 0;
+  StoreView view(std::make_unique<StoreView::Impl>(*this));
+  const std::string end = internal::key1(internal::kReleased + 1);
+  PAILFS_ASSIGN(auto entry, view.seek(kStoreScope, internal::key1(internal::kReleased), end));
+  while (entry) {
+    PAILFS_ASSIGN(const std::vector<Range> ranges, internal::decode_ranges(entry->value));
+    for (const Range& range : ranges) {
+      PAILFS_ASSIGN(const std::vector<Range> places, locate(range));
+      for (const Range& place : places) {
+        if (std::ranges::binary_search(present, place.segment)) bytes += place.length;
+      }
+    }
+    PAILFS_ASSIGN(entry, view.next(kStoreScope, end));
+  }
+  const MutexLock lock(state_mutex);
+  const auto add = [&bytes](const Generation& generation) {
+    for (const Range& frame : generation.frames) bytes += frame.length;
+  };
+  add(*active);
+  for (const GenerationPtr& generation : waiting) add(*generation);
+  return bytes;
+}
+
+Result<std::optional<Store::LiveRoom>> Store::Impl::live_room() const {
+  const MutexLock reclaiming(reclaim_mutex);
+  const MutexLock checkpointing(checkpoint_mutex);
+  LiveRoom room;
+  {
+    const MutexLock lock(state_mutex);
+    room.sequence = seq;
+  }
+  const bool writing = !log->read_only();
+  if (writing) room.tail = log->tail();
+  // Nothing was appended since the last frame, nor since the log was opened.
+  const bool at_rest = !writing || log->durable() == room.tail || room.tail.offset == kSegmentHeaderSize;
+  if (!log_damage.empty() || !at_rest) return std::nullopt;
+  PAILFS_ASSIGN(const std::vector<uint64_t> present, segments_to_check());
+  const Position cut = log->recovery().cut;
+  for (const uint64_t segment : present) {
+    PAILFS_ASSIGN(uint64_t size, storage->size(segment));
+    if (writing && segment == room.tail.segment) size = room.tail.offset;
+    if (segment == cut.segment) size = std::min(size, cut.offset);
+    room.bytes += live_bytes(segment, size);
+  }
+  PAILFS_ASSIGN(const uint64_t waiting_bytes, waiting_room(present));
+  room.bytes -= std::min(room.bytes, waiting_bytes);
+  return room;
+}
+
 Status Store::Impl::check_places(const CheckSink& report) const {
   PAILFS_ASSIGN(const std::vector<uint64_t> present, segments_to_check());
   std::map<uint64_t, uint64_t> sizes;

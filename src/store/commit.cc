@@ -8,8 +8,8 @@ namespace pailfs {
 
 namespace {
 Range released_range(const Run& run) {
-  const uint64_t header = run.head ? kRecordHeaderSize : 0;
-  return {run.segment, run.offset - header, run.stored_length() + header};
+  const uint64_t room = run.room();
+  return {run.segment, run.offset + run.stored_length() - room, room};
 }
 }  // namespace
 

@@ -6,10 +6,6 @@
 
 namespace pailfs {
 
-namespace {
-constexpr uint64_t kWorthReleasing = uint64_t{64} << 10;  // bytes of a sound segment that nothing refers to
-}  // namespace
-
 class Store::Impl::RoomRepair {
  public:
   RoomRepair(Impl& store, const Report& report, const std::function<Status()>& proceed)
@@ -34,9 +30,11 @@ class Store::Impl::RoomRepair {
   Status refer(const Run& run) {
     PAILFS_ASSIGN(const auto places, store_.locate({run.segment, run.offset, run.stored_length()}));
     for (const Range& place : places) add_range(used_[place.segment], place.offset, place.end());
-    if (run.head && !store_.is_moved(run.segment)) {
-      add_range(used_[run.segment], run.offset - kRecordHeaderSize, run.offset);
-    }
+    if (!run.head) return {};
+    const auto header = store_.locate({run.segment, run.offset - kRecordHeaderSize, kRecordHeaderSize});
+    if (!header && header.error().code == Code::kCorrupt) return {};  // it was not moved along
+    if (!header) return std::unexpected(header.error());
+    for (const Range& place : *header) add_range(used_[place.segment], place.offset, place.end());
     return {};
   }
 
@@ -174,7 +172,7 @@ class Store::Impl::RoomRepair {
       bytes += end - begin;
     });
     PAILFS_ASSIGN(const std::string why, fault(segment));
-    if (why.empty() && bytes < kWorthReleasing) return {};
+    if (why.empty() && bytes == 0) return {};
     if (bytes > 0) {
       report_(why.empty() ? fmt::format("segment {:016x}: {} bytes that nothing refers to: given back", segment, bytes)
                           : fmt::format("{}: what nothing refers to there is given back ({} bytes)", why, bytes));

@@ -31,8 +31,11 @@ Store::Impl::~Impl() { stop_threads(); }
 namespace {
 Status make_layout(Env& env, const std::string& directory, const UnlockSecret& secret, const std::string& label,
                    const ScryptCost& cost) {
+  // First, so that one that is cut off is known for what it is.
+  PAILFS_TRY(write_unfinished(env, directory));
   for (const std::string& path : {index_directory(directory), log_directory(directory)}) {
-    PAILFS_TRY(env.make_dir(path));
+    PAILFS_ASSIGN(const bool there, env.exists(path));
+    if (!there) PAILFS_TRY(env.make_dir(path));
   }
   const std::string uuid = make_uuid(env);
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
@@ -47,11 +50,15 @@ Status Store::create(Env& env, const std::string& directory, const UnlockSecret&
                      const ScryptCost& cost) {
   PAILFS_ASSIGN(const bool there, env.exists(directory));
   if (there) {
-    PAILFS_ASSIGN(const auto names, env.list_dir(directory));
+    PAILFS_ASSIGN(const auto names, list_store(env, directory));
+    bool unfinished = false;
     if (std::ranges::find(names, "pailfs.store") != names.end()) {
-      return fail(Code::kExists, fmt::format("{} is a pailfs store already; it was left as it is", directory));
+      PAILFS_ASSIGN(unfinished, is_unfinished(env, directory));
+      if (!unfinished) {
+        return fail(Code::kExists, fmt::format("{} is a pailfs store already; it was left as it is", directory));
+      }
     }
-    if (!names.empty()) {
+    if (!names.empty() && !unfinished) {
       return fail(Code::kNotEmpty, fmt::format("{} is not empty (it holds {}); a store needs an empty or new directory",
                                                directory, names.front()));
     }
@@ -66,7 +73,7 @@ Status Store::create(Env& env, const std::string& directory, const UnlockSecret&
     made = env.sync_dir(slash == std::string::npos ? "." : slash == 0 ? "/" : directory.substr(0, slash));
   }
   if (!made) {
-    for (const char* name : {"/keyring.0", "/keyring.1", "/pailfs.store", "/index", "/log", ""}) {
+    for (const char* name : {"/keyring.0", "/keyring.1", "/index", "/log", "/pailfs.store", ""}) {
       if (*name != '\0' || !there) (void)env.remove(directory + name);
     }
   }
@@ -366,6 +373,8 @@ StoreStatus Store::status() const {
   }
   return status;
 }
+
+Result<std::optional<Store::LiveRoom>> Store::live_room() const { return impl_->live_room(); }
 
 Status Store::check(bool deep, const CheckSink& report, const std::function<Status()>& proceed) const {
   return impl_->check(deep, report, proceed);

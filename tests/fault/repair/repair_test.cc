@@ -1,5 +1,6 @@
 // Each kind of damage, and what a repair makes of it: the plan changes nothing, the repaired store has no damage left,
 // what was not damaged is byte for byte what it was, what is lost is named, and a second repair finds nothing to do.
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -141,6 +142,7 @@ class RepairTest : public testing::Test {
     f.open();
     EXPECT_FALSE(f.store->status().read_only) << f.store->status().read_only_reason;
     f.expect_sound();
+    EXPECT_EQ(unreferenced(), 0u);
     return *done;
   }
   void expect_nothing_to_do() {
@@ -148,6 +150,12 @@ class RepairTest : public testing::Test {
     EXPECT_OK(again);
     if (!again) return;
     for (const CheckProblem& fix : again->fixes) ADD_FAILURE() << "again: " << fix.path << ": " << fix.what;
+  }
+  std::optional<uint64_t> unreferenced() {
+    EXPECT_OK(f.store->sync());
+    const auto checked = f.core->check(false, nullptr);
+    EXPECT_OK(checked);
+    return checked ? checked->unreferenced_bytes : std::nullopt;
   }
   void expect_contents(const std::vector<std::string>& but = {}) {
     for (const auto& [name, content] : contents) {
@@ -195,6 +203,49 @@ TEST_F(RepairTest, ASoundStoreHasNothingToRepair) {
   f.open();
   f.expect_sound();
   expect_contents();
+}
+
+// Content that reached the log before the crash, and its transaction did not.
+TEST_F(RepairTest, RoomThatNothingRefersToIsCountedAndGivenBack) {
+  f.open();
+  const auto lost = f.store->append(1, std::string(10'000, 'x'));
+  ASSERT_TRUE(lost);
+  put("after", "a frame behind it");
+  EXPECT_OK(f.store->sync());
+  f.restart();
+  EXPECT_EQ(unreferenced(), lost->room());
+  f.expect_sound();
+  const RepairResult done = repair();
+  EXPECT_TRUE(says(done, "", fmt::format("{} bytes that nothing refers to: given back", lost->room()))) << all(done);
+  expect_contents();
+}
+
+// Whatever was overwritten, shared, moved, released or is in quarantine.
+TEST_F(RepairTest, OfALogThatWasUsedForLongEveryByteIsAccountedFor) {
+  f.options.log.segment_size = 256 << 10;
+  f.open();
+  for (int i = 0; i < 40; ++i) {
+    put("file" + std::to_string(i % 13), random_text(1000 + 7919 * static_cast<size_t>(i % 9)));
+    if (i % 5 == 0) {
+      const auto from = f.open_file(f.lookup(f.bucket, "large"), {.read = true});
+      const auto to = f.create("copy" + std::to_string(i), {.write = true});
+      f.copy(from, 0, to, 0, i % 2 == 0 ? 1'500'000 : 200'000);
+      f.close(to);
+      f.core->release(from.ino, from.handle);
+    }
+    if (i % 7 == 3) {
+      const auto file = f.open_file(f.lookup(f.bucket, "large"));
+      f.write(file, 40'000 + 30'001 * static_cast<uint64_t>(i), random_text(9000));
+      f.close(file);
+    }
+    if (i % 8 == 7) EXPECT_OK(f.core->prune(f.root, "bucket", "", {.older_than = {}, .keep = 1}, nullptr));
+    EXPECT_EQ(unreferenced(), 0u) << "after step " << i;
+    if (i % 3 == 2) checkpoint();
+    if (i % 3 == 2) EXPECT_OK(f.store->reclaim());
+    if (i % 10 == 9) f.restart();
+    EXPECT_EQ(unreferenced(), 0u) << "after step " << i;
+  }
+  expect_nothing_to_do();
 }
 
 TEST_F(RepairTest, AFlippedUnitCostsItsPageOfOneVersionAndNoMore) {
