@@ -136,6 +136,13 @@ class FailingLife {
   void expect_start(MemoryEnv& memory, bool everything, const std::string& then) {
     if (testing::Test::HasFailure()) return;
     LmdbMedium medium(memory, world_.directory());
+    uint64_t lost_room = 0;
+    look(medium, everything, then, lost_room);
+    if (lost_room == 0 || fault_.nth % 8 != 0 || testing::Test::HasFailure()) return;
+    expect_repair_gives_room_back(medium, world_.directory(), what_ + then);
+  }
+
+  void look(LmdbMedium& medium, bool everything, const std::string& then, uint64_t& lost_room) {
     auto begun = Life::begin(medium, world_.directory());
     ASSERT_TRUE(begun) << what_ << then << ": " << begun.error().message;
     Life& life = **begun;
@@ -149,6 +156,8 @@ class FailingLife {
     }
     const auto checked = life.core().check(true, nullptr);
     ASSERT_TRUE(checked) << what_ << then << ": " << checked.error().message;
+    ASSERT_TRUE(checked->unreferenced_bytes) << what_ << then;
+    lost_room = *checked->unreferenced_bytes;
     for (const CheckProblem& problem : checked->problems) {
       ADD_FAILURE() << what_ << then << ": " << problem.path << ": " << problem.what;
     }

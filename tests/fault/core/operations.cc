@@ -7,11 +7,11 @@
 
 #include <algorithm>
 
+#include "support/tree_dump.h"
+
 namespace pailfs::test {
 
-namespace {
-
-UnlockSecret secret() { return {SlotKind::kKeyFile, Secret("0123456789abcdef0123456789abcdef")}; }
+UnlockSecret store_secret() { return {SlotKind::kKeyFile, Secret("0123456789abcdef0123456789abcdef")}; }
 
 StoreOptions small_options() {
   StoreOptions options;
@@ -26,8 +26,6 @@ StoreOptions small_options() {
   return options;
 }
 
-}  // namespace
-
 std::string pattern(std::string_view seed, size_t size) {
   std::string out;
   for (size_t i = 0; out.size() < size; ++i) out += fmt::format("{}:{};", seed, i);
@@ -37,7 +35,7 @@ std::string pattern(std::string_view seed, size_t size) {
 
 Result<std::unique_ptr<Life>> Life::begin(Env& env, const std::string& directory) {
   std::unique_ptr<Life> life(new Life);
-  PAILFS_ASSIGN(life->store_, Store::open(env, directory, secret(), small_options()));
+  PAILFS_ASSIGN(life->store_, Store::open(env, directory, store_secret(), small_options()));
   life->recovered_ = life->store_->sequence();
   PAILFS_ASSIGN(life->core_, Core::open(*life->store_, kAccount));
   return life;
@@ -310,8 +308,38 @@ const Operation& operation(std::string_view name) {
   return *found;
 }
 
+void expect_repair_gives_room_back(Env& env, const std::string& directory, const std::string& what) {
+  std::string before;
+  {
+    const auto life = Life::begin(env, directory);
+    ASSERT_TRUE(life) << what << ": " << life.error().message;
+    before = dump_tree((*life)->core());
+    ASSERT_TRUE((*life)->store().close()) << what;
+  }
+  {
+    StoreOptions options = small_options();
+    options.repair = RepairMode::kRepair;
+    const auto store = Store::open(env, directory, store_secret(), options);
+    ASSERT_TRUE(store) << what << ": " << store.error().message;
+    const auto repaired = Core::repair(**store, kAccount, nullptr);
+    ASSERT_TRUE(repaired) << what << ": " << repaired.error().message;
+    EXPECT_EQ(repaired->lost_bytes, 0U) << what;
+    const Status closed = (*store)->close();
+    ASSERT_TRUE(closed) << what << ": " << closed.error().message;
+  }
+  const auto life = Life::begin(env, directory);
+  ASSERT_TRUE(life) << what << ", repaired: " << life.error().message;
+  EXPECT_EQ(dump_tree((*life)->core()), before) << what << ", repaired";
+  const auto checked = (*life)->core().check(true, nullptr);
+  ASSERT_TRUE(checked) << what << ": " << checked.error().message;
+  for (const CheckProblem& problem : checked->problems) {
+    ADD_FAILURE() << what << ", repaired: " << problem.path << ": " << problem.what;
+  }
+  EXPECT_EQ(checked->unreferenced_bytes, std::optional<uint64_t>(0)) << what << ", repaired";
+}
+
 void make_world(Env& env, const std::string& directory) {
-  ASSERT_TRUE(Store::create(env, directory, secret(), "test"));
+  ASSERT_TRUE(Store::create(env, directory, store_secret(), "test"));
   auto life = Life::begin(env, directory);
   ASSERT_TRUE(life) << life.error().message;
   Life& l = **life;

@@ -52,12 +52,18 @@ class Life {
   std::vector<Held> held_;
 };
 
+// Repairs the store on the medium: nothing that it shows is another one, and all room in its log belongs to something.
+void expect_repair_gives_room_back(Env& env, const std::string& directory, const std::string& what);
+
 struct Operation {
   std::string name;
   std::function<Status(Life&)> run;
   bool syncs = false;  // success promises that everything before it is durable
 };
 
+// What opens it, and with which options.
+UnlockSecret store_secret();
+StoreOptions small_options();
 // What there is to begin with, closed, checkpointed and synced.
 void make_world(Env& env, const std::string& directory);
 // Every kind of change, each on the world as make_world() leaves it, and such as belong to others.

@@ -183,6 +183,7 @@ class Sequence {
 
   void expect_survived(MemoryEnv& memory, const Known& known, const std::string& what, bool go_on) {
     ++counters_.images;
+    bool mend = false;
     {
       LmdbMedium medium(memory, directory_);
       auto begun = Life::begin(medium, directory_);
@@ -202,7 +203,11 @@ class Sequence {
       ASSERT_TRUE(checked) << what << ": " << checked.error().message;
       for (const CheckProblem& problem : checked->problems)
         ADD_FAILURE() << what << ": " << problem.path << problem.what;
-      if (!go_on) return;
+      ASSERT_TRUE(checked->unreferenced_bytes) << what;
+      const bool lost_room = *checked->unreferenced_bytes > 0;
+      counters_.with_lost_room += lost_room ? 1 : 0;
+      mend = lost_room && random_() % 32 == 0;
+      if (!go_on && !mend) return;
       ASSERT_TRUE(life.create("bucket/e/after", pattern("after", 3000))) << what;
       ASSERT_TRUE(life.core().sync()) << what;
       ASSERT_EQ(medium.early_meta_pages(), 0U) << what;
@@ -212,6 +217,10 @@ class Sequence {
     auto again = Life::begin(medium, directory_);
     ASSERT_TRUE(again) << what << ", and again: " << again.error().message;
     ASSERT_TRUE((*again)->at("bucket/e/after")) << what << ": what was synced after the cut is missing";
+    again->reset();
+    if (!mend) return;
+    ++counters_.repaired;
+    expect_repair_gives_room_back(medium, directory_, what);
   }
 
   const World& world_;

@@ -37,6 +37,8 @@ struct PowerCutCounters {
   uint64_t kills = 0;
   uint64_t images = 0;
   uint64_t recoveries_killed = 0;
+  uint64_t with_lost_room = 0;  // images in whose log something belonged to nothing
+  uint64_t repaired = 0;        // of these
 };
 
 // Fails the running test at the first violation.

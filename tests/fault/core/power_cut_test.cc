@@ -32,6 +32,8 @@ class PowerCutTest : public testing::Test {
                    {"kills", counters_.kills},
                    {"states", counters_.images},
                    {"recoveries_killed", counters_.recoveries_killed},
+                   {"with_lost_room", counters_.with_lost_room},
+                   {"repaired", counters_.repaired},
                    {"texts_encrypted", nonce_report().texts - nonces_.texts}});
   }
 
@@ -66,6 +68,7 @@ TEST_F(PowerCutTest, AnOperationIsThereWhollyOrNotAtAll) {
   report("power cuts: each operation alone");
   EXPECT_GT(counters_.images, 10'000U / kSlowdown);
   EXPECT_GT(counters_.recoveries_killed, 300U / kSlowdown);
+  EXPECT_GT(counters_.repaired, 20U / kSlowdown);
 }
 
 // Those below are of ctest's label soak.
