@@ -1,0 +1,77 @@
+// A policy document, compiled once: immutable, and shared by whoever evaluates it. IAM User Guide, "Grammar of the IAM
+// JSON policy language".
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/actions.h"
+#include "policy/arn.h"
+#include "policy/condition.h"
+#include "policy/principal.h"
+#include "policy/refusal.h"
+
+namespace pailfs::policy {
+
+enum class DocumentKind : uint8_t {
+  kIdentity,  // of a user, a group or a role
+  kBoundary,  // a permissions boundary
+  kBucket,
+};
+
+// How large a document may be, in characters without white space, which IAM does not count (IAM User Guide, "IAM and
+// AWS STS quotas"). Identity: the largest that IAM takes anywhere, inline in a role; a managed policy has 6,144.
+inline constexpr size_t kMaxIdentityCharacters = 10240;
+inline constexpr size_t kMaxManagedCharacters = 6144;
+// "Bucket policies are limited to 20 KB in size": all bytes.
+inline constexpr size_t kMaxBucketBytes = 20480;
+
+// What is checked. Evaluating takes what AWS takes; storing refuses more: what could never work here.
+struct DocumentRules {
+  DocumentKind kind = DocumentKind::kIdentity;
+  bool storing = false;
+  // Of a bucket policy that is to be stored: the bucket that it is for; empty: not known.
+  std::string bucket;
+  bool accept_unknown_keys = false;  // condition keys that this store never supplies, when storing
+};
+
+struct Statement {
+  bool allow = false;
+  std::string sid;
+  std::optional<PrincipalElement> principal;  // of bucket policies
+  bool not_action = false;
+  std::vector<ActionPattern> actions;
+  bool not_resource = false;
+  std::vector<ArnPattern> resources;
+  std::vector<Condition> conditions;
+  size_t offset = 0, action_offset = 0, resource_offset = 0;  // in the text
+
+  // Whether it is about a request, whoever asks. `action` in lower case.
+  bool applies(std::string_view action, const Arn& resource, const Context& context) const;
+};
+
+class Document {
+ public:
+  static std::expected<std::shared_ptr<const Document>, Refusal> compile(std::string_view text,
+                                                                         const DocumentRules& rules);
+
+  DocumentKind kind() const { return kind_; }
+  bool variables() const { return variables_; }  // version 2012-10-17
+  const std::vector<Statement>& statements() const { return statements_; }
+
+ private:
+  friend class DocumentReader;
+  Document() = default;
+
+  DocumentKind kind_ = DocumentKind::kIdentity;
+  bool variables_ = false;
+  std::vector<Statement> statements_;
+};
+
+// Whether this store can ever supply a condition key, given in lower case.
+bool is_supplied_key(std::string_view key);
+
+}  // namespace pailfs::policy

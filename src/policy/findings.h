@@ -1,0 +1,20 @@
+// What is doubtful about a document that is valid: `pail policy lint`.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/document.h"
+
+namespace pailfs::policy {
+
+struct Finding {
+  Place place;
+  std::string message;
+};
+
+// `text` is what the document was compiled from.
+std::vector<Finding> find_doubtful(const Document& document, std::string_view text);
+
+}  // namespace pailfs::policy
