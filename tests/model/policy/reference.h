@@ -1,0 +1,13 @@
+// IAM's evaluation once more, written from the AWS pages and not from src/policy: straight over the JSON of a case,
+// with nothing compiled and no speed in mind. It takes documents that are valid.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace pailfs::test {
+
+// "Allow", "ExplicitDeny", "ImplicitDeny".
+std::string reference_decision(const nlohmann::json& one_case);
+
+}  // namespace pailfs::test
