@@ -19,6 +19,8 @@ _pail() {
     case ${COMP_WORDS[i]} in
       --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | --version | --at | --from | --to | --days | --count | \
         --new-key-file | --new-passphrase-file) ((i++)) ;;
+      --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
+        --new-key-file | --new-passphrase-file | --type | --bucket | --cases) ((i++)) ;;
       -*) ;;
       *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
     esac
@@ -30,21 +32,24 @@ _pail() {
       compopt -o filenames
       return
       ;;
-    --key-file | --passphrase-file | --recovery-key-file | --new-key-file | --new-passphrase-file)
+    --key-file | --passphrase-file | --recovery-key-file | --new-key-file | --new-passphrase-file | --cases)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       compopt -o filenames
       return
       ;;
     --versioning) words='enabled suspended off' ;;
     --older-than) words='1d 7d 30d 90d 1y' ;;
-    --label | --keep) return ;;
+    --type) words='identity boundary bucket' ;;
+    --label | --keep | --bucket) return ;;
     *)
       case $noun,$verb in
         ,) words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage key --version --help' ;;
+        ,) words='init status check scrub backup restore rebuild-index repair bucket versioning versions key policy --version --help' ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status keep' ;;
         versions,) words='list show restore undelete diff purge prune' ;;
         key,) words='list add change remove' ;;
+        policy,) words='validate lint simulate' ;;
         init,*) words="$common --label --recovery-key" ;;
         check,*) words="$common --deep" ;;
         repair,*) words="$common --dry-run --yes" ;;
@@ -59,19 +64,24 @@ _pail() {
         rewind,*) words="$common --to --keep-newer --dry-run --yes" ;;
         versions,prune) words="$common --older-than --keep --dry-run --yes" ;;
         key,add | key,change) words="$common --new-key-file --new-passphrase-file --recovery --label" ;;
+        policy,validate) words='--type --bucket --accept-unknown-keys --json --help' ;;
+        policy,lint) words='--type --json --help' ;;
+        policy,simulate) words='--cases --why --help' ;;
         *) words=$common ;;
       esac
       case $current,$noun,$verb in
         -*) ;;
         *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune | *,versions,diff | *,rewind,*) words=$(_pail_buckets) ;;
         *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
+        *,policy,?*) words= ;;
       esac
       ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
   case $current,$noun,$verb in
     -*) ;;
-    *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune)
+    *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune | \
+      *,policy,?*)
       local files
       mapfile -t files < <(compgen -f -- "$current")
       COMPREPLY+=("${files[@]}")

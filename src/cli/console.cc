@@ -71,6 +71,7 @@ class TerminalConsole : public Console {
     std::fflush(stdout);
     std::fwrite(text.data(), 1, text.size(), stderr);
   }
+  void flush() override { std::fflush(stdout); }
   bool interactive() const override { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }
 
   Result<Secret> ask_secret(const std::string& prompt) override {

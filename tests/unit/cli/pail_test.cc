@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <filesystem>
 #include <fstream>
 
@@ -11,6 +10,7 @@
 #include "core/core.h"
 #include "ctl/protocol.h"
 #include "ctl/secrets.h"
+#include "fake_console.h"
 #include "support/temporary_directory.h"
 
 namespace pailfs {
@@ -19,34 +19,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-// A terminal whose user types what the test says, or a pipe when it says nothing.
-class FakeConsole : public Console {
- public:
-  void out(std::string_view text) override { output += text; }
-  void error(std::string_view text) override { errors += text; }
-  bool interactive() const override { return has_terminal; }
-  Result<Secret> ask_secret(const std::string& prompt) override {
-    prompts += prompt;
-    if (typed.empty()) return fail(Code::kInterrupted, "given up");
-    Secret secret{std::string_view(typed.front())};
-    typed.pop_front();
-    return secret;
-  }
-  Result<std::string> ask_line(const std::string& prompt) override {
-    prompts += prompt;
-    if (typed.empty()) return fail(Code::kInterrupted, "given up");
-    std::string line = typed.front();
-    typed.pop_front();
-    return line;
-  }
-  void show_progress(uint64_t, uint64_t) override {}
-  void end_progress() override {}
-
-  std::string output, errors, prompts;
-  bool has_terminal = false;
-  std::deque<std::string> typed;
-};
 
 class PailTest : public testing::Test {
  protected:

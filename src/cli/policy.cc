@@ -1,0 +1,235 @@
+// `pail policy`: what takes documents and cases, and no store.
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iostream>
+#include <map>
+
+#include "cli/invocation.h"
+#include "io/env.h"
+#include "policy/document.h"
+#include "policy/findings.h"
+#include "policy/json_tree.h"
+#include "policy/simulation.h"
+
+namespace pailfs::cli {
+namespace {
+
+constexpr size_t kMaxDocument = 1 << 20;   // far beyond what is accepted: that says how large it may be
+constexpr size_t kMaxCase = 16 << 20;      // one line
+constexpr size_t kOutputAtOnce = 1 << 16;  // bytes
+
+struct PolicyCommand {
+  std::string file;
+  std::string type;  // empty: as the document looks
+  std::string bucket;
+  bool accept_unknown_keys = false;
+  bool why = false;
+};
+
+Result<std::string> read_document(const std::string& file) {
+  if (file != "-") return posix_env().read_file(file, kMaxDocument);
+  std::string text(kMaxDocument + 1, '\0');
+  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(std::cin.gcount()));
+  if (text.size() > kMaxDocument) return fail(Code::kInvalid, "standard input is too long for a policy");
+  return text;
+}
+
+// Only bucket policies say for whom they are.
+policy::DocumentKind kind_by_look(std::string_view text) {
+  const auto tree = policy::JsonTree::parse(text);
+  if (!tree) return policy::DocumentKind::kIdentity;
+  const policy::JsonNode* const given = tree->member(tree->root(), "Statement");
+  if (given == nullptr) return policy::DocumentKind::kIdentity;
+  const auto names_principals = [&](const policy::JsonNode& statement) {
+    return tree->member(statement, "Principal") != nullptr || tree->member(statement, "NotPrincipal") != nullptr;
+  };
+  bool bucket = names_principals(*given);
+  for (const policy::JsonNode& statement : tree->children(*given)) bucket = bucket || names_principals(statement);
+  return bucket ? policy::DocumentKind::kBucket : policy::DocumentKind::kIdentity;
+}
+
+std::string_view kind_text(policy::DocumentKind kind) {
+  switch (kind) {
+    case policy::DocumentKind::kIdentity:
+      return "identity policy";
+    case policy::DocumentKind::kBoundary:
+      return "permissions boundary";
+    case policy::DocumentKind::kBucket:
+      return "bucket policy";
+  }
+  return "";
+}
+
+policy::DocumentRules rules_for(const PolicyCommand& command, std::string_view text) {
+  policy::DocumentRules rules;
+  rules.storing = true;
+  rules.bucket = command.bucket;
+  rules.accept_unknown_keys = command.accept_unknown_keys;
+  if (!command.bucket.empty() || command.type == "bucket") {
+    rules.kind = policy::DocumentKind::kBucket;
+  } else if (command.type.empty()) {
+    rules.kind = kind_by_look(text);
+  } else {
+    rules.kind = command.type == "boundary" ? policy::DocumentKind::kBoundary : policy::DocumentKind::kIdentity;
+  }
+  return rules;
+}
+
+Json place_and(const policy::Place& place, const std::string& message) {
+  return {{"line", place.line}, {"column", place.column}, {"message", message}};
+}
+
+std::string at(const PolicyCommand& command, const policy::Place& place) {
+  return fmt::format("{}:{}:{}", command.file, place.line, place.column);
+}
+
+int refused(Invocation& invocation, const PolicyCommand& command, const policy::Refusal& refusal) {
+  if (!invocation.printed_json({{"valid", false}, {"refusal", place_and(refusal.place, refusal.message)}})) {
+    invocation.warn(fmt::format("{}: {}", at(command, refusal.place), refusal.message));
+  }
+  return kExitProblems;
+}
+
+int validate(Invocation& invocation, const PolicyCommand& command) {
+  const auto text = read_document(command.file);
+  if (!text) return invocation.failed(text.error());
+  const auto rules = rules_for(command, *text);
+  const auto document = policy::Document::compile(*text, rules);
+  if (!document) return refused(invocation, command, document.error());
+  const size_t statements = (*document)->statements().size();
+  if (invocation.printed_json({{"valid", true}, {"type", kind_text(rules.kind)}, {"statements", statements}})) {
+    return kExitOk;
+  }
+  invocation.line(
+      fmt::format("{}: a valid {}, {}", command.file, kind_text(rules.kind), count_of(statements, "statement")));
+  return kExitOk;
+}
+
+int lint(Invocation& invocation, const PolicyCommand& command) {
+  const auto text = read_document(command.file);
+  if (!text) return invocation.failed(text.error());
+  // What AWS takes is looked at, so that a policy which was not written for a store here gets all its findings at once.
+  auto rules = rules_for(command, *text);
+  rules.storing = false;
+  const auto document = policy::Document::compile(*text, rules);
+  if (!document) return refused(invocation, command, document.error());
+  const auto findings = policy::find_doubtful(**document, *text);
+  Json all = Json::array();
+  for (const policy::Finding& finding : findings) all.push_back(place_and(finding.place, finding.message));
+  if (!invocation.printed_json({{"valid", true}, {"findings", all}})) {
+    for (const policy::Finding& finding : findings) {
+      invocation.line(fmt::format("{}: {}", at(command, finding.place), finding.message));
+    }
+  }
+  return findings.empty() ? kExitOk : kExitProblems;
+}
+
+// Reads lines of a bounded length, and no more of the input than is there: a program may write a case and wait for the
+// answer.
+class Lines {
+ public:
+  explicit Lines(std::istream& in) : in_(in), buffer_(kMaxCase + 1, '\0') {}
+  // False at the end, or where too_long().
+  bool next(std::string_view& line) {
+    in_.getline(buffer_.data(), static_cast<std::streamsize>(buffer_.size()));
+    const auto count = static_cast<size_t>(in_.gcount());
+    too_long_ = in_.fail() && !in_.eof() && count > 0;
+    if (in_.fail()) return false;
+    line = std::string_view(buffer_).substr(0, in_.eof() ? count : count - 1);
+    return true;
+  }
+  bool too_long() const { return too_long_; }
+  bool more_at_hand() const { return in_.rdbuf()->in_avail() > 0; }
+
+ private:
+  std::istream& in_;
+  std::string buffer_;
+  bool too_long_ = false;
+};
+
+int simulate_all(Invocation& invocation, const std::string& name, std::istream& in, bool why) {
+  policy::Simulator simulator;
+  Lines lines(in);
+  std::string out;
+  ExitStatus status = kExitOk;
+  size_t number = 0;
+  std::string_view line;
+  while (lines.next(line)) {
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const auto simulated = simulator.run(line);
+    out += simulated.output + "\n";
+    if (!simulated.problem.empty()) {
+      status = kExitProblems;
+      invocation.warn(fmt::format("{}: line {} is no case: {}", name, number, simulated.problem));
+    }
+    if (why && !simulated.refusal.empty()) {
+      invocation.warn(fmt::format("{}: line {}: {}", name, number, simulated.refusal));
+    }
+    if (out.size() < kOutputAtOnce && lines.more_at_hand()) continue;
+    invocation.console.out(out);
+    invocation.console.flush();
+    out.clear();
+  }
+  invocation.console.out(out);
+  if (lines.too_long()) {
+    return invocation.failed(
+        {Code::kTooBig, fmt::format("{}: line {} is longer than {} MiB", name, number + 1, kMaxCase >> 20)});
+  }
+  if (in.bad()) return invocation.failed({Code::kIo, fmt::format("{}: reading failed", name)});
+  return status;
+}
+
+int simulate(Invocation& invocation, const PolicyCommand& command) {
+  if (command.file == "-") {
+    std::ios::sync_with_stdio(false);  // a buffer of its own, ten times as fast
+    return simulate_all(invocation, "standard input", std::cin, command.why);
+  }
+  std::ifstream in(command.file, std::ios::binary);
+  if (!in) return invocation.failed({Code::kNotFound, fmt::format("{} cannot be read", command.file)});
+  return simulate_all(invocation, command.file, in, command.why);
+}
+
+// A command that works on no store, so without the options that name and unlock one.
+CLI::App* add_command(CLI::App& parent, Invocation& invocation, const std::string& name, const std::string& description,
+                      std::function<int()> run) {
+  CLI::App* const leaf = parent.add_subcommand(name, description);
+  leaf->callback([&invocation, run = std::move(run)] { invocation.action = run; });
+  return leaf;
+}
+
+void add_document_options(CLI::App& leaf, Invocation& invocation, PolicyCommand& command) {
+  leaf.add_option("FILE", command.file, "The document; - for standard input")->required();
+  auto* const type = leaf.add_option("--type", command.type, "identity, boundary or bucket (default: as it looks)");
+  type->check(CLI::IsMember({"identity", "boundary", "bucket"}));
+  leaf.add_flag("--json", invocation.common.json, "Print one JSON document");
+}
+
+}  // namespace
+
+void add_policy_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App* const group = app.add_subcommand("policy", "Check policies, and try out what they decide");
+  group->require_subcommand(1);
+  auto command = std::make_shared<PolicyCommand>();
+  CLI::App* leaf = add_command(*group, invocation, "validate", "Say whether a policy could be stored",
+                               [&invocation, command] { return validate(invocation, *command); });
+  add_document_options(*leaf, invocation, *command);
+  leaf->add_option("--bucket", command->bucket,
+                   "The bucket that a bucket policy is for: its resources have to be of it");
+  leaf->add_flag("--accept-unknown-keys", command->accept_unknown_keys, "Also condition keys that no request here has");
+
+  command = std::make_shared<PolicyCommand>();
+  leaf = add_command(*group, invocation, "lint", "Say what is doubtful about a policy; exit status 1 if anything is",
+                     [&invocation, command] { return lint(invocation, *command); });
+  add_document_options(*leaf, invocation, *command);
+
+  command = std::make_shared<PolicyCommand>();
+  leaf = add_command(*group, invocation, "simulate", "Decide cases, without a store",
+                     [&invocation, command] { return simulate(invocation, *command); });
+  leaf->add_option("--cases", command->file, "A file with one case in JSON a line; - for standard input")->required();
+  leaf->add_flag("--why", command->why, "Say on standard error which document a case is Invalid for, and where");
+}
+
+}  // namespace pailfs::cli
