@@ -41,6 +41,7 @@ constexpr Operation kOperations[] = {
 const std::vector<std::string>& lowered_actions() {
   static const std::vector<std::string> actions = [] {
     std::vector<std::string> out;
+    out.reserve(s3_actions().size());
     for (const KnownAction& action : s3_actions()) out.push_back("s3:" + lowered(action.name));
     return out;
   }();
@@ -105,6 +106,7 @@ std::string ActionPattern::unknown_message() const {
     }
   }
   std::vector<std::string> full;
+  full.reserve(s3_actions().size());
   for (const KnownAction& action : s3_actions()) full.push_back("s3:" + std::string(action.name));
   const std::vector<std::string_view> names(full.begin(), full.end());
   return message + did_you_mean(text_, names);

@@ -98,6 +98,7 @@ std::expected<ConditionOperator, std::string> ConditionOperator::parse(std::stri
   const auto* const found = std::ranges::find(kOperators, base, &NamedOperator::name);
   if (found == kOperators.end()) {
     std::vector<std::string_view> names;
+    names.reserve(kOperators.size());
     for (const NamedOperator& known : kOperators) names.push_back(known.name);
     return std::unexpected("unknown condition operator " + in_quotes(name) + did_you_mean(base, names));
   }

@@ -148,8 +148,9 @@ std::optional<std::string_view> Pattern::expand(const Context& context, Expansio
   for (const Variable& variable : variables_) {
     room.append(variable.before);
     const auto values = context.find(variable.key);
-    if (values.size() > 1 || (values.empty() && !variable.fallback)) return std::nullopt;
+    if (values.size() > 1) return std::nullopt;
     if (values.empty()) {
+      if (!variable.fallback) return std::nullopt;
       room.append(*variable.fallback);
       continue;
     }
@@ -167,6 +168,7 @@ std::optional<std::string_view> Pattern::expand(const Context& context, Expansio
 
 std::vector<std::string_view> Pattern::keys() const {
   std::vector<std::string_view> out;
+  out.reserve(variables_.size());
   for (const Variable& variable : variables_) out.push_back(variable.key);
   return out;
 }

@@ -11,18 +11,31 @@
 
 namespace pailfs::policy {
 
+namespace {
+
+// Reads a number at the beginning; how many bytes it has, 0 where there is none.
+template <class T>
+size_t read_number(std::string_view text, T& value) {
+  const char* const begin = text.data();
+  const auto read = std::from_chars(begin, begin + text.size(), value);
+  return read.ec == std::errc{} ? static_cast<size_t>(read.ptr - begin) : 0;
+}
+
+template <class T>
+bool read_whole(std::string_view text, T& value) {
+  return !text.empty() && read_number(text, value) == text.size();
+}
+
+}  // namespace
+
 std::optional<Number> Number::parse(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
   // from_chars takes "inf" and "nan" too.
   const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
   if (digits.empty() || (!is_digit(digits[0]) && digits[0] != '.')) return std::nullopt;
   Number out;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, out.value);
-  if (read.ec != std::errc{} || read.ptr != end || !std::isfinite(out.value)) return std::nullopt;
-  int64_t whole = 0;
-  const auto as_whole = std::from_chars(text.data(), end, whole);
-  if (as_whole.ec == std::errc{} && as_whole.ptr == end) out.whole = whole;
+  if (!read_whole(text, out.value) || !std::isfinite(out.value)) return std::nullopt;
+  if (int64_t whole = 0; read_whole(text, whole)) out.whole = whole;
   return out;
 }
 
@@ -132,10 +145,9 @@ std::optional<Moment> calendar(std::string_view text) {
 
 std::optional<Moment> epoch(std::string_view text) {
   Moment out;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, out.seconds);
-  if (read.ec != std::errc{}) return std::nullopt;
-  Fields in(std::string_view(read.ptr, static_cast<size_t>(end - read.ptr)));
+  const size_t digits = read_number(text, out.seconds);
+  if (digits == 0) return std::nullopt;
+  Fields in(text.substr(digits));
   if (in.take('.')) {
     const auto fraction = in.fraction();
     if (!fraction) return std::nullopt;
@@ -173,10 +185,7 @@ std::optional<AddressRange> AddressRange::parse(std::string_view text) {
   const unsigned longest = address->v6 ? 128 : 32;
   AddressRange out{*address, longest};
   if (slash == std::string_view::npos) return out;
-  const std::string_view prefix = text.substr(slash + 1);
-  const char* const end = prefix.data() + prefix.size();
-  const auto read = std::from_chars(prefix.data(), end, out.prefix);
-  if (read.ec != std::errc{} || read.ptr != end || out.prefix > longest) return std::nullopt;
+  if (!read_whole(text.substr(slash + 1), out.prefix) || out.prefix > longest) return std::nullopt;
   return out;
 }
 
