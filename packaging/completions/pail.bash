@@ -17,10 +17,9 @@ _pail() {
   # The words before the cursor that are neither options nor their values.
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | --version | --at | --from | --to | --days | --count | \
-        --new-key-file | --new-passphrase-file) ((i++)) ;;
       --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
-        --new-key-file | --new-passphrase-file | --type | --bucket | --cases) ((i++)) ;;
+        --version | --at | --from | --to | --days | --count | --new-key-file | --new-passphrase-file | --type | --bucket | \
+        --cases) ((i++)) ;;
       -*) ;;
       *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
     esac
@@ -43,8 +42,10 @@ _pail() {
     --label | --keep | --bucket) return ;;
     *)
       case $noun,$verb in
-        ,) words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage key --version --help' ;;
-        ,) words='init status check scrub backup restore rebuild-index repair bucket versioning versions key policy --version --help' ;;
+        ,)
+          words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage key policy'
+          words+=' --version --help'
+          ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status keep' ;;
         versions,) words='list show restore undelete diff purge prune' ;;

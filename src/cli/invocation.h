@@ -62,16 +62,7 @@ void add_versions_commands(CLI::App& app, Invocation& invocation);        // ver
 void add_rewind(CLI::App& app, Invocation& invocation);                   // rewind.cc
 void add_restoring_commands(CLI::App& versions, Invocation& invocation);  // rewind.cc: of pail versions
 void add_key_commands(CLI::App& app, Invocation& invocation);             // key.cc
-void add_init(CLI::App& app, Invocation& invocation);                // init.cc
-void add_status_and_check(CLI::App& app, Invocation& invocation);    // status.cc
-void add_scrub(CLI::App& app, Invocation& invocation);               // scrub.cc
-void add_rebuild(CLI::App& app, Invocation& invocation);             // rebuild.cc
-void add_repair(CLI::App& app, Invocation& invocation);              // repair.cc
-void add_backup_and_restore(CLI::App& app, Invocation& invocation);  // backup.cc
-void add_bucket_commands(CLI::App& app, Invocation& invocation);     // bucket.cc: bucket, versioning
-void add_versions_commands(CLI::App& app, Invocation& invocation);   // versions.cc
-void add_key_commands(CLI::App& app, Invocation& invocation);        // key.cc
-void add_policy_commands(CLI::App& app, Invocation& invocation);     // policy.cc
+void add_policy_commands(CLI::App& app, Invocation& invocation);          // policy.cc
 
 // For what was destructive and not confirmed. kInterrupted when the user says no; kInvalid without a terminal.
 Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer);
