@@ -50,22 +50,26 @@ bool Core::Impl::deleting(Scope number) const {
 void Core::Impl::set_bucket(const BucketRecord& record) {
   WriterLock lock(buckets_lock);
   bucket_table.insert_or_assign(record.number, record);
-  count_deleting();
+  count_states();
 }
 
 void Core::Impl::forget_bucket(Scope number) {
   {
     WriterLock lock(buckets_lock);
     bucket_table.erase(number);
-    count_deleting();
+    count_states();
   }
   forget_numbers(number);
 }
 
-void Core::Impl::count_deleting() {
-  uint32_t count = 0;
-  for (const auto& [number, record] : bucket_table) count += record.deleting ? 1 : 0;
-  buckets_deleting = count;
+void Core::Impl::count_states() {
+  uint32_t are_deleting = 0, are_locking = 0;
+  for (const auto& [number, record] : bucket_table) {
+    are_deleting += record.deleting ? 1 : 0;
+    are_locking += record.object_lock ? 1 : 0;
+  }
+  buckets_deleting = are_deleting;
+  buckets_locking = are_locking;
 }
 
 // The keyring says which buckets there may be, so that a record that does not verify costs its own bucket only.
@@ -118,7 +122,8 @@ Status Core::Impl::check_new_bucket(const Caller& caller, std::string_view name,
   return gate.check({caller, Action::kCreateBucket, Need::kChangeDirectory, attributes});
 }
 
-Result<InodePtr> Core::Impl::make_bucket(const Caller& caller, std::string_view name, Versioning state, uint32_t mode) {
+Result<InodePtr> Core::Impl::make_bucket(const Caller& caller, std::string_view name, Versioning state, uint32_t mode,
+                                         bool object_lock) {
   PAILFS_TRY(check_name(name));
   if (name == "." || name == "..") return fail(Code::kExists, "the name is taken");
   if (Status valid = check_bucket_name(name); !valid) {
@@ -131,10 +136,11 @@ Result<InodePtr> Core::Impl::make_bucket(const Caller& caller, std::string_view 
     Place where;
     PAILFS_TRY(check_new_bucket(caller, name, *root, where));
   }
+  if (object_lock) PAILFS_TRY(clock.start());
   // The keys are made, which syncs, before any lock is taken.
   PAILFS_ASSIGN(const Scope number, new_bucket_number());
   PAILFS_TRY(store.create_scope(number));
-  Result<InodePtr> made = install_bucket(caller, name, root, number, state, mode);
+  Result<InodePtr> made = install_bucket(caller, name, root, number, state, mode, object_lock);
   if (!made) {
     if (const Status destroyed = store.destroy_scope(number); !destroyed) {
       log_error("keys of a bucket that could not be made stay: {}", destroyed.error().message);
@@ -144,7 +150,7 @@ Result<InodePtr> Core::Impl::make_bucket(const Caller& caller, std::string_view 
 }
 
 Result<InodePtr> Core::Impl::install_bucket(const Caller& caller, std::string_view name, const InodePtr& root,
-                                            Scope number, Versioning state, uint32_t mode) {
+                                            Scope number, Versioning state, uint32_t mode, bool object_lock) {
   MutexLock tree_lock(tree);
   LockedInodes locked({root});
   assert_locked(*root);
@@ -162,7 +168,8 @@ Result<InodePtr> Core::Impl::install_bucket(const Caller& caller, std::string_vi
                             .versioning = state,
                             .owner = gate.account(),
                             .created = record.ctime,
-                            .history_since = state == Versioning::kOff ? 0 : since};
+                            .history_since = state == Versioning::kOff ? 0 : since,
+                            .object_lock = object_lock};
   Dirent entry{.ino = ino, .type = S_IFDIR, .since = since, .name = std::string(name)};
   PAILFS_TRY(insert_entry(kRootIno, std::move(where), std::move(entry), tx));
   ++root->record.nlink;
@@ -182,8 +189,12 @@ Result<InodePtr> Core::Impl::install_bucket(const Caller& caller, std::string_vi
   return inode;
 }
 
-Status Core::create_bucket(const Caller& caller, std::string_view name, Versioning versioning, uint32_t mode) {
-  PAILFS_ASSIGN(const InodePtr made, impl_->make_bucket(caller, name, versioning, mode));
+Status Core::create_bucket(const Caller& caller, std::string_view name, Versioning versioning, uint32_t mode,
+                           bool object_lock) {
+  if (object_lock && versioning != Versioning::kEnabled) {
+    return fail(Code::kInvalid, "InvalidBucketState: Object Lock needs versioning enabled");
+  }
+  PAILFS_ASSIGN(const InodePtr made, impl_->make_bucket(caller, name, versioning, mode, object_lock));
   forget(made->ino, 1);
   impl_->name_changed(kRootIno, std::string(name), made->ino);
   return {};
@@ -302,7 +313,10 @@ BucketInfo info_of(const BucketRecord& record) {
           .owner = record.owner,
           .created = record.created,
           .history_since = record.history_since,
-          .keep = record.keep};
+          .keep = record.keep,
+          .object_lock = record.object_lock,
+          .default_retention = record.default_retention,
+          .mfa_delete = record.mfa_delete};
 }
 
 }  // namespace
@@ -365,7 +379,7 @@ Result<BucketInfo> Core::bucket_usage(const Caller& caller, std::string_view nam
   return info;
 }
 
-Status Core::set_versioning(const Caller& caller, std::string_view name, Versioning state) {
+Status Core::set_versioning(const Caller& caller, std::string_view name, Versioning state, const Consent& consent) {
   Impl& impl = *impl_;
   MutexLock tree_lock(impl.tree);
   PAILFS_ASSIGN(BucketRecord record, impl.bucket_by_name(caller, name));
@@ -373,6 +387,7 @@ Status Core::set_versioning(const Caller& caller, std::string_view name, Version
   PAILFS_ASSIGN(const Attributes root, getattr(caller, bucket_root(record.number)));
   PAILFS_TRY(impl.gate.check({caller, Action::kPutBucketVersioning, Need::kAccount, root}));
   if (record.versioning == state) return {};
+  PAILFS_TRY(impl.check_versioning(record, state, consent));
   if (state == Versioning::kOff) PAILFS_TRY(impl.check_no_history(record.number));
   record.versioning = state;
   Transaction tx;
@@ -396,6 +411,9 @@ Status Core::set_keep_rule(const Caller& caller, std::string_view name, const Ke
   PAILFS_ASSIGN(const Attributes root, getattr(caller, bucket_root(record.number)));
   PAILFS_TRY(impl.gate.check({caller, Action::kPutLifecycleConfiguration, Need::kAccount, root}));
   if (record.keep == keep) return {};
+  if (record.mfa_delete && keep != KeepRule()) {
+    return fail(Code::kNotPermitted, "InvalidBucketState: the bucket has MFA delete, and a rule gives no code");
+  }
   record.keep = keep;
   Transaction tx;
   tx.put(kStoreScope, keys::bucket(record.number), encode_bucket(record));

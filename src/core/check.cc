@@ -6,6 +6,7 @@
 
 #include "core/file_paths.h"
 #include "core/history.h"
+#include "core/mfa.h"
 
 namespace pailfs {
 
@@ -88,6 +89,20 @@ void CheckReport::finish() {
 
 namespace {
 
+// Of which there is at most one.
+Status check_singles(Core::Impl& core, CheckReport& report) {
+  const auto look = [&](const std::string& key, const auto& decode) {
+    return scan_for_check(report, core.store, kStoreScope, key, keys::after_prefix(key.substr(0, 1)),
+                          [&](const StoreView::Entry& entry) -> Status {
+                            const auto record = decode(entry.value);
+                            if (!record) report.problem("index", 0, record.error().message);
+                            return {};
+                          });
+  };
+  PAILFS_TRY(look(keys::retention_clock(), decode_clock));
+  return look(keys::mfa_device(), decode_mfa);
+}
+
 // Records of the store's own scope: buckets, counters, the root directory.
 Status check_roots(Core::Impl& core, CheckReport& report, std::vector<Scope>& buckets) {
   const auto decoded = [&](const StoreView::Entry& entry, const auto& result) {
@@ -115,6 +130,7 @@ Status check_roots(Core::Impl& core, CheckReport& report, std::vector<Scope>& bu
                                 return {};
                               }));
   }
+  PAILFS_TRY(check_singles(core, report));
   return check_names(core, report, kStoreScope, [](Ino, const InodeRecord&) -> Status { return {}; });
 }
 

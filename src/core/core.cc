@@ -2,7 +2,9 @@
 
 #include <sys/stat.h>
 
+#include "base/logging.h"
 #include "core/impl.h"
+#include "core/mfa.h"
 #include "core/scrub.h"
 #include "core/versions_view.h"
 
@@ -13,8 +15,10 @@ Core::Impl::Impl(Store& s, uint32_t account)
       gate(account),
       inodes(s),
       shares(s),
+      clock(s),
       view(std::make_unique<VersionsView>(*this)),
-      scrub(std::make_unique<Scrub>(*this)) {}
+      scrub(std::make_unique<Scrub>(*this)),
+      mfa(std::make_unique<MfaDevice>(s)) {}
 Core::Impl::~Impl() = default;
 
 Core::Core(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -39,7 +43,9 @@ Status Core::Impl::make_root() {
 Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
   auto impl = std::make_unique<Impl>(store, account);
   PAILFS_TRY(impl->load_stamps());
+  PAILFS_TRY(impl->clock.load());
   PAILFS_TRY(impl->load_buckets());
+  impl->begin_clock();
   PAILFS_TRY(impl->shares.load());
   PAILFS_TRY(impl->make_root());
   PAILFS_TRY(impl->reap_leftovers());

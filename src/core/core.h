@@ -7,7 +7,7 @@
 //
 // One file per operation family: lookup.cc, dir_ops.cc (create, unlink, rename, link), attr_ops.cc, xattr_ops.cc,
 // readdir.cc, bucket_ops.cc, handles.cc, read_write.cc, copy_range.cc, sealing.cc, versions_view.cc, prune.cc,
-// check.cc, scrub.cc.
+// object_lock.cc, mfa_delete.cc, check.cc, scrub.cc.
 #pragma once
 
 #include <functional>
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/gate.h"
+#include "core/retention.h"
 #include "core/types.h"
 #include "store/store.h"
 
@@ -70,6 +71,9 @@ struct BucketInfo {
   Time created = 0;
   Stamp history_since = 0;  // 0: there is no history
   KeepRule keep = {};
+  bool object_lock = false;
+  DefaultRetention default_retention = {};
+  bool mfa_delete = false;
   // Filled by bucket_usage():
   uint64_t objects = 0;  // files, symlinks and special files that have a name
   uint64_t directories = 0;
@@ -88,15 +92,41 @@ struct VersionEntry {
   uint32_t uid = 0;
   bool marker = false;
   bool current = false;
+  Retention retention = {};
+  bool locked = false;  // by it, now
+};
+
+// What a permanent removal was asked with, beyond the right to it.
+struct Consent {
+  bool bypass_governance = false;  // governance mode does not count; takes Action::kBypassGovernanceRetention
+  bool mfa = false;                // Core::use_mfa_code() has accepted a code for it
+};
+
+// A version of something; without `version`, which is its name in .versions or its id, the newest.
+struct VersionName {
+  std::string_view bucket;
+  std::string_view path;
+  std::string_view version = {};
+};
+
+// PutObjectRetention: until a time, or for a period from now on; mode kNone ends a retention.
+struct RetentionRequest {
+  LockMode mode = LockMode::kNone;
+  std::optional<Time> until;
+  uint32_t days = 0;
+  uint32_t years = 0;
+  bool bypass_governance = false;
 };
 
 struct PruneOptions {
   std::optional<Time> older_than;  // only versions that ceased to be current before this
   std::optional<uint64_t> keep;    // keep this many newest noncurrent versions per object
   bool dry_run = false;
+  bool mfa = false;  // as in Consent
 };
 struct PruneResult {
   uint64_t versions = 0;
+  uint64_t locked = 0;  // that stayed because of Object Lock, and would have gone
   uint64_t markers = 0;
   uint64_t bytes = 0;  // logical bytes of the versions removed
 };
@@ -268,14 +298,35 @@ class Core {
   Result<BucketInfo> bucket(const Caller& caller, std::string_view name);
   Result<BucketInfo> bucket_usage(const Caller& caller, std::string_view name, const Progress& progress);
   Result<Ino> bucket_directory(std::string_view name);
-  Status create_bucket(const Caller& caller, std::string_view name, Versioning versioning, uint32_t mode);
+  Status create_bucket(const Caller& caller, std::string_view name, Versioning versioning, uint32_t mode,
+                       bool object_lock = false);
   // Only the account. Deletes objects, versions and at last the bucket's keys. Resumable: a purge that was interrupted
-  // is finished when called again.
-  Status purge_bucket(const Caller& caller, std::string_view name, const Progress& progress);
-  Status set_versioning(const Caller& caller, std::string_view name, Versioning state);
+  // is finished when called again. A locked version, and nothing has changed.
+  Status purge_bucket(const Caller& caller, std::string_view name, const Progress& progress,
+                      const Consent& consent = {});
+  Status set_versioning(const Caller& caller, std::string_view name, Versioning state, const Consent& consent = {});
   Status set_keep_rule(const Caller& caller, std::string_view name, const KeepRule& keep);
   // Applies the keep rules that are new, or were last applied an hour ago (prune.cc).
   Status apply_keep_rules(const Progress& progress);
+
+  // --- Object Lock (object_lock.cc). Only the account.
+  Status enable_object_lock(const Caller& caller, std::string_view bucket);
+  Status set_default_retention(const Caller& caller, std::string_view bucket, const DefaultRetention& retention);
+  // These answer with what the version is then.
+  Result<VersionEntry> set_retention(const Caller& caller, const VersionName& name, const RetentionRequest& request);
+  Result<VersionEntry> set_legal_hold(const Caller& caller, const VersionName& name, bool on);
+  // What retention goes by; nullopt before there was any bucket with Object Lock.
+  std::optional<Time> retention_time() const;
+  // To be called every minute or more often, and with `closing` before the store is closed.
+  Status keep_retention_clock(bool closing = false);
+
+  // --- MFA delete (mfa_delete.cc). Only the account.
+  Result<std::optional<Time>> mfa_enrolled() const;  // when the device was; nullopt: there is none
+  Status enroll_mfa(const Caller& caller, std::string_view secret, std::string_view code);
+  Status remove_mfa(const Caller& caller, std::string_view code);
+  Status set_mfa_delete(const Caller& caller, std::string_view bucket, bool on, std::string_view code);
+  // For one operation, whose Consent says so then. See MfaDevice::use() in mfa.h.
+  Status use_mfa_code(const Caller& caller, std::string_view code);
 
   // --- Versions (versions_view.cc, prune.cc). `path`: of a file inside the bucket, without leading slash.
   Result<std::vector<VersionEntry>> versions(const Caller& caller, std::string_view bucket, std::string_view path);
@@ -293,7 +344,8 @@ class Core {
   // other closely, up to that of the path itself.
   Result<Time> before_removal(const Caller& caller, std::string_view bucket, std::string_view path);
   // Removes one version, or marker, for good; `version` as above.
-  Status purge_version(const Caller& caller, std::string_view bucket, std::string_view path, std::string_view version);
+  Status purge_version(const Caller& caller, std::string_view bucket, std::string_view path, std::string_view version,
+                       const Consent& consent = {});
   // Told of every name that something else than a call of a door changed, with no lock held: the kernel may have it
   // cached. `ino`: what has the name now; 0: nothing.
   using NameObserver = std::function<void(Ino parent, const std::string& name, Ino ino)>;

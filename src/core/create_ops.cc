@@ -75,6 +75,9 @@ Result<InodePtr> Core::Impl::make_node(const Caller& caller, Ino parent, std::st
   Transaction tx;
   PAILFS_ASSIGN(const Ino ino, new_number(bucket_of(parent), tx));
   InodeRecord record = new_record(caller, above, node);
+  if (S_ISLNK(node.mode)) {
+    PAILFS_ASSIGN(record.retention, new_retention(bucket_of(parent)));
+  }
   const Stamp since = stamp(tx);
   keep_directory(*directory, since, tx);
   if (is_directory) {

@@ -105,6 +105,20 @@ std::string_view action_name(Action action) {
       return "s3:PutBucketVersioning";
     case Action::kObjectLost:
       return "s3:ReducedRedundancyLostObject";
+    case Action::kPutBucketObjectLockConfiguration:
+      return "s3:PutBucketObjectLockConfiguration";
+    case Action::kPutObjectRetention:
+      return "s3:PutObjectRetention";
+    case Action::kPutObjectLegalHold:
+      return "s3:PutObjectLegalHold";
+    case Action::kBypassGovernanceRetention:
+      return "s3:BypassGovernanceRetention";
+    case Action::kClockJump:
+      return "pailfs:ClockJump";
+    case Action::kEnableMfaDevice:
+      return "iam:EnableMFADevice";
+    case Action::kDeactivateMfaDevice:
+      return "iam:DeactivateMFADevice";
   }
   return "s3:unknown";
 }

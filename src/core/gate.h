@@ -27,8 +27,15 @@ enum class Action : uint8_t {
   kPutBucketVersioning,
   kObjectLost,                 // nobody asks for it: in the change record of what the scrub found lost
   kPutLifecycleConfiguration,  // change records have the numbers: new ones come last
+  kPutBucketObjectLockConfiguration = 16,
+  kPutObjectRetention,
+  kPutObjectLegalHold,
+  kBypassGovernanceRetention,
+  kClockJump,  // nobody asks for it: the system's clock was set (retention_clock.h)
+  kEnableMfaDevice,
+  kDeactivateMfaDevice,
 };
-std::string_view action_name(Action action);  // "s3:GetObject"; of kObjectLost the name of S3's event
+std::string_view action_name(Action action);  // "s3:GetObject"; of what nobody asks for the name of an event
 
 // What POSIX wants for the call. A request names one of these and the facts it needs.
 enum class Need : uint8_t {

@@ -85,11 +85,19 @@ struct ShownVersion {
 // What the spans that are no directories show, oldest first, each version once.
 Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::vector<NameSpan>& spans);
 
+// One of them as `pail versions` lists it (versions_list.cc).
+VersionEntry version_entry(const Core::Impl& core, const ShownVersion& shown);
+// What a path stands or stood for, in directories that the caller may look names up in (rewind.cc).
+Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path);
+// The version that is called so, or has that id.
+Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& spans, std::string_view path,
+                                std::string_view version);
+
 // Permanent deletion (version_removal.cc, undelete.cc); the caller has passed the gate. A version that is the current
 // content of a file, or a marker that follows from a directory's removal, is kNotPermitted. Without the newest marker
 // of a name the version before it is current again.
-Status remove_object_version(Core::Impl& core, const Caller& caller, const NameSpan& span,
-                             const ObjectVersion& version);
+Status remove_object_version(Core::Impl& core, const Caller& caller, const NameSpan& span, const ObjectVersion& version,
+                             bool bypass_governance = false);
 Status remove_marker(Core::Impl& core, const Caller& caller, const NameSpan& span);
 
 // "20261123T145600.123456789Z-ID": UTC; `id` as in format_version_id(), or "null".

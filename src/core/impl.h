@@ -20,9 +20,12 @@
 #include "base/mutex.h"
 #include "core/core.h"
 #include "core/records.h"
+#include "core/retention_clock.h"
 #include "core/shares.h"
 
 namespace pailfs {
+
+class MfaDevice;
 
 // An inode in memory: the one copy while anybody uses it.
 struct Inode {
@@ -52,6 +55,7 @@ class InodeTable {
   Result<InodePtr> get(Ino ino);
   // The cached object, or null: for listings, which must not push out what is in use.
   InodePtr cached(Ino ino);
+  std::vector<InodePtr> cached_of(Scope bucket);
   // For an inode whose record is about to be committed; remove() it when that fails.
   InodePtr insert(Ino ino, InodeRecord record);
   void add_reference(Ino ino, uint64_t count = 1);
@@ -161,9 +165,11 @@ struct Core::Impl {
   HandleTable handles;
   Shares shares;
   std::atomic<bool> kernel_times = false;  // set_kernel_times()
+  RetentionClock clock;
   Mutex tree;
   std::unique_ptr<VersionsView> view;
   std::unique_ptr<Scrub> scrub;
+  std::unique_ptr<MfaDevice> mfa;
   Core::NameObserver name_observer;  // set before anything uses the core
   void name_changed(Ino parent, const std::string& name, Ino ino) {
     if (name_observer) name_observer(parent, name, ino);
@@ -205,8 +211,8 @@ struct Core::Impl {
   void set_bucket(const BucketRecord& record);
   void forget_bucket(Scope number);
   Result<Scope> new_bucket_number();
-  Result<InodePtr> make_bucket(const Caller& caller, std::string_view name, Versioning state, uint32_t mode)
-      EXCLUDES(tree);
+  Result<InodePtr> make_bucket(const Caller& caller, std::string_view name, Versioning state, uint32_t mode,
+                               bool object_lock = false) EXCLUDES(tree);
   // rmdir(2) of a bucket: kNotEmpty while it holds anything.
   Status remove_bucket(const Caller& caller, std::string_view name) EXCLUDES(tree);
   // Steps of these, and of purge_bucket() (purge.cc).
@@ -215,7 +221,7 @@ struct Core::Impl {
   Status check_new_bucket(const Caller& caller, std::string_view name, const Inode& root, Place& where)
       REQUIRES_SHARED(root.lock);
   Result<InodePtr> install_bucket(const Caller& caller, std::string_view name, const InodePtr& root, Scope number,
-                                  Versioning state, uint32_t mode) EXCLUDES(tree);
+                                  Versioning state, uint32_t mode, bool object_lock) EXCLUDES(tree);
   Status check_bucket_empty(Scope number, std::vector<std::string>& leftovers) REQUIRES(tree);
   Status reap_bucket(Scope number) REQUIRES(tree);
   Status check_no_history(Scope number) REQUIRES(tree);
@@ -230,7 +236,23 @@ struct Core::Impl {
   Scope next_bucket GUARDED_BY(buckets_lock) = 1;
   std::map<Scope, std::pair<KeepRule, Time>> kept_by GUARDED_BY(buckets_lock);  // rules that were applied, and when
   std::atomic<uint32_t> buckets_deleting = 0;                                   // spares deleting() the lock
-  void count_deleting() REQUIRES(buckets_lock);
+  std::atomic<uint32_t> buckets_locking = 0;  // with Object Lock; spares new_retention() the lock
+  void count_states() REQUIRES(buckets_lock);
+
+  // --- Object Lock (object_lock.cc)
+  // What a version that is sealed now gets. kNotFound in a bucket with Object Lock that is being deleted: see there.
+  Result<Retention> new_retention(Scope bucket) const;
+  // kAccessDenied for a version that is locked.
+  Status check_removable(Scope bucket, const InodeRecord& version, bool bypass_governance = false) const;
+  Status check_bypass(const Caller& caller, Scope bucket, const Consent& consent) const;
+  // Whether the bucket's state of versioning can be that.
+  Status check_versioning(const BucketRecord& bucket, Versioning state, const Consent& consent) const;
+  // For a purge, which the bucket is marked for in memory alone: kAccessDenied when any version is locked.
+  Status check_nothing_locked(Scope number, bool bypass_governance) REQUIRES(tree);
+  void begin_clock();  // where a repair has dropped it
+  Status find_locked(Scope number, bool bypass_governance) const;
+  // kAccessDenied in a bucket with MFA delete, unless a code was accepted (mfa_delete.cc).
+  Status check_mfa(Scope bucket, bool accepted) const;
 
   // --- names (lookup.cc)
   // kNotFound, kNotDirectory, kNameTooLong; a name that no directory can hold is kInvalid.
@@ -344,7 +366,9 @@ struct Core::Impl {
   Status remove_inode(Inode& inode, Transaction& tx) REQUIRES(inode.lock);
   // Removes one noncurrent version (its 'v' record and what only it needs); of an inode without a name also the last
   // one: then an older one takes its place, or the inode goes. Puts what it changes, the inode record included.
-  Status remove_version(Inode& inode, uint32_t vseq, Transaction& tx) REQUIRES(inode.lock);
+  // A locked one is kAccessDenied; a bypass passes over governance mode.
+  Status remove_version(Inode& inode, uint32_t vseq, Transaction& tx, bool bypass_governance = false)
+      REQUIRES(inode.lock);
   // The content of the inode as of `vseq` went at `at` without becoming an older version: from then on the version
   // before it is not what the file shows.
   Status end_older_version(Ino ino, uint32_t vseq, Stamp at, Transaction& tx);

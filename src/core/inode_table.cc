@@ -85,6 +85,15 @@ void InodeTable::trim() {
   }
 }
 
+std::vector<InodePtr> InodeTable::cached_of(Scope bucket) {
+  std::vector<InodePtr> out;
+  MutexLock lock(mutex_);
+  for (const auto& [ino, cached] : inodes_) {
+    if (bucket_of(ino) == bucket && !cached.loading) out.push_back(cached.inode);
+  }
+  return out;
+}
+
 void InodeTable::add_reference(Ino ino, uint64_t count) {
   MutexLock lock(mutex_);
   references_[ino] += count;

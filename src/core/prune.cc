@@ -74,10 +74,18 @@ Result<std::optional<InodeRecord>> Pruning::record(Ino ino) {
 }
 
 Status Pruning::remove(const Candidate& candidate) {
+  if (!core_.check_removable(bucket_of(candidate.span.ino), candidate.version.record)) {
+    ++result.locked;
+    return {};
+  }
   if (!options_.dry_run) {
     const Status removed = remove_object_version(core_, caller_, candidate.span, candidate.version);
     // Somebody else removed it, or gave the file a name again: it is as it should be.
     if (!removed && (removed.error().code == Code::kNotFound || removed.error().code == Code::kNotPermitted)) return {};
+    if (!removed && removed.error().code == Code::kAccessDenied) {  // locked a moment ago
+      ++result.locked;
+      return {};
+    }
     if (!removed) return removed;
   }
   if (options_.dry_run) ++would_remove_[candidate.span.ino];
@@ -291,6 +299,7 @@ Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, s
   PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
   PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
   PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
+  if (!options.dry_run) PAILFS_TRY(impl.check_mfa(bucket_of(root), options.mfa));
   const Stamp began = impl.latest_stamp();
   Pruning pruning(impl, caller, options, progress);
   DirectorySpan top;
@@ -316,8 +325,8 @@ Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, s
     }
   }
   PAILFS_TRY(pruning.finish());
-  // Where every old version went, the moments that showed them went too.
-  if (names.empty() && !options.dry_run && options.keep.value_or(0) == 0) {
+  // Where every old version went, the moments that showed them went too. One that is locked keeps its attributes.
+  if (names.empty() && !options.dry_run && options.keep.value_or(0) == 0 && pruning.result.locked == 0) {
     PAILFS_TRY(end_history(impl, bucket_of(root), std::min(options.older_than.value_or(began), began)));
   }
   return pruning.result;

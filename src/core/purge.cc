@@ -93,7 +93,8 @@ Status Core::Impl::purge_index(Scope number) {
   return {};
 }
 
-Status Core::purge_bucket(const Caller& caller, std::string_view name, const Progress& progress) {
+Status Core::purge_bucket(const Caller& caller, std::string_view name, const Progress& progress,
+                          const Consent& consent) {
   Impl& impl = *impl_;
   Scope number = 0;
   {
@@ -103,12 +104,17 @@ Status Core::purge_bucket(const Caller& caller, std::string_view name, const Pro
     PAILFS_TRY(
         impl.gate.check({caller, Action::kDeleteBucket, Need::kAccount, Attributes{.ino = bucket_root(number)}}));
     if (!record.deleting) {
+      PAILFS_TRY(impl.check_mfa(number, consent.mfa));
+      PAILFS_TRY(impl.check_bypass(caller, number, consent));
+      if (record.object_lock) PAILFS_TRY(impl.check_nothing_locked(number, consent.bypass_governance));
       record.deleting = true;
       Transaction tx;
       tx.put(kStoreScope, keys::bucket(number), encode_bucket(record));
       tx.record(encode_change({Action::kDeleteBucket, caller, kRootIno, name, bucket_root(number)}, impl.now()));
-      PAILFS_TRY(impl.commit(std::move(tx)));
+      Status marked = impl.commit(std::move(tx));
+      record.deleting = marked.has_value();
       impl.set_bucket(record);
+      PAILFS_TRY(marked);
     }
   }
   // Nothing new comes from here on: every change of names looks at the mark, with the tree lock held.

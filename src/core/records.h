@@ -16,6 +16,8 @@
 //   'n' bucket(be32)                            first number of the bucket that was not handed out yet; scope 0.
 //                                               bucket 0: first bucket number that was not
 //   'm' 0                                       a stamp that was not reached yet; scope 0
+//   'r' 0                                       the retention clock (retention_clock.h); scope 0
+//   't' 0                                       the device for MFA delete (mfa.h); scope 0
 //
 // slot: the readdir cookie of an entry, below 2^63: (first 60 bits of the name's token) << 3 | collision number 0..7.
 #pragma once
@@ -27,6 +29,7 @@
 
 #include "base/error.h"
 #include "core/acl.h"
+#include "core/retention.h"
 #include "core/types.h"
 
 namespace pailfs {
@@ -57,15 +60,6 @@ struct VersionInfo {
   VersionId id{};
   Stamp sealed = 0;
   bool null_id = false;
-};
-
-// What keeps a version from being removed: S3 Object Lock (Amazon S3 user guide, "Locking objects with Object Lock").
-enum class LockMode : uint8_t { kNone = 0, kGovernance = 1, kCompliance = 2 };
-struct Retention {
-  LockMode mode = LockMode::kNone;
-  Time until = 0;           // by the store's retention clock
-  bool legal_hold = false;  // also without a mode
-  bool operator==(const Retention&) const = default;
 };
 
 struct InodeRecord {
@@ -131,14 +125,6 @@ struct EndedDirent {
 std::string encode_ended(const EndedDirent& entry);
 Result<EndedDirent> decode_ended(std::string_view value);
 
-// The retention that new versions of a bucket with Object Lock get.
-struct DefaultRetention {
-  LockMode mode = LockMode::kNone;
-  uint32_t days = 0;  // either of the two
-  uint32_t years = 0;
-  bool operator==(const DefaultRetention&) const = default;
-};
-
 struct BucketRecord {
   std::string name;
   Scope number = 0;
@@ -193,6 +179,8 @@ std::string past_xattr(Ino ino, std::string_view token, Stamp end);
 std::string orphan(Ino ino);
 std::string numbers(Scope bucket);
 std::string stamps();
+std::string retention_clock();
+std::string mfa_device();
 // What the keys of a kind, from one number (inode, parent, content id) on, begin with.
 std::string numbered(char kind, uint64_t number);
 // The least string greater than every key that begins with `prefix`.

@@ -64,6 +64,7 @@ Result<InodePtr> Restorer::make_unnamed(const PastInode& past) {
   PAILFS_ASSIGN(const Ino ino, core_.new_number(bucket, tx));
   if (S_ISLNK(record.mode)) {
     record.sealed = true;
+    PAILFS_ASSIGN(record.retention, core_.new_retention(bucket));
     record.version.sealed = core_.stamp(tx);
     record.version.null_id = core_.versioning(bucket) != Versioning::kEnabled;
     if (!record.version.null_id) record.version.id = core_.make_version_id(record.version.sealed);

@@ -381,9 +381,6 @@ Result<RewindResult> Core::rewind(const Caller& caller, std::string_view bucket,
 
 // --- One version
 
-namespace {
-
-// What the path stands or stood for, in directories that the caller may look names up in.
 Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path) {
   const std::vector<std::string> names = split_path(path);
   if (names.empty()) return fail(Code::kInvalid, "name a file in the bucket");
@@ -411,6 +408,8 @@ Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& s
   return fail(Code::kNotFound, fmt::format("{} has no version {} ('pail versions list' names those there are)", path,
                                            printable(version)));
 }
+
+namespace {
 
 // The directory that holds the path now.
 Result<Ino> parent_now(Core& core, const Caller& caller, Ino root, const std::vector<std::string>& names) {
@@ -447,15 +446,17 @@ Status Core::restore_version(const Caller& caller, std::string_view bucket, std:
 }
 
 Status Core::purge_version(const Caller& caller, std::string_view bucket, std::string_view path,
-                           std::string_view version) {
+                           std::string_view version, const Consent& consent) {
   Impl& impl = *impl_;
   PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
   PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
   PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
+  PAILFS_TRY(impl.check_mfa(bucket_of(root), consent.mfa));
+  PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), consent));
   PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
   PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
   if (shown.marker) return remove_marker(impl, caller, shown.span);
-  return remove_object_version(impl, caller, shown.span, shown.version);
+  return remove_object_version(impl, caller, shown.span, shown.version, consent.bypass_governance);
 }
 
 Result<Time> Core::before_removal(const Caller& caller, std::string_view bucket, std::string_view path) {

@@ -60,6 +60,7 @@ Status Core::Impl::seal(Inode& inode, bool provisional, Transaction& tx) {
   InodeRecord& record = inode.record;
   if (!provisional) inode.provisional = 0;
   if (!record.dirty || record.nlink == 0) return {};
+  PAILFS_ASSIGN(record.retention, new_retention(bucket_of(inode.ino)));
   const Stamp at = stamp(tx);
   record.version = {};
   record.version.sealed = at;

@@ -12,7 +12,7 @@
 
 namespace pailfs {
 
-inline constexpr std::string_view kKindsOfStore = "blmns";        // of the store's own scope
+inline constexpr std::string_view kKindsOfStore = "blmnrst";      // of the store's own scope
 inline constexpr std::string_view kKindsOfBuckets = "acdhiovxy";  // keys begin with a number that names a bucket
 // What is known of a record by its key: the scope of its value, and where the range of keys ends that have the same
 // kind and scope. nullopt: there are no such records.
@@ -21,7 +21,7 @@ struct KeysAround {
   std::string end;
 };
 std::optional<KeysAround> keys_around(std::string_view key);
-// The inode number that a key (of any kind but 'b', 'l', 'm', 'n' and 's') begins with.
+// The inode number that a key (of any kind but those of the store) begins with.
 Ino ino_of_key(std::string_view key);
 // The range of all keys of one kind in a bucket.
 std::string kind_begin(char kind, Scope bucket);

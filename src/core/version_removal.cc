@@ -123,11 +123,15 @@ Status Core::Impl::remove_inode(Inode& inode, Transaction& tx) {
   InodeRecord& record = inode.record;
   std::map<Ino, ExtentList> contents;  // cid -> inline extents of its versions
   if (record.cid != 0) contents[record.cid] = record.extents;
+  PAILFS_TRY(check_removable(scope, record));
   std::map<Ino, bool> chunked{{record.cid, record.chunked}};
   if (record.vseq > 1) {
     PAILFS_TRY(scan_range(store, scope, keys::version(inode.ino, 0), keys::version(inode.ino, ~0u),
                           [&](const StoreView::Entry& entry) -> Result<bool> {
                             PAILFS_ASSIGN(const InodeRecord version, decode_inode(entry.value));
+                            if (const Status free = check_removable(scope, version); !free) {
+                              return std::unexpected(free.error());
+                            }
                             tx.erase(entry.key);
                             if (version.cid == 0) return true;
                             ExtentList& extents = contents[version.cid];
@@ -156,7 +160,7 @@ Status Core::Impl::remove_inode(Inode& inode, Transaction& tx) {
   return {};
 }
 
-Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx) {
+Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx, bool bypass_governance) {
   const Ino ino = inode.ino;
   const Scope scope = bucket_of(ino);
   InodeRecord& current = inode.record;
@@ -168,7 +172,11 @@ Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx) 
     {
       PAILFS_ASSIGN(older, store.view().last_before(scope, keys::version(ino, vseq), keys::version(ino, 0)));
     }
-    if (!older) return remove_inode(inode, tx);
+    PAILFS_TRY(check_removable(scope, current, bypass_governance));
+    if (!older) {
+      current.retention = {};  // looked at
+      return remove_inode(inode, tx);
+    }
     PAILFS_ASSIGN(InodeRecord heir, decode_inode(older->value));
     PAILFS_TRY(drop_content(store, ino, current, nullptr, tx));
     if (heir.ceased == 0 && current.sealed) heir.ceased = current.version.sealed;
@@ -183,6 +191,7 @@ Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx) 
     return {};
   }
   PAILFS_ASSIGN(const InodeRecord version, load_version(store, ino, vseq));
+  PAILFS_TRY(check_removable(scope, version, bypass_governance));
   std::optional<StoreView::Entry> newer;
   {
     PAILFS_ASSIGN(newer, store.view().seek(scope, keys::version(ino, vseq + 1), keys::version(ino, ~0u)));
@@ -218,15 +227,15 @@ void drop_bare_span(const NameSpan& span, Transaction& tx) {
 
 }  // namespace
 
-Status remove_object_version(Core::Impl& core, const Caller& caller, const NameSpan& span,
-                             const ObjectVersion& version) {
+Status remove_object_version(Core::Impl& core, const Caller& caller, const NameSpan& span, const ObjectVersion& version,
+                             bool bypass_governance) {
   PAILFS_ASSIGN(const InodePtr found, core.existing(span.ino));
   Inode& inode = *found;
   {
     WriterLock lock(inode.lock);
     if (inode.gone) return fail(Code::kNotFound, "the version was removed");
     Transaction tx;
-    Status done = core.remove_version(inode, version.vseq, tx);
+    Status done = core.remove_version(inode, version.vseq, tx, bypass_governance);
     if (done) {
       if (inode.gone) drop_bare_span(span, tx);
       ChangeRecord change{Action::kDeleteObjectVersion, caller, span.parent, {}, span.ino};

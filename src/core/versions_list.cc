@@ -9,6 +9,28 @@
 
 namespace pailfs {
 
+VersionEntry version_entry(const Core::Impl& core, const ShownVersion& shown) {
+  VersionEntry entry;
+  entry.name = shown.name;
+  entry.sealed = shown.at;
+  entry.marker = shown.marker;
+  entry.current = shown.current;
+  if (shown.marker) {
+    entry.id = marker_id_text(shown.span);
+    entry.uid = shown.span.uid;
+    entry.mode = S_IFREG;
+  } else {
+    const InodeRecord& record = shown.version.record;
+    entry.id = version_id_text(record.version);
+    entry.size = record.size;
+    entry.mode = record.mode;
+    entry.uid = record.uid;
+    entry.retention = record.retention;
+    entry.locked = !core.check_removable(bucket_of(shown.span.ino), record);
+  }
+  return entry;
+}
+
 Result<std::vector<VersionEntry>> Core::versions(const Caller& caller, std::string_view bucket, std::string_view path) {
   Impl& impl = *impl_;
   PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
@@ -35,23 +57,7 @@ Result<std::vector<VersionEntry>> Core::versions(const Caller& caller, std::stri
   std::vector<VersionEntry> out;
   out.reserve(shown.size());
   for (auto version = shown.rbegin(); version != shown.rend(); ++version) {
-    VersionEntry entry;
-    entry.name = version->name;
-    entry.sealed = version->at;
-    entry.marker = version->marker;
-    entry.current = version->current;
-    if (version->marker) {
-      entry.id = marker_id_text(version->span);
-      entry.uid = version->span.uid;
-      entry.mode = S_IFREG;
-    } else {
-      const InodeRecord& record = version->version.record;
-      entry.id = version_id_text(record.version);
-      entry.size = record.size;
-      entry.mode = record.mode;
-      entry.uid = record.uid;
-    }
-    out.push_back(std::move(entry));
+    out.push_back(version_entry(impl, *version));
   }
   return out;
 }

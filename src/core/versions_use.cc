@@ -114,6 +114,11 @@ Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view n
   }
   PAILFS_ASSIGN(const Attributes directory, attributes(above));
   PAILFS_TRY(core_.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, directory}));
+  if (Status allowed = core_.check_mfa(above.bucket(), false); !allowed) {
+    log_warning("removing {} in .versions is refused: 'pail versions purge' does it, with a code: {}", printable(name),
+                allowed.error().message);
+    return allowed;
+  }
   PAILFS_ASSIGN(const Resolved resolved, resolve(above));
   PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, name));
   return shown.marker ? remove_marker(core_, caller, shown.span)
