@@ -43,7 +43,8 @@ class Copier {
 
   Status copy(const Item& item) {
     PAILFS_ASSIGN(uint64_t at, usable(item));
-    if (at == item.length) return {};
+    // An empty file is one too: a crash leaves such, and the ones that follow on it count it.
+    if (at == item.length && at > 0) return {};
     const std::string source = from_ + item.name;
     const std::string target = to_ + item.name;
     PAILFS_ASSIGN(const auto in, env_.open(source, OpenMode::kRead));
@@ -115,6 +116,14 @@ class Copier {
   uint64_t copied_ = 0;
 };
 
+// Durable, with its name.
+Status make_target(Env& env, const std::string& directory) {
+  PAILFS_TRY(env.make_dir(directory));
+  const size_t end = directory.find_last_not_of('/');
+  const size_t slash = end == std::string::npos ? end : directory.rfind('/', end);
+  return env.sync_dir(slash == std::string::npos ? "." : slash == 0 ? "/" : directory.substr(0, slash));
+}
+
 Status make_if_missing(Env& env, const std::string& path) {
   PAILFS_ASSIGN(const bool there, env.exists(path));
   return there ? Status{} : env.make_dir(path);
@@ -125,7 +134,7 @@ Status prepare(Env& env, const std::string& target, const Superblock& store) {
   const auto found = read_backup_marker(env, target);
   PAILFS_ASSIGN(const bool there, env.exists(target));
   if (!there) {
-    PAILFS_TRY(env.make_dir(target));
+    PAILFS_TRY(make_target(env, target));
   } else {
     PAILFS_ASSIGN(const auto names, list_store(env, target));
     if (found && found->uuid != store.uuid) {
@@ -265,7 +274,7 @@ Result<BackupReport> Store::restore(Env& env, const std::string& backup, const s
                   fmt::format("{} is not empty; a restored store needs an empty or new directory", directory));
     }
   } else {
-    PAILFS_TRY(env.make_dir(directory));
+    PAILFS_TRY(make_target(env, directory));
   }
   // Until it is whole, the target is no store, and may be restored into again.
   Superblock unfinished = marker;
