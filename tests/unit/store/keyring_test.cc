@@ -1,5 +1,7 @@
 #include "store/keyring.h"
 
+#include <fmt/format.h>
+
 #include <cctype>
 
 #include "store_fixture.h"
