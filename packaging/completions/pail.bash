@@ -18,8 +18,8 @@ _pail() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
-        --version | --at | --from | --to | --days | --count | --new-key-file | --new-passphrase-file | --type | --bucket | \
-        --cases) ((i++)) ;;
+        --version | --at | --from | --to | --days | --count | --years | --mode | --until | --mfa | --code | \
+        --new-key-file | --new-passphrase-file | --type | --bucket | --cases) ((i++)) ;;
       -*) ;;
       *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
     esac
@@ -39,31 +39,41 @@ _pail() {
     --versioning) words='enabled suspended off' ;;
     --older-than) words='1d 7d 30d 90d 1y' ;;
     --type) words='identity boundary bucket' ;;
-    --label | --keep | --bucket) return ;;
+    --mode) words='governance compliance' ;;
+    --label | --keep | --bucket | --until | --days | --years | --version | --mfa | --code) return ;;
     *)
       case $noun,$verb in
         ,)
-          words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage key policy'
-          words+=' --version --help'
+          words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage lock mfa'
+          words+=' key policy --version --help'
           ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status keep' ;;
         versions,) words='list show restore undelete diff purge prune' ;;
+        lock,) words='enable default status retain hold release' ;;
+        mfa,) words='enroll status remove enable disable' ;;
         key,) words='list add change remove' ;;
         policy,) words='validate lint simulate' ;;
         init,*) words="$common --label --recovery-key" ;;
         check,*) words="$common --deep" ;;
         repair,*) words="$common --dry-run --yes" ;;
         scrub,*) words="$common --now" ;;
-        bucket,create) words="$common --versioning" ;;
-        bucket,delete) words="$common --purge --yes" ;;
+        bucket,create) words="$common --versioning --object-lock" ;;
+        bucket,delete) words="$common --purge --yes --bypass-governance --mfa" ;;
+        versioning,enable | versioning,suspend) words="$common --mfa" ;;
         versioning,keep) words="$common --days --count --none" ;;
-        versions,show | versions,purge) words="$common --version --yes" ;;
+        versions,show) words="$common --version" ;;
+        versions,purge) words="$common --version --yes --bypass-governance --mfa" ;;
         versions,restore) words="$common --version --at --dry-run" ;;
         versions,undelete) words="$common --dry-run" ;;
         versions,diff) words="$common --from --to" ;;
         rewind,*) words="$common --to --keep-newer --dry-run --yes" ;;
-        versions,prune) words="$common --older-than --keep --dry-run --yes" ;;
+        versions,prune) words="$common --older-than --keep --dry-run --yes --mfa" ;;
+        lock,default) words="$common --mode --days --years --none" ;;
+        lock,retain) words="$common --version --mode --until --days --years --none --bypass-governance" ;;
+        lock,status | lock,hold | lock,release) words="$common --version" ;;
+        mfa,enroll) words="$common --label" ;;
+        mfa,remove | mfa,enable | mfa,disable) words="$common --code" ;;
         key,add | key,change) words="$common --new-key-file --new-passphrase-file --recovery --label" ;;
         policy,validate) words='--type --bucket --accept-unknown-keys --json --help' ;;
         policy,lint) words='--type --json --help' ;;
@@ -72,7 +82,8 @@ _pail() {
       esac
       case $current,$noun,$verb in
         -*) ;;
-        *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune | *,versions,diff | *,rewind,*) words=$(_pail_buckets) ;;
+        *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune | *,versions,diff | *,rewind,* | \
+          *,lock,enable | *,lock,default | *,lock,status | *,mfa,enable | *,mfa,disable) words=$(_pail_buckets) ;;
         *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
         *,policy,?*) words= ;;
       esac
@@ -82,7 +93,7 @@ _pail() {
   case $current,$noun,$verb in
     -*) ;;
     *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune | \
-      *,policy,?*)
+      *,policy,?* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
       local files
       mapfile -t files < <(compgen -f -- "$current")
       COMPREPLY+=("${files[@]}")

@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 
 #include "cli/invocation.h"
+#include "cli/lock.h"
+#include "cli/mfa.h"
 #include "cli/session.h"
 
 namespace pailfs::cli {
@@ -12,6 +14,9 @@ struct BucketOptions {
   std::string versioning = "enabled";
   bool purge = false;
   bool yes = false;
+  bool object_lock = false;
+  bool bypass_governance = false;
+  std::string mfa;
 };
 using BucketOptionsPtr = std::shared_ptr<BucketOptions>;
 
@@ -67,6 +72,8 @@ int show(Invocation& invocation, const BucketOptions& options) {
     invocation.line(fmt::format("owner       uid {}", number_member(bucket, "owner")));
     invocation.line(fmt::format("made        {}", text_member(bucket, "created")));
     invocation.line(fmt::format("versioning  {}", text_member(bucket, "versioning")));
+    invocation.line("lock        " + bucket_lock_words(bucket));
+    invocation.line(fmt::format("mfa delete  {}", flag_member(bucket, "mfa_delete") ? "on" : "off"));
     invocation.line("history     " + (text_member(bucket, "history_since").empty()
                                           ? std::string("none: versioning was never on")
                                           : "since " + text_member(bucket, "history_since")));
@@ -76,10 +83,14 @@ int show(Invocation& invocation, const BucketOptions& options) {
 }
 
 int create(Invocation& invocation, const BucketOptions& options) {
-  const Json args = {{"bucket", options.name}, {"versioning", options.versioning}, {"mode", 0777 & ~current_umask()}};
+  const Json args = {{"bucket", options.name},
+                     {"versioning", options.versioning},
+                     {"mode", 0777 & ~current_umask()},
+                     {"object_lock", options.object_lock}};
   return simple(invocation, Access::kChange, "bucket.create", args, [&](const Json& bucket) {
-    invocation.line(fmt::format("Made the bucket {}, versioning {}.", text_member(bucket, "name"),
-                                text_member(bucket, "versioning")));
+    invocation.line(fmt::format("Made the bucket {}, versioning {}{}.", text_member(bucket, "name"),
+                                text_member(bucket, "versioning"),
+                                flag_member(bucket, "object_lock") ? ", with Object Lock" : ""));
   });
 }
 
@@ -106,7 +117,10 @@ int remove(Invocation& invocation, const BucketOptions& options) {
       return invocation.failed(agreed.error(), agreed.error().code == Code::kInvalid ? kExitUsage : kExitFailure);
     }
   }
-  auto result = (*session)->request("bucket.delete", {{"bucket", options.name}, {"purge", options.purge}});
+  Json args = {{"bucket", options.name}, {"purge", options.purge}};
+  if (options.bypass_governance) args["bypass_governance"] = true;
+  const Status code = add_mfa(invocation, options.mfa, args);
+  auto result = code ? (*session)->request("bucket.delete", args) : Result<Json>(std::unexpected(code.error()));
   const Status closed = (*session)->close();
   if (!result) return invocation.failed(result.error());
   if (!closed) return invocation.failed(closed.error());
@@ -142,18 +156,16 @@ void add_versioning(CLI::App& app, Invocation& invocation) {
   versioning->require_subcommand(1);
   const auto add = [&](const std::string& verb, const std::string& description, const std::string& state) {
     auto options = std::make_shared<BucketOptions>();
-    invocation
-        .command(*versioning, verb, description,
-                 [&invocation, options, state] {
-                   const auto print = [&](const Json& result) { print_versioning(invocation, result); };
-                   if (state.empty()) {
-                     return simple(invocation, Access::kRead, "versioning.get", {{"bucket", options->name}}, print);
-                   }
-                   return simple(invocation, Access::kChange, "versioning.set",
-                                 {{"bucket", options->name}, {"state", state}}, print);
-                 })
-        ->add_option("BUCKET", options->name)
-        ->required();
+    CLI::App* const leaf = invocation.command(*versioning, verb, description, [&invocation, options, state] {
+      const auto print = [&](const Json& result) { print_versioning(invocation, result); };
+      Json args = {{"bucket", options->name}};
+      if (state.empty()) return simple(invocation, Access::kRead, "versioning.get", args, print);
+      args["state"] = state;
+      if (const Status code = add_mfa(invocation, options->mfa, args); !code) return invocation.failed(code.error());
+      return simple(invocation, Access::kChange, "versioning.set", args, print);
+    });
+    leaf->add_option("BUCKET", options->name)->required();
+    if (!state.empty()) leaf->add_option("--mfa", options->mfa, kMfaHelp)->type_name("CODE");
   };
   add("enable", "Keep a version of everything from now on", "enabled");
   add("suspend", "Keep no further versions; those that exist stay", "suspended");
@@ -207,12 +219,16 @@ void add_bucket_commands(CLI::App& app, Invocation& invocation) {
       ->check(CLI::IsMember({"enabled", "suspended", "off"}))
       ->capture_default_str();
 
+  leaf->add_flag("--object-lock", options->object_lock, "With Object Lock, for good: see pail lock");
+
   options = std::make_shared<BucketOptions>();
   leaf = invocation.command(*bucket, "delete", "Delete an empty bucket, or with --purge any",
                             [&invocation, options] { return remove(invocation, *options); });
   leaf->add_option("BUCKET", options->name)->required();
   leaf->add_flag("--purge", options->purge, "Delete everything in it too, with all versions");
   leaf->add_flag("--yes", options->yes, "Do not ask");
+  leaf->add_flag("--bypass-governance", options->bypass_governance, "Also versions retained in governance mode");
+  leaf->add_option("--mfa", options->mfa, kMfaHelp)->type_name("CODE");
 
   add_versioning(app, invocation);
   invocation.command(app, "usage", "Say what buckets hold, now and in older versions",

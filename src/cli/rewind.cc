@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/invocation.h"
+#include "cli/mfa.h"
 #include "cli/session.h"
 #include "cli/targets.h"
 #include "core/time_text.h"
@@ -17,6 +18,8 @@ struct RewindArguments {
   std::string version;
   std::string to;
   std::string from;
+  std::string mfa;
+  bool bypass_governance = false;
   bool keep_newer = false;
   bool dry_run = false;
   bool yes = false;
@@ -213,6 +216,10 @@ int purge(Invocation& invocation, const RewindArguments& arguments) {
     }
   }
   target->args["version"] = arguments.version;
+  if (arguments.bypass_governance) target->args["bypass_governance"] = true;
+  if (const Status code = add_mfa(invocation, arguments.mfa, target->args); !code) {
+    return invocation.failed(code.error());
+  }
   auto result = request_once(invocation, target->store, Access::kChange, "versions.purge", target->args);
   if (!result) return invocation.failed(result.error());
   if (!invocation.printed_json(*result)) invocation.line(fmt::format("Removed version {}.", arguments.version));
@@ -255,6 +262,8 @@ void add_restoring_commands(CLI::App& versions, Invocation& invocation) {
   std::tie(leaf, options) = command("purge", "Remove one version, or delete marker, for good", purge);
   leaf->add_option("--version", options->version, "Its id, or its name in .versions")->required();
   leaf->add_flag("--yes", options->yes, "Do not ask");
+  leaf->add_flag("--bypass-governance", options->bypass_governance, "Also if it is retained in governance mode");
+  leaf->add_option("--mfa", options->mfa, kMfaHelp)->type_name("CODE");
   std::tie(leaf, options) = command("diff", "List what changed between two moments", diff);
   leaf->add_option("--from", options->from, kMomentHelp)->required();
   leaf->add_option("--to", options->to, "The later moment; default: now");

@@ -152,9 +152,13 @@ Result<Json> Session::request(std::string_view op, const Json& args) {
 
 Status Session::close() {
   client_.reset();
-  core_.reset();
   Status done;
-  if (store_) done = store_->close();
+  if (core_) done = core_->keep_retention_clock(true);
+  core_.reset();
+  if (store_) {
+    const Status closed = store_->close();
+    if (done) done = closed;
+  }
   store_.reset();
   return done;
 }

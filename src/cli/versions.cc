@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include "cli/invocation.h"
+#include "cli/lock.h"
+#include "cli/mfa.h"
 #include "cli/session.h"
 #include "cli/targets.h"
 #include "core/time_text.h"
@@ -13,6 +15,7 @@ struct VersionsOptions {
   std::string target;
   std::string older_than;
   std::optional<uint64_t> keep;
+  std::string mfa;
   bool dry_run = false;
   bool yes = false;
 };
@@ -26,17 +29,25 @@ int list(Invocation& invocation, const VersionsOptions& options) {
   for (const Json& version : object_member(*result, "versions")) {
     const bool marker = flag_member(version, "marker");
     const char* const state = marker ? "deleted" : flag_member(version, "current") ? "current" : "older";
-    invocation.line(fmt::format("{:>11}  {:<7}  uid {:<6} {}",
+    const std::string lock = version.contains("lock") ? "  " + lock_words(object_member(version, "lock")) : "";
+    invocation.line(fmt::format("{:>11}  {:<7}  uid {:<6} {}{}",
                                 marker ? "-" : human_size(number_member(version, "size")), state,
-                                number_member(version, "uid"), text_member(version, "name")));
+                                number_member(version, "uid"), text_member(version, "name"), lock));
   }
   return kExitOk;
+}
+
+std::string locked(uint64_t versions) {
+  if (versions == 0) return "";
+  return versions == 1 ? "; 1 version stays, as it is locked"
+                       : fmt::format("; {} versions stay, as they are locked", versions);
 }
 
 std::string pruned(const Json& result) {
   return fmt::format("{} and {}, {}", count_of(number_member(result, "versions"), "older version"),
                      count_of(number_member(result, "markers"), "delete marker"),
-                     human_size(number_member(result, "bytes")));
+                     human_size(number_member(result, "bytes"))) +
+         locked(number_member(result, "locked"));
 }
 
 // Without a limit the whole history goes: says how much that is, and asks.
@@ -68,7 +79,8 @@ int prune(Invocation& invocation, const VersionsOptions& options) {
       return invocation.failed(agreed.error(), agreed.error().code == Code::kInvalid ? kExitUsage : kExitFailure);
     }
   }
-  auto result = (*session)->request("versions.prune", args);
+  const Status code = options.dry_run ? Status() : add_mfa(invocation, options.mfa, args);
+  auto result = code ? (*session)->request("versions.prune", args) : Result<Json>(std::unexpected(code.error()));
   const Status closed = (*session)->close();
   if (!result) return invocation.failed(result.error());
   if (!closed) return invocation.failed(closed.error());
@@ -99,6 +111,7 @@ void add_versions_commands(CLI::App& app, Invocation& invocation) {
   leaf->add_option("--keep", options->keep, "Keep this many of the newest older versions of each file");
   leaf->add_flag("--dry-run", options->dry_run, "Only say what would go");
   leaf->add_flag("--yes", options->yes, "Do not ask");
+  leaf->add_option("--mfa", options->mfa, kMfaHelp)->type_name("CODE");
 
   add_restoring_commands(*versions, invocation);
 }

@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 23> kCommands{{
+constexpr std::array<Command, 32> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -38,6 +38,15 @@ constexpr std::array<Command, 23> kCommands{{
     {"key.add", commands::key_add},
     {"key.remove", commands::key_remove},
     {"key.change", commands::key_change},
+    {"lock.enable", commands::lock_enable},
+    {"lock.status", commands::lock_status},
+    {"lock.default", commands::lock_default},
+    {"lock.retain", commands::lock_retain},
+    {"lock.hold", commands::lock_hold},
+    {"mfa.status", commands::mfa_status},
+    {"mfa.enroll", commands::mfa_enroll},
+    {"mfa.remove", commands::mfa_remove},
+    {"mfa.set", commands::mfa_set},
     {"backup", commands::backup},
 }};
 

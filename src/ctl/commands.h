@@ -6,10 +6,10 @@
 //   status                                                          anybody
 //   bucket.list                                                     anybody; the gate decides what he sees
 //   bucket.show     bucket                                          as the gate says
-//   bucket.create   bucket [versioning] [mode]                      as the gate says
-//   bucket.delete   bucket [purge]                                  as the gate says; with purge the account
+//   bucket.create   bucket [versioning] [mode] [object_lock]        as the gate says; with object_lock the account
+//   bucket.delete   bucket [purge] [bypass_governance] [mfa]        as the gate says; with purge the account
 //   versioning.get  bucket                                          as bucket.show
-//   versioning.set  bucket state                                    the account
+//   versioning.set  bucket state [mfa]                              the account
 //   versioning.keep bucket [days] [count]                           the account
 //   usage                                                           anybody; the gate decides what he sees
 //   versions.list   bucket path | mount_path                        as the gate says
@@ -17,8 +17,16 @@
 //   versions.restore  bucket path version | mount_path version      as the gate says
 //   versions.rewind [bucket [path] | mount_path] to [from] [keep_newer] [dry_run]  as the gate says
 //   versions.undelete  bucket path | mount_path [dry_run]           as the gate says
-//   versions.purge  bucket path version | mount_path version        the account
-//   versions.prune  [bucket [path] | mount_path] [older_than] [keep] [dry_run]     the account
+//   versions.purge  bucket path version | mount_path version, [bypass_governance] [mfa]  the account
+//   versions.prune  [bucket [path] | mount_path] [older_than] [keep] [dry_run] [mfa]     the account
+//   lock.enable     bucket                                          the account
+//   lock.status     bucket [path [version]] | mount_path [version]  as bucket.show and versions.list
+//   lock.default    bucket [mode and days or years]                 the account
+//   lock.retain     bucket path | mount_path, [version] [mode and until, days or years] [bypass_governance]  the
+//   account lock.hold       bucket path | mount_path, [version] on          the account mfa.status the account
+//   mfa.enroll      secret code                                     the account
+//   mfa.remove      code                                            the account
+//   mfa.set         bucket on code                                  the account
 //   key.list                                                        the account
 //   key.add         kind secret [label]                             the account
 //   key.remove      id                                              the account

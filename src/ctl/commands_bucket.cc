@@ -14,13 +14,17 @@ Json describe(const KeepRule& keep) {
 }
 
 Json describe(const BucketInfo& info) {
-  return {{"name", info.name},
-          {"number", info.number},
-          {"versioning", versioning_name(info.versioning)},
-          {"owner", info.owner},
-          {"created", format_time(info.created)},
-          {"history_since", info.history_since == 0 ? Json() : Json(format_time(info.history_since))},
-          {"keep", describe(info.keep)}};
+  Json out = {{"name", info.name},
+              {"number", info.number},
+              {"versioning", versioning_name(info.versioning)},
+              {"owner", info.owner},
+              {"created", format_time(info.created)},
+              {"history_since", info.history_since == 0 ? Json() : Json(format_time(info.history_since))},
+              {"keep", describe(info.keep)},
+              {"object_lock", info.object_lock},
+              {"mfa_delete", info.mfa_delete}};
+  if (info.default_retention.mode != LockMode::kNone) out["default_retention"] = describe_retention(info);
+  return out;
 }
 
 void settle_names(const CommandContext& context) {
@@ -61,7 +65,9 @@ Result<Json> bucket_create(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const Versioning versioning, parse_versioning(state));
   PAILFS_ASSIGN(const int64_t mode, integer_argument(args, "mode", 0755));
   if (mode < 0 || mode > 07777) return fail(Code::kInvalid, "the argument 'mode' must be permission bits");
-  PAILFS_TRY(context.core.create_bucket(context.caller, name, versioning, static_cast<uint32_t>(mode)));
+  PAILFS_ASSIGN(const bool object_lock, bool_argument(args, "object_lock", false));
+  if (object_lock) PAILFS_TRY(require_account(context, "making a bucket with Object Lock"));
+  PAILFS_TRY(context.core.create_bucket(context.caller, name, versioning, static_cast<uint32_t>(mode), object_lock));
   PAILFS_TRY(context.core.sync());
   settle_names(context);
   PAILFS_ASSIGN(const BucketInfo info, context.core.bucket(context.caller, name));
@@ -74,7 +80,8 @@ Result<Json> bucket_delete(const CommandContext& context, const Json& args) {
   Status done;
   if (purge) {
     PAILFS_TRY(require_account(context, "deleting a bucket with all its versions"));
-    done = context.core.purge_bucket(context.caller, name, context.progress);
+    PAILFS_ASSIGN(const Consent consent, consent_argument(context, args));
+    done = context.core.purge_bucket(context.caller, name, context.progress, consent);
   } else {
     done = context.core.rmdir(context.caller, kRootIno, name);
   }
@@ -100,7 +107,8 @@ Result<Json> versioning_set(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
   PAILFS_ASSIGN(const std::string state, string_argument(args, "state"));
   PAILFS_ASSIGN(const Versioning versioning, parse_versioning(state));
-  PAILFS_TRY(context.core.set_versioning(context.caller, name, versioning));
+  PAILFS_ASSIGN(const Consent consent, consent_argument(context, args));
+  PAILFS_TRY(context.core.set_versioning(context.caller, name, versioning, consent));
   PAILFS_TRY(context.core.sync());
   return versioning_get(context, args);
 }

@@ -27,10 +27,27 @@ Result<Json> key_list(const CommandContext& context, const Json& args);  // comm
 Result<Json> key_add(const CommandContext& context, const Json& args);
 Result<Json> key_remove(const CommandContext& context, const Json& args);
 Result<Json> key_change(const CommandContext& context, const Json& args);
+Result<Json> lock_enable(const CommandContext& context, const Json& args);  // commands_lock.cc
+Result<Json> lock_status(const CommandContext& context, const Json& args);
+Result<Json> lock_default(const CommandContext& context, const Json& args);
+Result<Json> lock_retain(const CommandContext& context, const Json& args);
+Result<Json> lock_hold(const CommandContext& context, const Json& args);
+Result<Json> mfa_status(const CommandContext& context, const Json& args);  // commands_mfa.cc
+Result<Json> mfa_enroll(const CommandContext& context, const Json& args);
+Result<Json> mfa_remove(const CommandContext& context, const Json& args);
+Result<Json> mfa_set(const CommandContext& context, const Json& args);
 Result<Json> backup(const CommandContext& context, const Json& args);  // commands_backup.cc
 
 // What `status` and `scrub` say of it.
 Result<Json> scrub_status(const CommandContext& context);
+// Which bucket, or path in it, the arguments mean; both empty: the whole store. And something inside a bucket.
+Result<ObjectPath> target(const CommandContext& context, const Json& args);
+Result<ObjectPath> object_target(const CommandContext& context, const Json& args);
+Json describe_version(const VersionEntry& entry);
+Json describe_lock(const VersionEntry& entry);
+Json describe_retention(const BucketInfo& info);  // the default one
+// The arguments bypass_governance and mfa; a code that is given is used up.
+Result<Consent> consent_argument(const CommandContext& context, const Json& args);
 // "enabled", "suspended" or "off".
 Result<Versioning> parse_versioning(std::string_view name);
 

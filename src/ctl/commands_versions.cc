@@ -4,9 +4,7 @@
 #include "ctl/commands_internal.h"
 
 namespace pailfs::commands {
-namespace {
 
-// Which bucket, or path in it, the arguments mean; both empty: the whole store.
 Result<ObjectPath> target(const CommandContext& context, const Json& args) {
   if (!args.contains("mount_path")) {
     PAILFS_ASSIGN(std::string bucket, string_argument(args, "bucket", ""));
@@ -24,13 +22,14 @@ Result<ObjectPath> target(const CommandContext& context, const Json& args) {
   return split_object_path(path);
 }
 
-Json describe(const VersionEntry& entry) {
-  return {{"name", entry.name},     {"id", entry.id},          {"sealed", format_time(entry.sealed)},
-          {"size", entry.size},     {"mode", entry.mode},      {"uid", entry.uid},
-          {"marker", entry.marker}, {"current", entry.current}};
+Json describe_version(const VersionEntry& entry) {
+  Json out = {{"name", entry.name},     {"id", entry.id},          {"sealed", format_time(entry.sealed)},
+              {"size", entry.size},     {"mode", entry.mode},      {"uid", entry.uid},
+              {"marker", entry.marker}, {"current", entry.current}};
+  if (entry.retention != Retention()) out["lock"] = describe_lock(entry);
+  return out;
 }
 
-// As target(), of something inside a bucket.
 Result<ObjectPath> object_target(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(ObjectPath object, target(context, args));
   if (object.bucket.empty() || object.path.empty()) {
@@ -38,6 +37,8 @@ Result<ObjectPath> object_target(const CommandContext& context, const Json& args
   }
   return object;
 }
+
+namespace {
 
 // Everything that was changed is durable, and seen on the mount.
 Status settle(const CommandContext& context) {
@@ -73,7 +74,7 @@ Result<Json> versions_show(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const auto entries, context.core.versions(context.caller, object.bucket, object.path));
   for (const VersionEntry& entry : entries) {
     if (entry.name != version && entry.id != version) continue;
-    Json out = describe(entry);
+    Json out = describe_version(entry);
     out["bucket"] = object.bucket;
     out["path"] = bytes_to_json(object.path);
     return out;
@@ -123,7 +124,8 @@ Result<Json> versions_purge(const CommandContext& context, const Json& args) {
   PAILFS_TRY(require_account(context, "removing versions for good"));
   PAILFS_ASSIGN(const ObjectPath object, object_target(context, args));
   PAILFS_ASSIGN(const std::string version, string_argument(args, "version"));
-  PAILFS_TRY(context.core.purge_version(context.caller, object.bucket, object.path, version));
+  PAILFS_ASSIGN(const Consent consent, consent_argument(context, args));
+  PAILFS_TRY(context.core.purge_version(context.caller, object.bucket, object.path, version, consent));
   PAILFS_TRY(settle(context));
   return Json{{"bucket", object.bucket}, {"path", bytes_to_json(object.path)}, {"purged", version}};
 }
@@ -136,7 +138,7 @@ Result<Json> versions_list(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const std::vector<VersionEntry> entries,
                 context.core.versions(context.caller, object.bucket, object.path));
   Json versions = Json::array();
-  for (const VersionEntry& entry : entries) versions.push_back(describe(entry));
+  for (const VersionEntry& entry : entries) versions.push_back(describe_version(entry));
   return Json{{"bucket", object.bucket}, {"path", bytes_to_json(object.path)}, {"versions", std::move(versions)}};
 }
 
@@ -153,11 +155,20 @@ Result<Json> versions_prune(const CommandContext& context, const Json& args) {
     if (keep < 0) return fail(Code::kInvalid, "the argument 'keep' must not be negative");
     options.keep = static_cast<uint64_t>(keep);
   }
+  PAILFS_ASSIGN(const Consent consent, consent_argument(context, args));
+  options.mfa = consent.mfa;
   std::vector<std::string> buckets{object.bucket};
   if (object.bucket.empty()) {
     buckets.clear();
     PAILFS_ASSIGN(const std::vector<BucketInfo> all, context.core.buckets(context.caller));
-    for (const BucketInfo& info : all) buckets.push_back(info.name);
+    for (const BucketInfo& info : all) {
+      if (info.mfa_delete && !options.mfa && !options.dry_run) {
+        return fail(Code::kAccessDenied, fmt::format("AccessDenied: MFA delete is on in the bucket {}: give a code of "
+                                                     "the account's device with --mfa, or name another bucket",
+                                                     info.name));
+      }
+      buckets.push_back(info.name);
+    }
   }
   PruneResult total;
   for (const std::string& bucket : buckets) {
@@ -166,10 +177,14 @@ Result<Json> versions_prune(const CommandContext& context, const Json& args) {
     total.versions += result.versions;
     total.markers += result.markers;
     total.bytes += result.bytes;
+    total.locked += result.locked;
   }
   if (!options.dry_run) PAILFS_TRY(context.core.sync());
-  return Json{
-      {"dry_run", options.dry_run}, {"versions", total.versions}, {"markers", total.markers}, {"bytes", total.bytes}};
+  return Json{{"dry_run", options.dry_run},
+              {"versions", total.versions},
+              {"markers", total.markers},
+              {"bytes", total.bytes},
+              {"locked", total.locked}};
 }
 
 }  // namespace pailfs::commands

@@ -22,9 +22,10 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kEndLimit = 30s;      // for programs to close their files after a signal
-constexpr auto kPushInterval = 500;  // ms between asking for dirty pages meanwhile
-constexpr auto kLockPatience = 30s;  // for an earlier daemon of this store that is just closing it
+constexpr int kClockInterval = 30'000;  // ms between looks at the retention clock
+constexpr auto kEndLimit = 30s;         // for programs to close their files after a signal
+constexpr auto kPushInterval = 500;     // ms between asking for dirty pages meanwhile
+constexpr auto kLockPatience = 30s;     // for an earlier daemon of this store that is just closing it
 constexpr auto kLockInterval = 50ms;
 
 // Blocked in every thread, and read from the descriptor.
@@ -134,6 +135,12 @@ Status Daemon::start() {
   return {};
 }
 
+void Daemon::keep_clock(bool closing) {
+  if (const Status kept = core_->keep_retention_clock(closing); !kept) {
+    log_warning("the retention clock is not written down: {}", kept.error().message);
+  }
+}
+
 bool Daemon::wait_for_end(int milliseconds) {
   pollfd wait{ended_, POLLIN, 0};
   return poll(&wait, 1, milliseconds) > 0;
@@ -157,7 +164,9 @@ void Daemon::serve_until_ended() {
   std::array<pollfd, 2> waits{{{signals_, POLLIN, 0}, {ended_, POLLIN, 0}}};
   bool ended = false;
   for (;;) {
-    if (poll(waits.data(), waits.size(), -1) < 0) continue;
+    const int ready = poll(waits.data(), waits.size(), kClockInterval);
+    keep_clock(false);
+    if (ready <= 0) continue;
     if (waits[1].revents != 0) {
       ended = true;
       break;
@@ -186,6 +195,7 @@ int Daemon::close_all(bool served) {
   if (threads_left_ && session_) FuseSession::abandon(std::move(session_));
   session_.reset();
   if (store_ && served) {
+    if (core_) keep_clock(true);
     if (const Status closed = store_->close(); !closed) {
       log_error("closing the store {}: {}", paths_.store, closed.error().message);
       status = kSystemError;

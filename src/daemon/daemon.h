@@ -39,6 +39,7 @@ class Daemon final : public StatusSource {
   Status open_store();
   Status mount();
   void open_control();
+  void keep_clock(bool closing);
   void serve_until_ended();
   // The mount was asked to end; true when it did in time.
   bool end_session();
