@@ -81,7 +81,7 @@ Checked<ArnPattern> ArnPattern::parse(std::string_view source, bool variables) {
 
 Match ArnPattern::matches(const Arn& arn, const Context& context) const {
   if (everything_) return Match::kYes;
-  if (!arn.parts()) return Match::kNo;
+  if (arn.parts() == nullptr) return Match::kNo;
   const auto& parts = *arn.parts();
   Expansion room;
   if (whole_) {

@@ -23,7 +23,8 @@ bool is_partition(std::string_view text);
 class Arn {
  public:
   explicit Arn(std::string_view text) : parts_(split_arn(text)) {}
-  const std::optional<std::array<std::string_view, kArnParts>>& parts() const { return parts_; }
+  // Null where it is no ARN.
+  const std::array<std::string_view, kArnParts>* parts() const { return parts_ ? &*parts_ : nullptr; }
 
  private:
   std::optional<std::array<std::string_view, kArnParts>> parts_;

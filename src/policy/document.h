@@ -51,6 +51,9 @@ struct Statement {
 
   // Whether it is about a request, whoever asks. `action` in lower case.
   bool applies(std::string_view action, const Arn& resource, const Context& context) const;
+  // Of a bucket policy: whom it is about.
+  bool denies(const Caller& caller) const { return principal && principal->denies(caller); }
+  Naming allows(const Caller& caller) const { return principal ? principal->allows(caller) : Naming::kNot; }
 };
 
 class Document {

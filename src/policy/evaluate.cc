@@ -86,7 +86,7 @@ class Evaluation {
     const auto& statements = policies_.bucket->statements();
     for (size_t i = 0; i < statements.size(); ++i) {
       const Statement& statement = statements[i];
-      if (!statement.allow && statement.principal->denies(request_.caller) && applies(statement)) {
+      if (!statement.allow && statement.denies(request_.caller) && applies(statement)) {
         return {policies_.bucket, i};
       }
     }
@@ -110,7 +110,7 @@ class Evaluation {
     const auto& statements = policies_.bucket->statements();
     for (size_t i = 0; i < statements.size() && best.naming != Naming::kDirect; ++i) {
       if (!statements[i].allow) continue;
-      const Naming naming = statements[i].principal->allows(request_.caller);
+      const Naming naming = statements[i].allows(request_.caller);
       if (naming > best.naming && applies(statements[i])) best = {{policies_.bucket, i}, naming};
     }
     return best;

@@ -69,8 +69,9 @@ class JsonTreeBuilder {
   explicit JsonTreeBuilder(std::string_view text) : tree_(text), text_(text) {}
 
   Checked<JsonTree> run() {
-    const CountingIterator begin(text_.data(), &taken_);
-    const CountingIterator end(text_.data() + text_.size(), &taken_);
+    const char* const first = text_.data();
+    const CountingIterator begin(first, &taken_);
+    const CountingIterator end(first + text_.size(), &taken_);
     if (!nlohmann::json::sax_parse(begin, end, this) || tree_.nodes_.size() < 2) {
       return std::unexpected(fault_.message.empty() ? Fault{taken_, "this is not JSON"} : std::move(fault_));
     }

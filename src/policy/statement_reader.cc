@@ -38,9 +38,9 @@ Checked<void> find_members(const JsonTree& tree, const JsonNode& object, std::sp
       return fault(member.name_begin,
                    "unknown " + std::string(what) + " " + in_quotes(member.name) + did_you_mean(member.name, names));
     }
-    const JsonNode*& place = found[static_cast<size_t>(name - names.begin())];
-    if (place != nullptr) return fault(member.name_begin, in_quotes(member.name) + " is there twice");
-    place = &member;
+    const auto index = static_cast<size_t>(name - names.begin());
+    if (found[index] != nullptr) return fault(member.name_begin, in_quotes(member.name) + " is there twice");
+    found[index] = &member;
   }
   return {};
 }
@@ -49,25 +49,26 @@ Checked<Statement> StatementReader::read(const JsonNode& node) {
   if (!node.is(JsonKind::kObject)) return fault(node.begin, not_kind("a statement is an object", node));
   const auto found = find_members(tree_, node, kElements, "element");
   if (!found) return std::unexpected(found.error());
-  const auto& [sid, effect, principal, not_principal, action, not_action, resource, not_resource, condition] = *found;
+  if (auto done = read_elements(node, *found); !done) return std::unexpected(done.error());
   out_.offset = node.begin;
-  const auto read_all = [&]() -> Checked<void> {
-    if (sid != nullptr) {
-      if (auto done = read_sid(*sid); !done) return done;
-    }
-    if (effect == nullptr) return fault(node.begin, "the statement has no element Effect");
-    if (auto done = read_effect(*effect); !done) return done;
-    if (auto done = read_principal(node, principal, not_principal); !done) return done;
-    if (auto done = check_pair(node, action, not_action, "Action"); !done) return done;
-    if (auto done = read_actions(action != nullptr ? *action : *not_action, action == nullptr); !done) return done;
-    if (auto done = check_pair(node, resource, not_resource, "Resource"); !done) return done;
-    if (auto done = read_resources(resource != nullptr ? *resource : *not_resource, resource == nullptr); !done) {
-      return done;
-    }
-    return condition != nullptr ? read_conditions(*condition) : Checked<void>{};
-  };
-  if (auto done = read_all(); !done) return std::unexpected(done.error());
   return std::move(out_);
+}
+
+Checked<void> StatementReader::read_elements(const JsonNode& node, const Elements& elements) {
+  const auto& [sid, effect, principal, not_principal, action, not_action, resource, not_resource, condition] = elements;
+  if (sid != nullptr) {
+    if (auto done = read_sid(*sid); !done) return done;
+  }
+  if (effect == nullptr) return fault(node.begin, "the statement has no element Effect");
+  if (auto done = read_effect(*effect); !done) return done;
+  if (auto done = read_principal(node, principal, not_principal); !done) return done;
+  if (auto done = check_pair(node, action, not_action, "Action"); !done) return done;
+  if (auto done = read_actions(action != nullptr ? *action : *not_action, action == nullptr); !done) return done;
+  if (auto done = check_pair(node, resource, not_resource, "Resource"); !done) return done;
+  if (auto done = read_resources(resource != nullptr ? *resource : *not_resource, resource == nullptr); !done) {
+    return done;
+  }
+  return condition != nullptr ? read_conditions(*condition) : Checked<void>{};
 }
 
 // "Valid values for Effect are Allow and Deny. The Effect value is case sensitive."
@@ -162,7 +163,7 @@ Checked<void> StatementReader::add_resource(const JsonNode& node) {
     if (early) {
       return fault(node.begin, "a resource has policy variables only behind the fifth colon of its ARN");
     }
-    const auto parts = *split_arn(node.text);
+    const auto parts = split_arn(node.text).value_or(std::array<std::string_view, kArnParts>{});
     // "You can't use a wildcard in the service segment that identifies the AWS product."
     if (parts[2].empty() || parts[2].find_first_of("*?") != std::string_view::npos) {
       return fault(node.begin, "the service in " + in_quotes(node.text) + " is written out: arn:aws:s3:::BUCKET/KEY");

@@ -34,6 +34,8 @@ class StatementReader {
   Checked<Statement> read(const JsonNode& node);
 
  private:
+  using Elements = std::array<const JsonNode*, 9>;
+  Checked<void> read_elements(const JsonNode& node, const Elements& elements);
   Checked<void> read_effect(const JsonNode& node);
   Checked<void> read_sid(const JsonNode& node);
   Checked<void> read_principal(const JsonNode& statement, const JsonNode* principal, const JsonNode* not_principal);
