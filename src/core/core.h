@@ -141,8 +141,8 @@ struct CheckResult {
   uint64_t files = 0;
   uint64_t directories = 0;
   uint64_t versions = 0;
-  uint64_t bytes = 0;                  // of content that was verified (deep) or referenced
-  uint64_t lost_bytes = 0;             // of content that a repair marked as lost: no problem any more
+  uint64_t bytes = 0;       // of content that was verified (deep) or referenced
+  uint64_t lost_bytes = 0;  // of content that a repair marked as lost: no problem any more
   // Bytes of the log that nothing refers to and that are not known to be free: a crash leaves such, a repair gives them
   // back. nullopt: the store changed meanwhile, or there are problems.
   std::optional<uint64_t> unreferenced_bytes;
