@@ -150,7 +150,7 @@ json RandomCases::condition() {
   for (uint64_t i = 0; i <= below(2); ++i) {
     const Kind& kind = kinds()[below(kinds().size())];
     std::string op = pick(kind.operators);
-    if (one_in(4)) op = (one_in(2) ? "ForAllValues:" : "ForAnyValue:") + op;
+    if (one_in(4)) op.insert(0, one_in(2) ? "ForAllValues:" : "ForAnyValue:");
     if (kind.base != "Null" && one_in(4)) op += "IfExists";
     json keys = json::object();
     keys[pick(kind.keys)] = one_or_list([&]() -> json {

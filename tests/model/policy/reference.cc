@@ -364,7 +364,7 @@ bool is_about(const World& world, const json& statement, bool variables) {
   const bool not_action = statement.contains("NotAction");
   bool acts = false;
   for (const std::string& action : list_of(statement[not_action ? "NotAction" : "Action"])) {
-    acts = acts || like(*meaning(world, small(action), true, false), small(request["action"]));
+    acts = acts || like(meaning(world, small(action), true, false).value_or(Letters()), small(request["action"]));
   }
   if (acts == not_action) return false;
   std::string resource = request["resource"];
