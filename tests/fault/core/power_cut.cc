@@ -206,7 +206,7 @@ class Sequence {
       ASSERT_TRUE(checked->unreferenced_bytes) << what;
       const bool lost_room = *checked->unreferenced_bytes > 0;
       counters_.with_lost_room += lost_room ? 1 : 0;
-      mend = lost_room && random_() % 32 == 0;
+      mend = lost_room && counters_.with_lost_room % 32 == 0;
       if (!go_on && !mend) return;
       ASSERT_TRUE(life.create("bucket/e/after", pattern("after", 3000))) << what;
       ASSERT_TRUE(life.core().sync()) << what;
