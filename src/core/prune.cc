@@ -70,6 +70,7 @@ Result<std::optional<InodeRecord>> Pruning::record(Ino ino) {
   PAILFS_ASSIGN(const auto value, core_.store.get(bucket_of(ino), keys::inode(ino)));
   if (!value) return std::nullopt;
   PAILFS_ASSIGN(InodeRecord record, decode_inode(*value));
+  if (record.nlink == 0 && core_.is_orphan(ino)) return std::nullopt;  // only its last user knows it still
   return std::optional(std::move(record));
 }
 
@@ -179,6 +180,8 @@ Result<bool> Pruning::remove_directory(Ino ino) {
     WriterLock lock(directory.lock);
     if (directory.record.nlink != 0) return false;
     if (directory.gone || core_.is_orphan(ino)) return true;  // an orphan goes with its last use
+    PAILFS_ASSIGN(const bool in_use, core_.leave_to_last_user(directory));
+    if (in_use) return true;
     Transaction tx;
     Status done = core_.remove_inode(directory, tx);
     if (done) done = core_.commit(std::move(tx));

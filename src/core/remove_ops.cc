@@ -55,6 +55,23 @@ Status Core::Impl::drop_link(Inode& inode, Stamp at, Transaction& tx) {
   return remove_inode(inode, tx);
 }
 
+Result<bool> Core::Impl::leave_to_last_user(Inode& inode) {
+  const Ino ino = inode.ino;
+  {  // in this order, as in drop_link()
+    MutexLock lock(orphans_lock);
+    orphans.insert(ino);
+  }
+  if (inode.handles > 0 || inodes.references(ino) > 0) {
+    Transaction tx;
+    tx.put(bucket_of(ino), keys::orphan(ino), std::string());
+    PAILFS_TRY(commit(std::move(tx)));
+    return true;
+  }
+  MutexLock lock(orphans_lock);
+  orphans.erase(ino);
+  return false;
+}
+
 Status Core::Impl::remove_orphan(const InodePtr& inode) {
   LockedInodes locked({inode});
   assert_locked(*inode);

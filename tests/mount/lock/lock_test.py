@@ -50,7 +50,7 @@ class LockTest(MountTest):
         return self.fs.mountpoint / "vault"
 
     def pail(self, *words, **keywords):
-        return self.fs.run(PAIL, *words, "--store", self.fs.mountpoint, **keywords)
+        return self.fs.run(PAIL, *words, cwd=self.fs.mountpoint, **keywords)
 
     def refused(self, *words, because, status=3, run=None):
         result = (run or self.pail)(*words, check=False)
@@ -247,7 +247,8 @@ class ObjectLock(LockTest):
         self.refused(*retain, "--days", "1", bucket / "file", because="MethodNotAllowed: .*delete marker")
         self.assertIn("--bypass-governance", self.pail("lock", "retain", "--help").stdout)
         nobody = self.fs.run(
-            *(PAIL, "lock", "enable", "plain", "--store", self.fs.mountpoint),
+            *(PAIL, "lock", "enable", "plain"),
+            cwd=self.fs.mountpoint,
             check=False,
             user=NOBODY,
             group=NOBODY,
@@ -330,7 +331,6 @@ class MfaDelete(LockTest):
         file.unlink()  # takes none
         self.fs.remount("allow_other")
         self.refused(*again, because="used already")
-        self.pail("versioning", "suspend", "bucket", "--mfa", device.code())
         self.pail("mfa", "disable", "bucket", "--code", device.code())
         self.fs.run("rm", middle)
         self.assertFalse(middle.exists())
