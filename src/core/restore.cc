@@ -10,6 +10,14 @@
 
 namespace pailfs {
 
+bool same_attributes(const InodeRecord& one, const InodeRecord& other) {
+  const auto same_acl = [](const AclPtr& a, const AclPtr& b) {
+    return a == b || (a != nullptr && b != nullptr && *a == *b);
+  };
+  return one.mode == other.mode && one.uid == other.uid && one.gid == other.gid && one.atime == other.atime &&
+         one.mtime == other.mtime && same_acl(one.acl, other.acl) && same_acl(one.default_acl, other.default_acl);
+}
+
 Status Restorer::check_owner(const InodeRecord& past) const {
   if (caller_.uid == 0 || caller_.uid == core_.gate.account() || caller_.uid == past.uid) return {};
   return fail(Code::kAccessDenied, fmt::format("it belonged to uid {}: that user, the owner of the store, or root can "
@@ -141,15 +149,14 @@ Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string&
     } else {
       PAILFS_TRY(core_.gate.check({caller_, Action::kPutObject, Need::kChangeDirectory, above}));
     }
-    ++record.nlink;
     if (as != nullptr) {
+      ++record.nlink;
       tx.erase(keys::orphan(inode->ino));
       PAILFS_TRY(core_.seal(*inode, false, tx));
       apply(*as, record);
     }
     const Stamp at = core_.stamp(tx);
     if (as == nullptr) {
-      --record.nlink;
       core_.keep_attributes(*inode, at, tx);
       ++record.nlink;
     }
@@ -244,15 +251,7 @@ Result<bool> Restorer::changes(const PastInode& past, Inode& inode, Transaction&
     if (std::ranges::find(names, name) == names.end()) xattrs[name] = std::nullopt;
   }
   wanted.has_xattrs = !names.empty();
-  const auto same_acl = [](const AclPtr& a, const AclPtr& b) {
-    return a == b || (a != nullptr && b != nullptr && *a == *b);
-  };
-  const InodeRecord& is = inode.record;
-  if (xattrs.empty() && is.mode == wanted.mode && is.uid == wanted.uid && is.gid == wanted.gid &&
-      is.atime == wanted.atime && is.mtime == wanted.mtime && same_acl(is.acl, wanted.acl) &&
-      same_acl(is.default_acl, wanted.default_acl)) {
-    return false;
-  }
+  if (xattrs.empty() && same_attributes(inode.record, wanted)) return false;
   const Stamp at = core_.stamp(tx);
   for (const auto& [name, value] : xattrs) {
     PAILFS_TRY(core_.keep_xattr(ino, name, at, tx));

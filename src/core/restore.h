@@ -23,6 +23,9 @@ struct PastInode {
   Stamp at = 0;  // of its extended attributes
 };
 
+// Mode, owner, ACLs and the times that can be set; extended attributes have records of their own.
+bool same_attributes(const InodeRecord& one, const InodeRecord& other);
+
 class Restorer {
  public:
   Restorer(Core::Impl& core, const Caller& caller) : core_(core), caller_(caller) {}

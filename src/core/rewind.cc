@@ -154,14 +154,7 @@ Status Rewind::may_list(Ino directory, const Object& object) {
 }
 
 Result<bool> Rewind::differ(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const {
-  const auto same_acl = [](const AclPtr& a, const AclPtr& b) {
-    return a == b || (a != nullptr && b != nullptr && *a == *b);
-  };
-  if (before.mode != after.mode || before.uid != after.uid || before.gid != after.gid || before.mtime != after.mtime ||
-      before.atime != after.atime || !same_acl(before.acl, after.acl) ||
-      !same_acl(before.default_acl, after.default_acl)) {
-    return true;
-  }
+  if (!same_attributes(before, after)) return true;
   if (!before.has_xattrs && !after.has_xattrs) return false;
   PAILFS_ASSIGN(auto names, from_.xattr_names(is, before));
   PAILFS_ASSIGN(auto others, to_.xattr_names(was, after));
@@ -178,15 +171,13 @@ Result<bool> Rewind::differ(Ino is, const InodeRecord& before, Ino was, const In
 
 // The attributes of a directory that was made or gone through; a file's come with its content.
 Status Rewind::attributes(Ino is, Ino was, const std::string& path) {
+  if (!apply_) return {};
   PAILFS_ASSIGN(const auto after, to_.object(was));
   if (!after) return {};
-  if (apply_) {
-    // Its own times are those of the last change in it, which may have been a moment ago.
-    const auto changed = restorer_.set_attributes({was, after->record, to_.at()}, is);
-    if (!changed) return denied(std::unexpected(changed.error()), path, true);
-    if (*changed) core_.name_changed(is, {}, is);
-    return {};
-  }
+  // Its own times are those of the last change in it, which may have been a moment ago.
+  const auto changed = restorer_.set_attributes({was, after->record, to_.at()}, is);
+  if (!changed) return denied(std::unexpected(changed.error()), path, true);
+  if (*changed) core_.name_changed(is, {}, is);
   return {};
 }
 
@@ -269,6 +260,11 @@ Status Rewind::entry(Side side, const std::string& name, const MaybeEntry& is, c
   Side below{0, was->ino};
   if (is && S_ISDIR(is->type)) {
     below.is = is->ino;
+    PAILFS_ASSIGN(const auto now, from_.object(is->ino));
+    if (now) {
+      PAILFS_ASSIGN(const bool changed, differ(is->ino, now->record, was->ino, object->record));
+      if (changed) note(Difference::kAttributes, path, true, 0, 0);
+    }
   } else {
     if (is) PAILFS_TRY(remove(side.is, *is, path, depth));
     if (apply_) {
@@ -279,15 +275,6 @@ Status Rewind::entry(Side side, const std::string& name, const MaybeEntry& is, c
     }
     note(Difference::kAdded, path, true, 0, 0);
   }
-  const bool existed = is && S_ISDIR(is->type);
-  bool changed = false;
-  if (existed) {
-    PAILFS_ASSIGN(const auto now, from_.object(is->ino));
-    if (now) {
-      PAILFS_ASSIGN(changed, differ(is->ino, now->record, was->ino, object->record));
-    }
-  }
-  if (changed) note(Difference::kAttributes, path, true, 0, 0);
   PAILFS_TRY(directory(below, path, depth + 1));
   return attributes(below.is, was->ino, path);
 }
