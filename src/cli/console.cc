@@ -11,9 +11,12 @@ namespace pailfs {
 namespace {
 
 struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
+  void operator()(std::FILE* file) const { (void)std::fclose(file); }
 };
 using Terminal = std::unique_ptr<std::FILE, CloseFile>;
+
+// What cannot be written is not told here: main() looks at standard output at the end.
+void put(std::FILE* to, std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), to); }
 
 // Input without echo, and signals as characters, so that the terminal is put back whatever is typed.
 class QuietInput {
@@ -66,21 +69,24 @@ Result<Secret> read_quietly(std::FILE* terminal) {
 
 class TerminalConsole : public Console {
  public:
-  void out(std::string_view text) override { std::fwrite(text.data(), 1, text.size(), stdout); }
+  void out(std::string_view text) override { put(stdout, text); }
   void error(std::string_view text) override {
-    std::fflush(stdout);
-    std::fwrite(text.data(), 1, text.size(), stderr);
+    flush();
+    put(stderr, text);
   }
-  void flush() override { std::fflush(stdout); }
+  void flush() override { (void)std::fflush(stdout); }
   bool interactive() const override { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }
 
   Result<Secret> ask_secret(const std::string& prompt) override {
-    const Terminal terminal(std::fopen("/dev/tty", "r+"));
-    if (!terminal) return fail(Code::kInvalid, "there is no terminal to ask on; give the secret in a file");
-    std::setvbuf(terminal.get(), nullptr, _IONBF, 0);  // no copy of the secret in a buffer
-    std::fputs(prompt.c_str(), terminal.get());
-    auto typed = read_quietly(terminal.get());
-    std::fputs("\n", terminal.get());
+    const Terminal keyboard(std::fopen("/dev/tty", "r")), screen(std::fopen("/dev/tty", "w"));
+    if (!keyboard || !screen) return fail(Code::kInvalid, "there is no terminal to ask on; give the secret in a file");
+    // No copy of the secret in a buffer.
+    if (std::setvbuf(keyboard.get(), nullptr, _IONBF, 0) != 0 || std::setvbuf(screen.get(), nullptr, _IONBF, 0) != 0) {
+      return fail(Code::kNoMemory, "cannot read from the terminal without a buffer; give the secret in a file");
+    }
+    put(screen.get(), prompt);
+    auto typed = read_quietly(keyboard.get());
+    put(screen.get(), "\n");
     return typed;
   }
 

@@ -71,12 +71,13 @@ int add_or_change(Invocation& invocation, std::string_view op, const KeyOptions&
 }
 
 int remove(Invocation& invocation, const KeyOptions& options) {
+  const uint64_t id = options.id.value_or(0);  // required
   auto place = choose_store(invocation.common, std::nullopt);
   if (!place) return invocation.failed(place.error());
-  auto result = request_once(invocation, place->store, Access::kChange, "key.remove", {{"id", *options.id}});
+  auto result = request_once(invocation, place->store, Access::kChange, "key.remove", {{"id", id}});
   if (!result) return invocation.failed(result.error());
   if (invocation.printed_json(*result)) return kExitOk;
-  invocation.line(fmt::format("Removed slot {}: its secret does not open the store any more.", *options.id));
+  invocation.line(fmt::format("Removed slot {}: its secret does not open the store any more.", id));
   return kExitOk;
 }
 

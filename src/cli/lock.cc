@@ -54,7 +54,7 @@ void print(Invocation& invocation, const Json& result) {
 }
 
 int send(Invocation& invocation, Result<Target> target, Access access, std::string_view op, const LockOptions& options,
-         Json more) {
+         const Json& more) {
   if (!target) return invocation.failed(target.error());
   target->args.update(more);
   if (!options.version.empty()) target->args["version"] = options.version;
@@ -64,16 +64,14 @@ int send(Invocation& invocation, Result<Target> target, Access access, std::stri
   return kExitOk;
 }
 
-int on_bucket(Invocation& invocation, std::string_view op, const LockOptions& options, Json more) {
+int on_bucket(Invocation& invocation, std::string_view op, const LockOptions& options, const Json& more) {
   auto place = choose_store(invocation.common, std::nullopt);
   if (!place) return invocation.failed(place.error());
-  return send(invocation, Target{place->store, {{"bucket", options.target}}}, Access::kChange, op, options,
-              std::move(more));
+  return send(invocation, Target{place->store, {{"bucket", options.target}}}, Access::kChange, op, options, more);
 }
 
-int on_version(Invocation& invocation, std::string_view op, const LockOptions& options, Json more) {
-  return send(invocation, choose_path(invocation.common, options.target), Access::kChange, op, options,
-              std::move(more));
+int on_version(Invocation& invocation, std::string_view op, const LockOptions& options, const Json& more) {
+  return send(invocation, choose_path(invocation.common, options.target), Access::kChange, op, options, more);
 }
 
 // --mode and a period, or --none.
