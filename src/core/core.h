@@ -350,6 +350,9 @@ class Core {
   // cached. `ino`: what has the name now; 0: nothing.
   using NameObserver = std::function<void(Ino parent, const std::string& name, Ino ino)>;
   void observe_names(NameObserver observer);
+  // Told, with no lock held and before the caller hears of it, that names that lasted may lead nowhere now, as versions
+  // were removed for good; or that a directory's rights changed other than by a call of a door.
+  void observe_removals(std::function<void()> observer);
 
   // --- Upkeep
   Status sync();

@@ -15,6 +15,10 @@ namespace pailfs {
 
 namespace {
 
+constexpr Stamp kSecond = 1'000'000'000;
+// 20261123T145600.123456789Z-ID
+constexpr size_t kTimeLength = 27;
+
 constexpr uint64_t kSlotEnd = uint64_t{1} << 63;
 
 // Cuts a name's span to the time its directory bore the path. Nothing is left: false.
@@ -183,20 +187,31 @@ Result<std::vector<DirectorySpan>> permitted(Core::Impl& core, const Caller& cal
   return out;
 }
 
-Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino) {
-  std::vector<ObjectVersion> out;
+namespace {
+
+// An inode whose content is sealed, unless somebody has it open for writing. Null: it is gone.
+Result<InodePtr> settled(Core::Impl& core, Ino ino) {
   Result<InodePtr> found = core.inodes.get(ino);
   if (!found) {
-    if (found.error().code == Code::kNotFound) return out;
+    if (found.error().code == Code::kNotFound) return nullptr;
     return std::unexpected(std::move(found).error());
   }
-  Inode& inode = **found;
   bool unsettled = false;
   {
-    ReaderLock lock(inode.lock);
-    unsettled = inode.record.dirty && inode.writers == 0;
+    ReaderLock lock((*found)->lock);
+    unsettled = (*found)->record.dirty && (*found)->writers == 0;
   }
   if (unsettled) core.settle(*found);
+  return found;
+}
+
+}  // namespace
+
+Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino) {
+  std::vector<ObjectVersion> out;
+  PAILFS_ASSIGN(const InodePtr found, settled(core, ino));
+  if (found == nullptr) return out;
+  Inode& inode = *found;
   ReaderLock lock(inode.lock);
   if (inode.gone) return out;
   PAILFS_TRY(scan_range(core.store, bucket_of(ino), keys::version(ino, 0), keys::version(ino, ~0u),
@@ -209,6 +224,7 @@ Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino) {
   if (inode.record.sealed) {
     ObjectVersion version;
     version.record = inode.record;
+    version.own = true;
     version.current = inode.record.nlink > 0;
     out.push_back(std::move(version));
   }
@@ -221,15 +237,102 @@ Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino) {
   return out;
 }
 
+// Versions are sealed in the order of their numbers.
+Result<std::optional<InodeRecord>> sealed_by(StoreView& view, Ino ino, uint32_t end, Stamp at) {
+  std::optional<InodeRecord> best;
+  for (uint32_t low = 1, high = end; low < high;) {
+    const uint32_t middle = low + (high - low) / 2;
+    PAILFS_ASSIGN(const auto entry,
+                  view.last_before(bucket_of(ino), keys::version(ino, middle + 1), keys::version(ino, low)));
+    if (!entry) {
+      low = middle + 1;
+      continue;
+    }
+    PAILFS_ASSIGN(InodeRecord version, decode_inode(entry->value));
+    if (version.version.sealed <= at) {
+      best = std::move(version);
+      low = middle + 1;
+    } else {
+      high = version.vseq;
+    }
+  }
+  return best;
+}
+
+Result<std::optional<ObjectVersion>> object_version(Core::Impl& core, Ino ino, Stamp sealed) {
+  PAILFS_ASSIGN(const InodePtr found, settled(core, ino));
+  if (found == nullptr) return std::nullopt;
+  ReaderLock lock(found->lock);
+  const InodeRecord& record = found->record;
+  if (found->gone) return std::nullopt;
+  ObjectVersion out;
+  if (record.sealed && record.version.sealed == sealed) {
+    out.record = record;
+    out.own = true;
+    out.current = record.nlink > 0;
+  } else {
+    StoreView view = core.store.view();
+    PAILFS_ASSIGN(auto version, sealed_by(view, ino, record.vseq, sealed));
+    if (!version || version->version.sealed != sealed) return std::nullopt;
+    out.record = std::move(*version);
+    PAILFS_ASSIGN(const auto next,
+                  view.seek(bucket_of(ino), keys::version(ino, out.record.vseq + 1), keys::version(ino, record.vseq)));
+    if (next) {
+      PAILFS_ASSIGN(const InodeRecord newer, decode_inode(next->value));
+      out.ceased = newer.version.sealed;
+    } else if (record.sealed) {
+      out.ceased = record.version.sealed;
+    }
+  }
+  out.vseq = out.record.vseq;
+  if (out.record.ceased != 0 && out.record.resumed == 0) out.ceased = out.record.ceased;
+  return out;
+}
+
+bool is_final(Core::Impl& core, Ino ino, const InodeRecord& version) {
+  // A null version goes when another takes its place.
+  if (version.version.null_id || core.versioning(bucket_of(ino)) != Versioning::kEnabled) return false;
+  const InodePtr inode = core.inodes.cached(ino);
+  if (inode == nullptr) return true;  // nobody has it open
+  ReaderLock lock(inode->lock);
+  return inode->record.vseq != version.vseq || inode->provisional == 0;
+}
+
+namespace {
+
+bool is_within(const ObjectVersion& version, const NameSpan& span) {
+  const Stamp sealed = version.record.version.sealed;
+  // Sealed before the name came, and still what it showed when it came.
+  return sealed < span.end && (sealed >= span.since || version.ceased > span.since);
+}
+
+}  // namespace
+
 std::vector<const ObjectVersion*> versions_within(const std::vector<ObjectVersion>& versions, const NameSpan& span) {
   std::vector<const ObjectVersion*> out;
   for (const ObjectVersion& version : versions) {
-    const Stamp sealed = version.record.version.sealed;
-    // Sealed before the name came, and still what it showed when it came.
-    if (sealed < span.end && (sealed >= span.since || version.ceased > span.since)) out.push_back(&version);
+    if (is_within(version, span)) out.push_back(&version);
   }
   return out;
 }
+
+namespace {
+
+ShownVersion shown_content(const NameSpan& span, ObjectVersion version) {
+  const VersionInfo& info = version.record.version;
+  return {version_file_name(info.sealed, version_id_text(info), false),
+          info.sealed,
+          false,
+          false,
+          span,
+          std::move(version)};
+}
+
+ShownVersion shown_marker(const NameSpan& span) {
+  return {version_file_name(span.end, marker_id_text(span), true), span.end, true, false, span, {}};
+}
+
+}  // namespace
 
 Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::vector<NameSpan>& spans) {
   std::map<Ino, std::vector<ObjectVersion>> objects;
@@ -247,16 +350,40 @@ Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::ve
         out[known->second].current |= current;
         continue;
       }
-      const VersionInfo& info = version->record.version;
-      out.push_back(
-          {version_file_name(info.sealed, version_id_text(info), false), info.sealed, false, current, span, *version});
+      out.push_back(shown_content(span, *version));
+      out.back().current = current;
     }
-    if (span.has_marker()) {
-      out.push_back({version_file_name(span.end, marker_id_text(span), true), span.end, true, false, span, {}});
-    }
+    if (span.has_marker()) out.push_back(shown_marker(span));
   }
   std::sort(out.begin(), out.end(),
             [](const ShownVersion& a, const ShownVersion& b) { return a.at != b.at ? a.at < b.at : a.name < b.name; });
+  return out;
+}
+
+Result<std::optional<ShownVersion>> shown_version(Core::Impl& core, const std::vector<NameSpan>& spans,
+                                                  std::string_view name) {
+  const auto at = version_time(name);
+  if (!at) return std::nullopt;
+  std::optional<ShownVersion> out;
+  std::optional<ObjectVersion> version;
+  Ino of = 0;
+  for (const NameSpan& span : spans) {
+    if (S_ISDIR(span.type) || (out && out->span.ino != span.ino)) continue;
+    if (span.has_marker() && span.end == *at) {
+      if (ShownVersion marker = shown_marker(span); marker.name == name) return marker;
+    }
+    if (of != span.ino) {
+      PAILFS_ASSIGN(version, object_version(core, span.ino, *at));
+      of = span.ino;
+    }
+    if (!version || !is_within(*version, span)) continue;
+    if (!out) {
+      ShownVersion shown = shown_content(span, *version);
+      if (shown.name != name) continue;
+      out = std::move(shown);
+    }
+    out->current |= version->current && span.live();
+  }
   return out;
 }
 
@@ -267,7 +394,6 @@ std::string version_id_text(const VersionInfo& version) {
 std::string marker_id_text(const NameSpan& span) { return span.null_marker ? "null" : format_version_id(span.marker); }
 
 std::string version_file_name(Stamp at, std::string_view id, bool marker) {
-  constexpr Stamp kSecond = 1'000'000'000;
   // By hand: what floor() leaves cannot be told in nanoseconds on the first day of all.
   const Stamp rest = (at % kSecond + kSecond) % kSecond;
   const std::chrono::sys_seconds whole{std::chrono::seconds(at / kSecond - (at % kSecond < 0 ? 1 : 0))};
@@ -281,14 +407,28 @@ std::string version_file_name(Stamp at, std::string_view id, bool marker) {
 
 bool name_needs_escape(std::string_view name) {
   if (name.starts_with('@')) return true;
-  // 20261123T145600.123456789Z-ID
-  constexpr size_t kTimeLength = 27;
   if (name.size() < kTimeLength || name[8] != 'T' || name[15] != '.' || name[25] != 'Z' || name[26] != '-')
     return false;
   if (!is_digits(name.substr(0, 8)) || !is_digits(name.substr(9, 6)) || !is_digits(name.substr(16, 9))) return false;
   std::string_view id = name.substr(kTimeLength);
   if (id.ends_with(".deleted")) id.remove_suffix(8);
   return id == "null" || parse_version_id(id).has_value();
+}
+
+std::optional<Stamp> version_time(std::string_view name) {
+  if (name.starts_with('@') || !name_needs_escape(name)) return std::nullopt;
+  const auto number = [&](size_t from, size_t length) {
+    int out = 0;
+    for (const char digit : name.substr(from, length)) out = out * 10 + (digit - '0');
+    return out;
+  };
+  const std::chrono::year_month_day date(std::chrono::year(number(0, 4)),
+                                         std::chrono::month(static_cast<unsigned>(number(4, 2))),
+                                         std::chrono::day(static_cast<unsigned>(number(6, 2))));
+  if (!date.ok() || number(0, 4) < 1678 || number(0, 4) > 2261) return std::nullopt;  // what 64 bits of ns can be
+  const int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+  const int64_t seconds = days * 86400 + number(9, 2) * 3600 + number(11, 2) * 60 + number(13, 2);
+  return seconds * kSecond + number(16, 9);
 }
 
 }  // namespace pailfs

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,7 +52,8 @@ struct NameSpan {
 struct ObjectVersion {
   uint32_t vseq = 0;
   Stamp ceased = kForever;  // sealing time of the next version; kForever: none was sealed since
-  bool current = false;     // the inode record's own content
+  bool own = false;         // the inode record's own content
+  bool current = false;     // and the inode has a name
   InodeRecord record;
 };
 
@@ -70,6 +72,12 @@ Result<std::vector<DirectorySpan>> permitted(Core::Impl& core, const Caller& cal
 // The sealed versions of an inode, oldest first; seals what nobody has open for writing first. Takes the inode's lock.
 // Empty for an inode that is gone.
 Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino);
+// The one of them that was sealed at that time, found by bisection.
+Result<std::optional<ObjectVersion>> object_version(Core::Impl& core, Ino ino, Stamp sealed);
+// The last version that was sealed by then, of those with numbers below `end`. nullopt: none.
+Result<std::optional<InodeRecord>> sealed_by(StoreView& view, Ino ino, uint32_t end, Stamp at);
+// Whether nothing adds to a sealed version or replaces it, so that it goes only when it is removed for good.
+bool is_final(Core::Impl& core, Ino ino, const InodeRecord& version);
 // Of these, the ones that a name showed in [since, end): the one that was current at `since` and those sealed within.
 std::vector<const ObjectVersion*> versions_within(const std::vector<ObjectVersion>& versions, const NameSpan& span);
 
@@ -84,6 +92,9 @@ struct ShownVersion {
 };
 // What the spans that are no directories show, oldest first, each version once.
 Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::vector<NameSpan>& spans);
+// The one of them that has the name.
+Result<std::optional<ShownVersion>> shown_version(Core::Impl& core, const std::vector<NameSpan>& spans,
+                                                  std::string_view name);
 
 // One of them as `pail versions` lists it (versions_list.cc).
 VersionEntry version_entry(const Core::Impl& core, const ShownVersion& shown);
@@ -106,5 +117,7 @@ std::string version_id_text(const VersionInfo& version);
 std::string marker_id_text(const NameSpan& span);
 // Whether a real name would be taken for a version's, or begins with '@': it is shown with '@' before it.
 bool name_needs_escape(std::string_view name);
+// The time in a version's name. nullopt: it is none, or none that a stamp can be.
+std::optional<Stamp> version_time(std::string_view name);
 
 }  // namespace pailfs

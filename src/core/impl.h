@@ -174,6 +174,10 @@ struct Core::Impl {
   void name_changed(Ino parent, const std::string& name, Ino ino) {
     if (name_observer) name_observer(parent, name, ino);
   }
+  std::function<void()> removal_observer;  // set before anything uses the core
+  void names_ended() {
+    if (removal_observer) removal_observer();
+  }
 
   // --- making (create_ops.cc)
   // Makes a node of any type, and its name, in one transaction: passes the gate, takes tree, counts one reference (that

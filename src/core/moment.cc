@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/codec.h"
+#include "core/history.h"
 #include "core/scan.h"
 #include "core/time_text.h"
 
@@ -132,24 +133,7 @@ Result<std::optional<InodeRecord>> Moment::content(StoreView& view, Ino ino, con
     return version;
   };
   if (current.sealed && current.version.sealed <= at_) return shown(current);
-  // Versions are sealed in the order of their numbers.
-  std::optional<InodeRecord> best;
-  for (uint32_t low = 1, high = current.vseq; low < high;) {
-    const uint32_t middle = low + (high - low) / 2;
-    PAILFS_ASSIGN(const auto entry,
-                  view.last_before(bucket_of(ino), keys::version(ino, middle + 1), keys::version(ino, low)));
-    if (!entry) {
-      low = middle + 1;
-      continue;
-    }
-    PAILFS_ASSIGN(InodeRecord version, decode_inode(entry->value));
-    if (version.version.sealed <= at_) {
-      best = std::move(version);
-      low = middle + 1;
-    } else {
-      high = version.vseq;
-    }
-  }
+  PAILFS_ASSIGN(auto best, sealed_by(view, ino, current.vseq, at_));
   if (!best) return std::nullopt;
   return shown(std::move(*best));
 }
@@ -167,7 +151,10 @@ Result<std::optional<Moment::Object>> Moment::object(Ino ino) const {
   }
   InodeRecord& record = out.record;
   if (record.nlink == 0) record.nlink = S_ISDIR(record.mode) ? 2 : 1;
-  if (!S_ISREG(record.mode)) return out;
+  if (!S_ISREG(record.mode)) {
+    out.fixed = core_.versioning(scope) == Versioning::kEnabled;
+    return out;
+  }
   PAILFS_ASSIGN(auto content, this->content(view, ino, current));
   const bool same =
       content && record.sealed && record.vseq == content->vseq && record.version.sealed == content->version.sealed;
@@ -189,6 +176,7 @@ Result<std::optional<Moment::Object>> Moment::object(Ino ino) const {
   record.sealed = content->sealed;
   record.retention = content->retention;
   record.dirty = false;
+  out.fixed = out.whole && is_final(core_, ino, record);
   return out;
 }
 

@@ -38,6 +38,7 @@ class Moment {
   struct Object {
     InodeRecord record;
     bool whole = true;
+    bool fixed = false;  // it never changes, as long as it is there
   };
   // nullopt: nothing is left of the inode.
   Result<std::optional<Object>> object(Ino ino) const;

@@ -93,7 +93,7 @@ Result<Ino> VersionsView::older_directory(const Caller& caller, Ino directory, c
   return at;
 }
 
-Result<VersionsView::Place> VersionsView::enter_moment(const Caller& caller, const Place& versions,
+Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, const Place& versions,
                                                        std::string_view text) {
   const auto at = spoken_moment(versions.bucket(), text);
   if (!at) {
@@ -113,7 +113,10 @@ Result<VersionsView::Place> VersionsView::enter_moment(const Caller& caller, con
     if (!object) return not_then();
   }
   PAILFS_TRY(check_then(caller, place.ino, object->record, Action::kListBucketVersions, Need::kSearch));
-  return place;
+  // "2h ago" is another moment later, and what everybody may do in the directories above an older one is not known.
+  if (!parse_time(text) || place.ino != versions.root) return Found{place};
+  const NameLasts lasts = lasting_then(place, object->record);
+  return Found{place, lasts};
 }
 
 // --- Rights
@@ -134,34 +137,49 @@ Status VersionsView::check_then(const Caller& caller, Ino ino, const InodeRecord
 
 // --- Places
 
-Result<InodeRecord> VersionsView::record_then(const Place& place) {
+Result<Moment::Object> VersionsView::object_then(const Place& place) {
   if (!core_.store.has_scope(place.bucket()) || core_.deleting(place.bucket())) return not_then();
   PAILFS_ASSIGN(auto object, Moment(core_, place.moment).object(place.ino));
   if (!object || !object->whole) return fail(Code::kNotFound, "nothing is left of it");
-  return std::move(object->record);
+  return std::move(*object);
+}
+
+Result<InodeRecord> VersionsView::record_then(const Place& place) {
+  PAILFS_ASSIGN(Moment::Object object, object_then(place));
+  return std::move(object.record);
+}
+
+NameLasts VersionsView::lasting_then(const Place& directory, const InodeRecord& record) {
+  DirectorySpan now;
+  now.ino = directory.ino;
+  const bool then = core_.gate.open_to_all(Core::Impl::attributes(directory.ino, record));
+  return lasting(directory.bucket(), then && open_to_all({now}));
 }
 
 Result<Attributes> VersionsView::attributes_then(const Place& place) {
-  PAILFS_ASSIGN(const InodeRecord record, record_then(place));
-  return Core::Impl::attributes(place.ino, record);
+  PAILFS_ASSIGN(const Moment::Object object, object_then(place));
+  Attributes shown = Core::Impl::attributes(place.ino, object.record);
+  shown.fixed = object.fixed;
+  return shown;
 }
 
-Result<VersionsView::Place> VersionsView::child_then(const Caller& caller, const Place& parent, std::string_view name) {
+Result<VersionsView::Found> VersionsView::child_then(const Caller& caller, const Place& parent, std::string_view name) {
   PAILFS_ASSIGN(const InodeRecord directory, record_then(parent));
   if (!S_ISDIR(directory.mode)) return fail(Code::kNotDirectory, "not a directory");
   PAILFS_TRY(check_then(caller, parent.ino, directory, Action::kListBucketVersions, Need::kSearch));
   if (name.size() > kNameMax) return fail(Code::kNameTooLong, "a name has at most 255 bytes");
   Place out = parent;
   if (name == "..") {
-    if (parent.ino == parent.top) return versions_of(parent.root);
+    if (parent.ino == parent.top) return Found{versions_of(parent.root)};
     out.ino = directory.parent;
-    return out;
+    return Found{out};
   }
-  if (name == ".") return out;
+  if (name == ".") return Found{out};
   PAILFS_ASSIGN(const auto entry, Moment(core_, parent.moment).find(parent.ino, name));
   if (!entry) return not_then();
   out.ino = entry->ino;
-  return out;
+  const NameLasts lasts = lasting_then(parent, directory);
+  return Found{out, lasts};
 }
 
 Status VersionsView::access_then(const Caller& caller, const Place& place, int mask) {
@@ -198,6 +216,7 @@ Status VersionsView::readdir_then(const Caller& caller, const Place& place, Ino 
   // Names are for who may read a directory, attributes for who may search it.
   const bool search =
       plus && check_then(caller, place.ino, record, Action::kListBucketVersions, Need::kSearch).has_value();
+  const NameLasts lasts = lasting_then(place, record);
   const Moment moment(core_, place.moment);
   return moment.list(place.ino, std::max(cookie, kDotDotCookie), [&](Moment::Entry& found) -> Result<bool> {
     PAILFS_ASSIGN(const auto object, moment.object(found.ino));
@@ -208,6 +227,8 @@ Status VersionsView::readdir_then(const Caller& caller, const Place& place, Ino 
         .name = std::move(found.name), .ino = 0, .type = found.type, .cookie = found.slot, .attributes = {}};
     if (search) {
       entry.attributes = Core::Impl::attributes(found.ino, object->record);
+      entry.attributes.fixed = object->fixed;
+      entry.attributes.name = lasts;
       entry.attributes.ino = entry.ino = remember(child);
     } else {
       entry.ino = place_number(child);

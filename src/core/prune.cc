@@ -294,6 +294,15 @@ Status end_history(Core::Impl& core, Scope bucket, Stamp since) {
   return {};
 }
 
+// Also where a prune fails half way.
+struct NamesEnd {
+  ~NamesEnd() {
+    if (removes) core.names_ended();
+  }
+  Core::Impl& core;
+  const bool removes;
+};
+
 }  // namespace
 
 Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, std::string_view path,
@@ -303,6 +312,7 @@ Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, s
   PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
   PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
   if (!options.dry_run) PAILFS_TRY(impl.check_mfa(bucket_of(root), options.mfa));
+  const NamesEnd end{impl, !options.dry_run};
   const Stamp began = impl.latest_stamp();
   Pruning pruning(impl, caller, options, progress);
   DirectorySpan top;

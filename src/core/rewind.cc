@@ -177,7 +177,10 @@ Status Rewind::attributes(Ino is, Ino was, const std::string& path) {
   // Its own times are those of the last change in it, which may have been a moment ago.
   const auto changed = restorer_.set_attributes({was, after->record, to_.at()}, is);
   if (!changed) return denied(std::unexpected(changed.error()), path, true);
-  if (*changed) core_.name_changed(is, {}, is);
+  if (*changed) {
+    core_.name_changed(is, {}, is);
+    core_.names_ended();  // the directory may be closed to some now
+  }
   return {};
 }
 
@@ -442,8 +445,11 @@ Status Core::purge_version(const Caller& caller, std::string_view bucket, std::s
   PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), consent));
   PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
   PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
-  if (shown.marker) return remove_marker(impl, caller, shown.span);
-  return remove_object_version(impl, caller, shown.span, shown.version, consent.bypass_governance);
+  const Status removed =
+      shown.marker ? remove_marker(impl, caller, shown.span)
+                   : remove_object_version(impl, caller, shown.span, shown.version, consent.bypass_governance);
+  impl.names_ended();
+  return removed;
 }
 
 Result<Time> Core::before_removal(const Caller& caller, std::string_view bucket, std::string_view path) {
@@ -480,5 +486,7 @@ Result<Time> Core::before_removal(const Caller& caller, std::string_view bucket,
 }
 
 void Core::observe_names(NameObserver observer) { impl_->name_observer = std::move(observer); }
+
+void Core::observe_removals(std::function<void()> observer) { impl_->removal_observer = std::move(observer); }
 
 }  // namespace pailfs

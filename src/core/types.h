@@ -36,6 +36,13 @@ using Stamp = int64_t;
 
 struct Acl;  // acl.h
 
+// Whether a name in .versions goes on leading where it led, until Core::observe_removals() says otherwise.
+enum class NameLasts : uint8_t {
+  kNo,
+  kForCaller,  // others may not see it, or may see something else
+  kForAll,     // for everybody, while no directory's rights change
+};
+
 struct Attributes {
   Ino ino = 0;
   uint32_t mode = 0;  // type and permission bits, as st_mode
@@ -50,6 +57,9 @@ struct Attributes {
   Time ctime = 0;
   Time btime = 0;
   std::shared_ptr<const Acl> acl = nullptr;  // null: the mode says everything
+  // What may be kept of places in .versions: the attributes, which never change, and the name that was looked up.
+  bool fixed = false;
+  NameLasts name = NameLasts::kNo;
 };
 
 // Where a request came from.

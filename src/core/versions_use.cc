@@ -57,11 +57,10 @@ Result<std::string> VersionsView::readlink(const Caller& caller, Ino ino) {
 
 // A version has the attributes that it had when the next one began; the current one those that the file has.
 Result<Stamp> VersionsView::attributes_until(const Place& place) {
-  PAILFS_ASSIGN(const auto versions, object_versions(core_, place.ino));
-  for (const ObjectVersion& version : versions) {
-    if (version.vseq == place.vseq && version.ceased != kForever) return version.ceased - 1;
-  }
-  return core_.latest_stamp();
+  const auto sealed = version_time(place.version);
+  if (!sealed) return core_.latest_stamp();
+  PAILFS_ASSIGN(const auto version, object_version(core_, place.ino, *sealed));
+  return version && version->ceased != kForever ? version->ceased - 1 : core_.latest_stamp();
 }
 
 Result<std::string> VersionsView::s3_attribute(const Place& place, std::string_view name) {
@@ -106,7 +105,8 @@ Result<std::vector<std::string>> VersionsView::listxattr(const Caller& caller, I
 Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view name) {
   PAILFS_ASSIGN(const Place above, place(parent));
   if (above.moment != 0) return fail(Code::kReadOnly, "what was at a moment is read-only");
-  PAILFS_ASSIGN(const Place found, child(caller, above, name));
+  PAILFS_ASSIGN(const Found leads, child(caller, above, name));
+  const Place& found = leads.place;
   if (!found.is_file()) return fail(Code::kIsDirectory, "a directory");
   if (lists_and_removes(caller)) {
     log_warning("process {} lists .versions and removes what it finds there, as 'rm -r' does: refused", caller.pid);
@@ -121,8 +121,10 @@ Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view n
   }
   PAILFS_ASSIGN(const Resolved resolved, resolve(above));
   PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, name));
-  return shown.marker ? remove_marker(core_, caller, shown.span)
-                      : remove_object_version(core_, caller, shown.span, shown.version);
+  const Status removed = shown.marker ? remove_marker(core_, caller, shown.span)
+                                      : remove_object_version(core_, caller, shown.span, shown.version);
+  core_.names_ended();
+  return removed;
 }
 
 }  // namespace pailfs

@@ -34,10 +34,11 @@ std::string escaped(const std::string& name) { return name_needs_escape(name) ? 
 
 constexpr uint32_t kReadableBits = 0555;  // of directories that are none: they show every version of a name
 
-// As stat(2) shows a version: what it was.
-Attributes version_attributes(const InodeRecord& record) {
+// As stat(2) shows a version: what it was. `own`: the inode's own content, whose attributes may change.
+Attributes version_attributes(const InodeRecord& record, bool own) {
   Attributes out = Core::Impl::attributes(0, record);
   out.nlink = 1;
+  out.fixed = !own && !record.version.null_id;
   return out;
 }
 
@@ -47,10 +48,18 @@ Attributes marker_attributes(const ShownVersion& shown) {
   out.nlink = 1;
   out.uid = shown.span.uid;
   out.atime = out.mtime = out.ctime = out.btime = shown.at;
+  out.fixed = true;
   return out;
 }
 
 }  // namespace
+
+void VersionsView::show(Place& place, const ShownVersion& version) {
+  place.version = version.name;
+  if (version.marker) return;
+  place.ino = version.span.ino;
+  place.vseq = version.version.vseq;
+}
 
 // --- Numbers
 
@@ -113,11 +122,28 @@ Result<VersionsView::Resolved> VersionsView::resolve(const Place& place) {
   return out;
 }
 
+bool VersionsView::open_to_all(const std::vector<DirectorySpan>& directories) {
+  return std::ranges::all_of(directories, [&](const DirectorySpan& directory) {
+    const Result<InodePtr> inode = core_.inodes.get(directory.ino);
+    if (!inode) return false;
+    ReaderLock lock((*inode)->lock);
+    return core_.gate.open_to_all(Core::Impl::attributes(directory.ino, (*inode)->record));
+  });
+}
+
+NameLasts VersionsView::lasting(Scope bucket, bool open_to_all) const {
+  if (core_.versioning(bucket) != Versioning::kEnabled) return NameLasts::kNo;
+  return open_to_all ? NameLasts::kForAll : NameLasts::kForCaller;
+}
+
 Result<VersionsView::Resolved> VersionsView::resolve_for(const Caller& caller, const Place& place, Need need) {
   if (place.is_file()) return fail(Code::kNotDirectory, "a version is not a directory");
   PAILFS_ASSIGN(Resolved resolved, resolve(place));
+  resolved.open_to_all = open_to_all(resolved.parents) && open_to_all(resolved.directories);
   PAILFS_ASSIGN(resolved.parents, permitted(core_, caller, resolved.parents, need));
+  const bool directories = !resolved.directories.empty();
   PAILFS_ASSIGN(resolved.directories, permitted(core_, caller, resolved.directories, need));
+  resolved.closed = directories && resolved.directories.empty();
   std::erase_if(resolved.spans, [&](const NameSpan& span) {
     return std::none_of(resolved.parents.begin(), resolved.parents.end(),
                         [&](const DirectorySpan& parent) { return parent.ino == span.parent; });
@@ -131,26 +157,23 @@ Result<VersionsView::Resolved> VersionsView::resolve_for(const Caller& caller, c
 }
 
 Result<ShownVersion> VersionsView::find_version(const Resolved& resolved, std::string_view name) {
-  PAILFS_ASSIGN(auto versions, shown_versions(core_, resolved.spans));
-  for (ShownVersion& version : versions) {
-    if (version.name == name) return std::move(version);
-  }
-  return fail(Code::kNotFound, "no such version");
+  PAILFS_ASSIGN(auto version, shown_version(core_, resolved.spans, name));
+  if (!version) return fail(Code::kNotFound, "no such version");
+  return std::move(*version);
 }
 
-Result<VersionsView::Place> VersionsView::child(const Caller& caller, const Place& parent, std::string_view name) {
+Result<VersionsView::Found> VersionsView::child(const Caller& caller, const Place& parent, std::string_view name) {
   PAILFS_ASSIGN(const Resolved resolved, resolve_for(caller, parent, Need::kSearch));
-  Place out;
+  Found found;
+  Place& out = found.place;
   out.root = parent.root;
   out.names = parent.names;
+  found.lasts = lasting(parent.bucket(), resolved.open_to_all);
   if (name_needs_escape(name) && !name.starts_with('@')) {
     PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, name));
-    out.version = name;
-    if (!shown.marker) {
-      out.ino = shown.span.ino;
-      out.vseq = shown.version.vseq;
-    }
-    return out;
+    show(out, shown);
+    if (!shown.marker && !is_final(core_, out.ino, shown.version.record)) found.lasts = NameLasts::kNo;
+    return found;
   }
   std::string_view real = name;
   if (real.starts_with('@')) {
@@ -158,16 +181,18 @@ Result<VersionsView::Place> VersionsView::child(const Caller& caller, const Plac
     if (!name_needs_escape(real)) return fail(Code::kNotFound, "no such name");
   }
   if (real.size() > kNameMax) return fail(Code::kNameTooLong, "a name has at most 255 bytes");
+  if (resolved.closed) return fail(Code::kAccessDenied, "access denied");
   PAILFS_ASSIGN(const auto spans, name_spans(core_, resolved.directories, real));
   if (spans.empty()) return fail(Code::kNotFound, "no such name");
   out.names.emplace_back(real);
-  return out;
+  return found;
 }
 
 Result<Attributes> VersionsView::enter(const Caller& caller, Ino directory) {
   const Place out = versions_of(directory);
-  PAILFS_TRY(resolve_for(caller, out, Need::kSearch));
+  PAILFS_ASSIGN(const Resolved resolved, resolve_for(caller, out, Need::kSearch));
   PAILFS_ASSIGN(Attributes shown, attributes(out));
+  shown.name = lasting(out.bucket(), resolved.open_to_all);
   shown.ino = remember(out);
   return shown;
 }
@@ -176,10 +201,11 @@ Result<Attributes> VersionsView::lookup(const Caller& caller, Ino parent, std::s
   PAILFS_ASSIGN(Place above, place(parent));
   const bool enters = above.moment == 0 && above.names.empty() && !above.is_file() && names_a_moment(name);
   if (above.moment != 0 || enters) {
-    PAILFS_ASSIGN(const Place found,
+    PAILFS_ASSIGN(const Found found,
                   enters ? enter_moment(caller, above, name.substr(1)) : child_then(caller, above, name));
-    PAILFS_ASSIGN(Attributes shown, attributes(found));
-    shown.ino = remember(found);
+    PAILFS_ASSIGN(Attributes shown, attributes(found.place));
+    shown.name = found.lasts;
+    shown.ino = remember(found.place);
     return shown;
   }
   if (name == "." || name == "..") {
@@ -192,9 +218,10 @@ Result<Attributes> VersionsView::lookup(const Caller& caller, Ino parent, std::s
     shown.ino = remember(above);
     return shown;
   }
-  PAILFS_ASSIGN(const Place found, child(caller, above, name));
-  PAILFS_ASSIGN(Attributes shown, attributes(found));
-  shown.ino = remember(found);
+  PAILFS_ASSIGN(const Found found, child(caller, above, name));
+  PAILFS_ASSIGN(Attributes shown, attributes(found.place));
+  shown.name = found.lasts;
+  shown.ino = remember(found.place);
   return shown;
 }
 
@@ -215,10 +242,11 @@ Result<std::optional<Attributes>> VersionsView::directory_attributes(const std::
   return std::nullopt;
 }
 
-Result<InodeRecord> VersionsView::version_record(const Place& place) {
+Result<InodeRecord> VersionsView::version_record(const Place& place, bool* own) {
   PAILFS_ASSIGN(const InodePtr inode, core_.existing(place.ino));
   ReaderLock lock(inode->lock);
   if (inode->gone) return forgotten();
+  if (own != nullptr) *own = inode->record.vseq == place.vseq;
   if (inode->record.vseq != place.vseq) return load_version(core_.store, place.ino, place.vseq);
   if (!inode->record.sealed) return fail(Code::kNotFound, "the version is being replaced");
   return inode->record;
@@ -227,8 +255,9 @@ Result<InodeRecord> VersionsView::version_record(const Place& place) {
 Result<Attributes> VersionsView::attributes(const Place& place) {
   if (place.moment != 0) return attributes_then(place);
   if (place.is_file() && place.ino != 0) {
-    PAILFS_ASSIGN(const InodeRecord record, version_record(place));
-    return version_attributes(record);
+    bool own = false;
+    PAILFS_ASSIGN(const InodeRecord record, version_record(place, &own));
+    return version_attributes(record, own);
   }
   PAILFS_ASSIGN(const Resolved resolved, resolve(place));
   if (place.is_file()) {
@@ -300,24 +329,28 @@ Status VersionsView::opendir(const Caller& caller, Ino ino) {
 Result<VersionsView::Listing> VersionsView::list(const Caller& caller, const Place& place) {
   PAILFS_ASSIGN(const Resolved resolved, resolve_for(caller, place, Need::kRead));
   Listing listing;
+  const NameLasts lasts = lasting(place.bucket(), resolved.open_to_all);
   const auto add = [&](std::string name, uint32_t type) -> Listed& {
     Listed& listed = listing.emplace_back();
     listed.entry.cookie = std::max(first_bits(core_.store.token(place.bucket(), name)) >> 1, kDotDotCookie + 1);
     listed.entry.name = std::move(name);
     listed.entry.type = type;
     listed.place = place;
+    listed.lasts = lasts;
     return listed;
   };
   PAILFS_ASSIGN(const auto versions, shown_versions(core_, resolved.spans));
   for (const ShownVersion& version : versions) {
     Listed& listed = add(version.name, version.marker ? S_IFREG : version.version.record.mode & S_IFMT);
     listed.is_version = true;
-    listed.place.version = version.name;
-    if (!version.marker) {
-      listed.place.ino = version.span.ino;
-      listed.place.vseq = version.version.vseq;
+    show(listed.place, version);
+    if (version.marker) {
+      listed.entry.attributes = marker_attributes(version);
+    } else {
+      const InodeRecord& record = version.version.record;
+      if (!is_final(core_, version.span.ino, record)) listed.lasts = NameLasts::kNo;
+      listed.entry.attributes = version_attributes(record, version.version.own);
     }
-    listed.entry.attributes = version.marker ? marker_attributes(version) : version_attributes(version.version.record);
   }
   if (place.names.empty()) {
     for (std::string& name : offered_moments(place.bucket())) add(std::move(name), S_IFDIR).is_moment = true;
@@ -350,6 +383,7 @@ bool VersionsView::emit_entries(const Listing& listing, uint64_t cookie, bool pl
     const bool counted = plus && entry.attributes.mode != 0;
     if (counted) {
       entry.attributes.ino = entry.ino = remember(next->place);
+      entry.attributes.name = next->lasts;
     } else {
       entry.attributes = {};
       MutexLock lock(mutex_);

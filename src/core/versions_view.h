@@ -32,10 +32,9 @@
 #include "core/core.h"
 #include "core/history.h"
 #include "core/impl.h"
+#include "core/moment.h"
 
 namespace pailfs {
-
-class Moment;
 
 inline constexpr std::string_view kVersionsName = ".versions";
 
@@ -87,10 +86,16 @@ class VersionsView {
     Scope bucket() const { return bucket_of(root); }
     bool operator==(const Place&) const = default;
   };
+  // What a name leads to.
+  struct Found {
+    Place place;
+    NameLasts lasts = NameLasts::kNo;
+  };
   // What readdir() lists: an entry, and where it leads.
   struct Listed {
     DirectoryEntry entry;
     Place place;
+    NameLasts lasts = NameLasts::kNo;
     bool is_version = false;  // then entry.attributes is filled
     bool is_moment = false;   // what it leads to is found out when it is looked up
   };
@@ -107,6 +112,8 @@ class VersionsView {
     std::vector<DirectorySpan> parents;      // empty for .versions itself
     std::vector<NameSpan> spans;             // of the last name in them
     std::vector<DirectorySpan> directories;  // that the place itself is or was
+    bool open_to_all = false;                // whether everybody may look names up in all of these
+    bool closed = false;                     // there are directories, and the caller may use none of them
   };
 
   Result<Place> place(Ino ino) const;
@@ -115,6 +122,7 @@ class VersionsView {
     out.root = directory;
     return out;
   }
+  static void show(Place& place, const ShownVersion& version);  // makes it that version's
   // The number of a place: always the same one, unless two places in use collide.
   Ino number(const Place& place) const REQUIRES(mutex_);
   Ino remember(const Place& place);  // counts one reference
@@ -123,11 +131,15 @@ class VersionsView {
   Result<Resolved> resolve_for(const Caller& caller, const Place& place, Need need);
   Result<std::optional<Attributes>> directory_attributes(const std::vector<DirectorySpan>& directories);
   Result<Attributes> attributes(const Place& place);
-  Result<InodeRecord> version_record(const Place& place);
+  // `own`: whether it is the inode's own content still.
+  Result<InodeRecord> version_record(const Place& place, bool* own = nullptr);
   Result<Stamp> attributes_until(const Place& place);
   Result<std::string> s3_attribute(const Place& place, std::string_view name);
+  // Whether names of this place that cannot change go on leading where they do.
+  NameLasts lasting(Scope bucket, bool open_to_all) const;
+  bool open_to_all(const std::vector<DirectorySpan>& directories);
   Result<ShownVersion> find_version(const Resolved& resolved, std::string_view name);
-  Result<Place> child(const Caller& caller, const Place& parent, std::string_view name);
+  Result<Found> child(const Caller& caller, const Place& parent, std::string_view name);
   Result<Listing> list(const Caller& caller, const Place& place);
   Result<std::shared_ptr<const Listing>> listing(const Caller& caller, Ino ino, const Place& place, bool from_start);
   void keep_listing(const Caller& caller, Ino ino, std::shared_ptr<const Listing> listing);
@@ -140,12 +152,16 @@ class VersionsView {
   Result<Stamp> spoken_moment(Scope bucket, std::string_view text);
   Result<std::vector<std::string>> path_now(Ino directory);
   Result<Ino> older_directory(const Caller& caller, Ino directory, const Moment& moment);
-  Result<Place> enter_moment(const Caller& caller, const Place& versions, std::string_view text);
+  Result<Found> enter_moment(const Caller& caller, const Place& versions, std::string_view text);
   Status check_then(const Caller& caller, Ino ino, const InodeRecord& then, Action action, Need need,
                     uint32_t permissions = 0);
+  // What the place shows; kNotFound where nothing is left of it.
+  Result<Moment::Object> object_then(const Place& place);
   Result<InodeRecord> record_then(const Place& place);
+  // How the names in a directory last that was so then.
+  NameLasts lasting_then(const Place& directory, const InodeRecord& record);
   Result<Attributes> attributes_then(const Place& place);
-  Result<Place> child_then(const Caller& caller, const Place& parent, std::string_view name);
+  Result<Found> child_then(const Caller& caller, const Place& parent, std::string_view name);
   Status access_then(const Caller& caller, const Place& place, int mask);
   Status opendir_then(const Caller& caller, const Place& place);
   Status readdir_then(const Caller& caller, const Place& place, Ino number, uint64_t cookie, bool plus,

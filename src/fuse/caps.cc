@@ -39,7 +39,7 @@ void FuseSession::Impl::negotiate(fuse_conn_info& connection) {
   writeback = (connection.want & FUSE_CAP_WRITEBACK_CACHE) != 0;
   core.set_kernel_times(writeback);
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
-  const bool can_expire = connection.proto_major == 7 && connection.proto_minor >= 44;
+  can_expire = connection.proto_major == 7 && connection.proto_minor >= 44;
   if (entry_caching == EntryCaching::kNone && can_expire) entry_caching = EntryCaching::kOpenDirectories;
 #endif
   const bool caching = entry_caching != EntryCaching::kNone;

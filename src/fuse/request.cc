@@ -195,7 +195,7 @@ void Request::entry(const Result<Attributes>& attributes) {
   if (!attributes) {
     // An entry without an inode: the kernel may remember that there is nothing.
     if (attributes.error().code == Code::kNotFound && operation_ == Operation::kLookup) {
-      const CacheTimes times = session_.cache_times(ino_, 0);
+      const CacheTimes times = session_.cache_times(ino_, {});
       if (times.entry > 0) {
         fuse_entry_param nothing{};
         nothing.entry_timeout = times.entry;
@@ -213,7 +213,7 @@ void Request::entry(const Result<Attributes>& attributes) {
 void Request::attributes(const Result<Attributes>& attributes) {
   if (!attributes) return fail(attributes.error());
   const struct stat stat = session_.stat_of(*attributes);
-  fuse_reply_attr(request_, &stat, session_.cache_times(0, attributes->ino).attributes);
+  fuse_reply_attr(request_, &stat, session_.cache_times(0, *attributes).attributes);
 }
 
 struct stat FuseSession::Impl::stat_of(const Attributes& attributes) const {
@@ -234,7 +234,7 @@ struct stat FuseSession::Impl::stat_of(const Attributes& attributes) const {
 }
 
 fuse_entry_param FuseSession::Impl::entry_of(const Attributes& attributes, Ino parent) const {
-  const CacheTimes times = cache_times(parent, attributes.ino);
+  const CacheTimes times = cache_times(parent, attributes);
   fuse_entry_param entry{};
   entry.ino = node_of(attributes.ino);
   entry.generation = 0;  // inode numbers are never used again

@@ -188,6 +188,7 @@ bool only_unbound_processes(const Core& core, const MountOptions& options) {
 FuseSession::Impl::~Impl() {
   notifier.reset();
   core.observe_names({});
+  core.observe_removals({});
   if (session == nullptr) return;
   if (!served) fuse_session_unmount(session);  // closes the device first: nothing was served that could be lost
   fuse_session_destroy(session);
@@ -215,6 +216,7 @@ Result<std::unique_ptr<FuseSession>> FuseSession::mount(Core& core, MountOptions
   core.observe_names([to = impl.get()](Ino parent, const std::string& name, Ino ino) {
     to->notifier->add({to->node_of(parent), name, ino == 0 ? 0 : to->node_of(ino)});
   });
+  core.observe_removals([to = impl.get()] { to->expire_entries(); });
   PAILFS_ASSIGN(const std::vector<MountLine> mounts, read_mount_table());
   for (const MountLine& line : mounts) {
     if (line.mountpoint == impl->options.mountpoint && line.type == kMountType) impl->device = line.device;

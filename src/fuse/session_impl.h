@@ -97,7 +97,8 @@ struct FuseSession::Impl {
   Core& core;
   const MountOptions options;
   std::atomic<EntryCaching> entry_caching = EntryCaching::kNone;
-  Mutex closing;  // held while a directory's rights change
+  std::atomic<bool> can_expire = false;  // FUSE_NOTIFY_INC_EPOCH is there
+  Mutex closing;                         // held while a directory's rights change
   UringPlan uring;
 
   fuse_session* session = nullptr;
@@ -127,7 +128,9 @@ struct FuseSession::Impl {
   fuse_ino_t node_of(Ino ino) const { return ino == options.root || ino == kRootIno ? FUSE_ROOT_ID : ino; }
 
   bool keeps_entries(Ino directory) const;
-  CacheTimes cache_times(Ino parent, Ino ino) const;  // of an entry in `parent`; parent 0: attributes alone
+  CacheTimes cache_times(Ino parent,
+                         const Attributes& to) const;  // of an entry in `parent`; parent 0: attributes alone
+  CacheTimes version_times(const Attributes& to) const;
   // Does what may close a directory to some, and lets the kernel forget what it found there before the reply.
   Status change_rights(Ino directory, const std::function<Status()>& change);
   // After a rename, before the reply.

@@ -7,6 +7,7 @@ namespace pailfs {
 namespace {
 constexpr double kLong = 86400;
 constexpr double kBucketList = 1;
+constexpr double kSoon = 1;
 }  // namespace
 
 // The kernel does not ask again for a directory entry that it holds: whoever reaches the mount walks through it,
@@ -22,13 +23,32 @@ constexpr double kBucketList = 1;
 //   is kept.
 //
 // Attributes may be kept always: a stat by path still passes the lookup, and nothing changes the store behind the
-// mount's back. But for two things: buckets are also made and removed by `pail`, so the list of buckets is kept for a
-// second only, and missing ones not at all; and what .versions shows changes with every close of a file.
-CacheTimes FuseSession::Impl::cache_times(Ino parent, Ino ino) const {
-  if (is_virtual(parent) || is_virtual(ino)) return {0, 0};
+// mount's back. But buckets are also made and removed by `pail`, so the list of buckets is kept for a second only, and
+// missing ones not at all.
+CacheTimes FuseSession::Impl::cache_times(Ino parent, const Attributes& to) const {
+  const Ino ino = to.ino;
+  if (is_virtual(parent) || is_virtual(ino)) return version_times(to);
   CacheTimes times{parent != 0 && keeps_entries(parent) ? kLong : 0, kLong};
   if (parent == kRootIno) times = {times.entry != 0 && ino != 0 ? kBucketList : 0, kBucketList};
   if (ino == kRootIno) times.attributes = kBucketList;
+  return times;
+}
+
+// What .versions shows changes with every close of a file, but for what was: that only goes, when versions are removed
+// for good, and then all entries go with it. A kernel that cannot be told so asks again after a second.
+CacheTimes FuseSession::Impl::version_times(const Attributes& to) const {
+  CacheTimes times{0, to.fixed ? kLong : 0};
+  const double lasts = can_expire ? kLong : kSoon;
+  switch (entry_caching.load(std::memory_order_relaxed)) {
+    case EntryCaching::kNone:
+      break;
+    case EntryCaching::kOpenDirectories:
+      if (to.name == NameLasts::kForAll) times.entry = lasts;
+      break;
+    case EntryCaching::kAll:
+      if (to.name != NameLasts::kNo) times.entry = lasts;
+      break;
+  }
   return times;
 }
 
@@ -74,8 +94,10 @@ void FuseSession::Impl::moved(Ino from, Ino to) {
 }
 
 void FuseSession::Impl::expire_entries() {
+  if (!can_expire) return;
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
-  if (const int result = fuse_lowlevel_notify_increment_epoch(session); result != 0) {
+  const int result = fuse_lowlevel_notify_increment_epoch(session);
+  if (result != 0 && result != -ENODEV) {  // ENODEV: it is unmounted
     entry_caching = EntryCaching::kNone;
     log_error("the kernel does not forget directory entries that have become private ({}): unmount, to be safe",
               system_error(-result, "notify").message);

@@ -3,12 +3,14 @@
 the kernel asks once."""
 
 import ctypes
+import datetime
 import errno
 import multiprocessing
 import os
 import stat
+import time
 
-from mounted_store import NOBODY, MountTest, main
+from mounted_store import NOBODY, PAIL, MountTest, main
 
 
 def read_file(path, directory=None):
@@ -229,6 +231,56 @@ class Caches(MountTest):
         self.assertEqual(self.other.call(read_file, closed / "own")[0], errno.EACCES)
 
 
+    def then(self):
+        """The bucket as it is now, for later."""
+        time.sleep(0.02)
+        moment = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        time.sleep(0.02)
+        return self.bucket / ".versions" / ("@" + moment)
+
+    def test_a_moment_is_closed_with_the_directory(self):
+        then = self.then() / "directory"
+        versions = self.bucket / ".versions/directory/file"
+        version = versions / os.listdir(versions)[0]
+        (self.directory / "file").write_text("later content")
+        for _ in range(20):
+            self.directory.chmod(0o755)
+            for _ in range(2):
+                self.assertEqual(read_file(str(then / "file")), b"content")
+                self.assertEqual(read_file(str(version)), b"content")
+                look_up(str(then / "below"))
+            for path in (then / "file", version, then / "below/deep"):
+                self.assertEqual(self.other.call(look_up, path), (0, stat.S_IFREG))
+            self.assertEqual(self.other.call(read_file, then / "file"), (0, b"content"))
+            self.assertEqual(self.other.call(read_file, version), (0, b"content"))
+            self.directory.chmod(0o700)
+            for path in (then / "file", version, then / "below/deep"):
+                self.assertEqual(self.other.call(look_up, path)[0], errno.EACCES)
+                self.assertEqual(self.other.call(read_file, path)[0], errno.EACCES)
+            self.assertEqual(self.other.call(read_link, then / "link")[0], errno.EACCES)
+
+    def test_a_moment_at_which_a_directory_was_closed_stays_closed(self):
+        self.directory.chmod(0o700)
+        then = self.then() / "directory"
+        self.directory.chmod(0o755)
+        for _ in range(2):
+            self.assertEqual(read_file(str(then / "file")), b"content")
+            look_up(str(then / "below"))
+        for name in ("file", "below/deep"):
+            self.assertEqual(self.other.call(look_up, then / name)[0], errno.EACCES)
+            self.assertEqual(self.other.call(read_file, then / name)[0], errno.EACCES)
+        self.assert_other(0, self.directory)
+
+    def test_a_directory_that_a_rewind_closes_is_closed(self):
+        self.directory.chmod(0o700)
+        then = self.then().name[1:]
+        self.directory.chmod(0o755)
+        self.warm(self.directory)
+        self.assert_other(0, self.directory)
+        self.fs.run(PAIL, "rewind", "%s/" % self.directory, "--to", then, "--yes")
+        self.assert_other(errno.EACCES, self.directory)
+
+
 class CachesWithoutWriteback(Caches):
     options = "allow_other,writeback=off"
 
@@ -245,6 +297,8 @@ def make_file(path):
 
 
 class Requests(MountTest):
+    options = ""
+
     def asked(self, action, count, names):
         """How many of these requests reached the daemon while the action ran so often, once it had run."""
         action()
@@ -294,10 +348,61 @@ class Requests(MountTest):
         else:
             self.assert_asked_once()
 
+    def browse_then(self):
+        for i in range(10):
+            self.assertEqual(os.stat(self.then / str(i)).st_size, 1)
+        os.listdir(self.then)
+        os.stat(self.version)
+        os.readlink(self.then / "link")
+
+    def prepare_then(self, options, mode):
+        self.prepare(options, mode)
+        time.sleep(0.02)
+        moment = datetime.datetime.now(datetime.timezone.utc).isoformat()
+        time.sleep(0.02)
+        self.then = self.directory / ".versions" / ("@" + moment)
+        (self.directory / "0").write_text("another")
+        versions = self.directory / ".versions/0"
+        self.version = next(versions / name for name in os.listdir(versions) if os.stat(versions / name).st_size == 1)
+
+    def test_the_kernel_asks_once_for_what_was(self):
+        self.prepare_then(self.options, 0o755)
+        if self.fs.status()["daemon"]["entry_caching"] == "none":
+            return
+        self.assertLess(self.asked(self.browse_then, 50, ("LOOKUP", "READLINK")), 50)
+        # But for .versions itself, which goes as the directory does now, nothing is asked for again.
+        self.assertLess(self.asked(self.browse_then, 50, ("GETATTR",)), 50 * 4)
+
+    def test_versions_that_were_removed_are_gone_from_the_cache(self):
+        self.prepare_then(self.options, 0o755)
+        self.browse_then()
+        path = str(self.directory / "0")
+        self.fs.run(PAIL, "versions", "purge", path, "--version", self.version.name, "--yes")
+        with self.assertRaises(FileNotFoundError):
+            os.stat(self.version)
+        with self.assertRaises(FileNotFoundError):
+            os.stat(self.then / "0")
+        self.assertEqual(os.stat(self.then / "1").st_size, 1)
+
+    def test_a_version_that_grows_is_asked_for_again(self):
+        self.prepare(self.options, 0o755)
+        with open(self.directory / "growing", "wb", buffering=0) as file:
+            for size in range(1, 4):
+                file.write(b"x")
+                # Closed by one of two: what there is becomes a version, which goes on growing.
+                os.close(os.dup(file.fileno()))
+                versions = self.directory / ".versions/growing"
+                names = os.listdir(versions)
+                self.assertEqual([os.stat(versions / name).st_size for name in names], [size])
+
     def test_the_kernel_asks_every_time_where_it_is_not(self):
         self.prepare("allow_other", 0o700)
         self.assertGreaterEqual(self.asked(self.browse, 10, ("LOOKUP",)), 10 * 21)
         self.assertEqual(self.asked(self.read, 10, ("READ",)), 0)
+
+
+class RequestsOfAll(Requests):
+    options = "allow_other"
 
 
 if __name__ == "__main__":
