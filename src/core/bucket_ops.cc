@@ -169,7 +169,8 @@ Result<InodePtr> Core::Impl::install_bucket(const Caller& caller, std::string_vi
                             .owner = gate.account(),
                             .created = record.ctime,
                             .history_since = state == Versioning::kOff ? 0 : since,
-                            .object_lock = object_lock};
+                            .object_lock = object_lock,
+                            .parent_pointers = true};
   Dirent entry{.ino = ino, .type = S_IFDIR, .since = since, .name = std::string(name)};
   PAILFS_TRY(insert_entry(kRootIno, std::move(where), std::move(entry), tx));
   ++root->record.nlink;

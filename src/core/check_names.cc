@@ -49,12 +49,14 @@ class NamesCheck {
   Status orphans();
   Status xattrs();
   Status former_attributes();
+  Status parent_pointers();
 
   Core::Impl& core_;
   CheckReport& report_;
   const Scope bucket_;
   std::map<Ino, Suspect> suspects_;
-  Ino highest_ = 0;  // inode number met
+  Ino highest_ = 0;        // inode number met
+  bool pointers_ = false;  // the bucket has parent pointers
 };
 
 Result<std::optional<InodeRecord>> NamesCheck::record(Ino ino) const {
@@ -84,6 +86,10 @@ Status NamesCheck::entry(Ino parent, uint64_t slot, const Dirent& dirent) {
     if (!*found) return fmt::format("the entry names inode {}, which is missing", dirent.ino);
     if (((*found)->mode & S_IFMT) != dirent.type) return "entry and inode are of different types";
     if (S_ISDIR((*found)->mode) && (*found)->parent != parent) return "the directory says that it is elsewhere";
+    if (parent != kRootIno && pointers_) {
+      PAILFS_ASSIGN(const auto pointer, core_.store.get(bucket_, keys::parent_pointer(dirent.ino, parent, slot)));
+      if (!pointer) return fmt::format("inode {} does not know of this name", dirent.ino);
+    }
     return std::string();
   };
   PAILFS_ASSIGN(const std::string first, fault());
@@ -257,7 +263,30 @@ Status NamesCheck::former_attributes() {
   return {};
 }
 
+Status NamesCheck::parent_pointers() {
+  return scan_for_check(report_, core_.store, bucket_, kind_begin('w', bucket_), kind_end('w', bucket_),
+                        [&](const StoreView::Entry& found) -> Status {
+                          Decoder key(std::string_view(found.key).substr(1));
+                          const Ino ino = key.be64(), parent = key.be64();
+                          const std::string entry = keys::dirent(parent, key.be64());
+                          const auto leads = [&]() -> Result<bool> {
+                            PAILFS_ASSIGN(const auto value, core_.store.get(bucket_, entry));
+                            const auto dirent = value ? decode_dirent(*value) : Result<Dirent>(Dirent());
+                            return !dirent || dirent->ino == ino;  // of an entry that is damaged the scan above tells
+                          };
+                          PAILFS_ASSIGN(const bool right, leads());
+                          if (right) return {};
+                          MutexLock lock(core_.tree);
+                          PAILFS_ASSIGN(const auto again, core_.store.get(bucket_, found.key));
+                          PAILFS_ASSIGN(const bool later, leads());
+                          if (again && !later) report_.problem("name", ino, "points to an entry that is not its own");
+                          return {};
+                        });
+}
+
 Status NamesCheck::run(const std::function<Status(Ino, const InodeRecord&)>& object) {
+  const auto bucket = core_.bucket_record(bucket_);
+  pointers_ = bucket && bucket->parent_pointers;
   const Ino base = Ino{bucket_} << kBucketShift;
   const Ino end = (Ino{bucket_} + 1) << kBucketShift;
   bool first = true;
@@ -286,6 +315,7 @@ Status NamesCheck::run(const std::function<Status(Ino, const InodeRecord&)>& obj
   PAILFS_TRY(suspects());
   PAILFS_TRY(orphans());
   PAILFS_TRY(former_attributes());
+  PAILFS_TRY(parent_pointers());
   return xattrs();
 }
 

@@ -49,6 +49,14 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
   PAILFS_TRY(impl->shares.load());
   PAILFS_TRY(impl->make_root());
   PAILFS_TRY(impl->reap_leftovers());
+  if (!store.status().read_only) {
+    for (const Scope scope : store.keyring().scopes()) {
+      // Damage does not keep a store from opening: 'pail repair' notes them, too.
+      const Status added = impl->add_parent_pointers(scope);
+      if (!added && added.error().code != Code::kCorrupt) return std::unexpected(added.error());
+      if (!added) log_error("a bucket cannot be read whole ({}): run 'pail check'", added.error().message);
+    }
+  }
   return std::unique_ptr<Core>(new Core(std::move(impl)));
 }
 

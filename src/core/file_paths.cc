@@ -43,10 +43,15 @@ void FilePaths::look_for(const std::set<Ino>& inodes) {
   std::map<Scope, std::set<Ino>> wanted;
   for (const Ino ino : inodes) {
     const Scope bucket = bucket_of(ino);
-    if (ino != 0 && bucket != kStoreScope && ino != bucket_root(bucket)) wanted[bucket].insert(ino);
+    if (ino == 0 || bucket == kStoreScope || ino == bucket_root(bucket) || !core_.store.has_scope(bucket)) continue;
+    const auto known = core_.names_of(ino);
+    for (const Core::Impl::Name& name : known.value_or(std::vector<Core::Impl::Name>())) {
+      if (names_[ino].size() < kMaxNames) names_[ino].push_back({name.parent, name.name, false});
+    }
+    if (names_[ino].empty()) wanted[bucket].insert(ino);
   }
   for (const auto& [bucket, of_bucket] : wanted) {
-    if (core_.store.has_scope(bucket)) look_in(bucket, of_bucket);
+    look_in(bucket, of_bucket);
   }
 }
 
@@ -70,6 +75,7 @@ std::string FilePaths::path(Ino parent, const std::string& name) {
 }
 
 std::string FilePaths::name_in(Ino parent, Ino ino) {
+  if (auto known = core_.names_of(ino); known && !known->empty()) return std::move(known->front().name);
   std::string name = fmt::format("inode {}", ino);
   static_cast<void>(scan_range(core_.store, bucket_of(ino), keys::dirent(parent, 0), keys::dirent(parent + 1, 0),
                                [&](const StoreView::Entry& entry) -> Result<bool> {

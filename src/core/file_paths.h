@@ -1,5 +1,6 @@
-// Paths of inodes, for people: what a check or a scrub found names inodes. An inode does not know its names, so they
-// are looked for in the entries of its whole bucket, for many inodes at once.
+// Paths of inodes, for people: what a check or a scrub found names inodes. The names that an inode has are known from
+// its parent pointers; those that it had, or that damage took the pointers of, are looked for in the entries of its
+// whole bucket, for many inodes at once.
 #pragma once
 
 #include <map>
@@ -20,7 +21,7 @@ class FilePaths {
     std::string name;  // of one that was deleted: with the words " (deleted)" behind it
     bool deleted = false;
   };
-  // Reads the entries of the buckets of these inodes, once each.
+  // Reads the entries of the buckets of those of these inodes that have no name.
   void look_for(const std::set<Ino>& inodes);
   // What look_for() found: the names that the inode has, or one that it had; the first kMaxNames.
   static constexpr size_t kMaxNames = 16;

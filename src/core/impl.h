@@ -295,6 +295,18 @@ struct Core::Impl {
   // Puts another inode (or name of the same group) in the slot of an entry.
   void replace_entry(Ino parent, const Found& found, Dirent entry, Transaction& tx) REQUIRES(tree);
 
+  // --- from an inode to its names (parent_pointers.cc)
+  struct Name {
+    Ino parent = 0;
+    uint64_t slot = 0;
+    std::string name;
+  };
+  // All names of an inode that is no bucket's root, in one moment. Takes no locks.
+  Result<std::vector<Name>> names_of(Ino ino) const;
+  static void put_parent_pointer(Ino ino, Ino parent, uint64_t slot, Transaction& tx);
+  static void erase_parent_pointer(Ino ino, Ino parent, uint64_t slot, Transaction& tx);
+  Status add_parent_pointers(Scope bucket);
+
   // --- listing (readdir.cc)
   Result<std::vector<DirectoryEntry>> list_some(Ino directory, uint64_t cookie);
   Attributes listed_attributes(Ino ino);

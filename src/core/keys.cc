@@ -39,6 +39,15 @@ std::string ended(Ino parent, uint64_t slot, Stamp end) {
   return out.take();
 }
 
+std::string parent_pointer(Ino ino, Ino parent, uint64_t slot) {
+  Encoder out;
+  out.u8('w');
+  out.be64(ino);
+  out.be64(parent);
+  out.be64(slot);
+  return out.take();
+}
+
 std::string inode(Ino ino) { return numbered('i', ino); }
 
 std::string version(Ino ino, uint32_t vseq) {

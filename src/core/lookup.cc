@@ -78,6 +78,7 @@ Status Core::Impl::insert_entry(Ino parent, Place where, Dirent entry, Transacti
   const Scope scope = bucket_of(parent);
   entry.collided = where.holder;
   tx.put(scope, keys::dirent(parent, where.free), encode_dirent(entry));
+  put_parent_pointer(entry.ino, parent, where.free, tx);
   if (where.uncollided) {
     where.uncollided->collided = true;
     tx.put(scope, keys::dirent(parent, where.free - 1), encode_dirent(*where.uncollided));
@@ -120,6 +121,7 @@ void Core::Impl::note_ending(Scope bucket, Stamp at, Transaction& tx) {
 
 VersionId Core::Impl::end_entry(Ino parent, const Found& found, EndKind kind, uint32_t uid, Stamp at, Transaction& tx) {
   std::string key = keys::dirent(parent, found.slot);
+  erase_parent_pointer(found.entry.ino, parent, found.slot, tx);
   if (found.entry.collided) {
     Dirent holder;
     holder.collided = true;
@@ -132,6 +134,10 @@ VersionId Core::Impl::end_entry(Ino parent, const Found& found, EndKind kind, ui
 
 void Core::Impl::replace_entry(Ino parent, const Found& found, Dirent entry, Transaction& tx) {
   entry.collided = found.entry.collided;
+  if (entry.ino != found.entry.ino) {
+    erase_parent_pointer(found.entry.ino, parent, found.slot, tx);
+    put_parent_pointer(entry.ino, parent, found.slot, tx);
+  }
   tx.put(bucket_of(parent), keys::dirent(parent, found.slot), encode_dirent(entry));
 }
 

@@ -57,22 +57,14 @@ Result<std::vector<std::string>> VersionsView::path_now(Ino directory) {
   std::vector<std::string> names;
   for (Ino at = directory; at != bucket_root(bucket_of(directory));) {
     PAILFS_ASSIGN(const InodePtr inode, core_.existing(at));
-    Ino parent = 0;
     {
       ReaderLock lock(inode->lock);
       if (inode->record.nlink == 0) return not_then();
-      parent = inode->record.parent;
     }
-    std::string name;
-    PAILFS_TRY(scan_prefix(core_.store, bucket_of(parent), keys::numbered('d', parent),
-                           [&](const StoreView::Entry& entry) -> Result<bool> {
-                             PAILFS_ASSIGN(Dirent dirent, decode_dirent(entry.value));
-                             if (dirent.ino == at && !dirent.name.empty()) name = std::move(dirent.name);
-                             return name.empty();
-                           }));
-    if (name.empty() || names.size() > kMaxDepth) return not_then();
-    names.push_back(std::move(name));
-    at = parent;
+    PAILFS_ASSIGN(auto found, core_.names_of(at));
+    if (found.empty() || names.size() > kMaxDepth) return not_then();
+    names.push_back(std::move(found.front().name));
+    at = found.front().parent;
   }
   std::reverse(names.begin(), names.end());
   return names;

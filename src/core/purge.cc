@@ -76,7 +76,7 @@ Status Core::Impl::purge_inodes(Scope number, const Progress& progress) {
 
 Status Core::Impl::purge_index(Scope number) {
   const Ino first = Ino{number} << kBucketShift, end = (Ino{number} + 1) << kBucketShift;
-  for (const char kind : {'d', 'h', 'v', 'c', 'x', 'o', 'a', 'y', 'i'}) {
+  for (const char kind : {'d', 'w', 'h', 'v', 'c', 'x', 'o', 'a', 'y', 'i'}) {
     std::string from = keys::numbered(kind, first);
     for (;;) {
       PAILFS_ASSIGN(std::vector<std::string> batch,

@@ -64,7 +64,7 @@ constexpr uint8_t kCeased = 1, kRetention = 2, kLegalHold = 4, kResumed = 8;
 // EndedDirent: beside the kind.
 constexpr uint8_t kNullMarker = 128;
 // BucketRecord's flags; the members behind kBucketMore come in one order.
-constexpr uint8_t kDeleting = 1, kBucketMore = 2;
+constexpr uint8_t kDeleting = 1, kBucketMore = 2, kParentPointers = 4;
 constexpr uint8_t kKeepDays = 1, kKeepCount = 2, kObjectLock = 4, kMfaDelete = 8, kMassDeletion = 16;
 
 Status decode_acls(uint8_t flags, std::string_view acl, std::string_view default_acl, InodeRecord& inode) {
@@ -339,7 +339,8 @@ std::string encode_bucket(const BucketRecord& bucket) {
                                          (bucket.object_lock ? kObjectLock : 0) | (bucket.mfa_delete ? kMfaDelete : 0) |
                                          (bucket.mass_deletion != 0 ? kMassDeletion : 0));
   const bool extended = more != 0 || bucket.history_since != 0;
-  out.u8(static_cast<uint8_t>((bucket.deleting ? kDeleting : 0) | (extended ? kBucketMore : 0)));
+  out.u8(static_cast<uint8_t>((bucket.deleting ? kDeleting : 0) | (extended ? kBucketMore : 0) |
+                              (bucket.parent_pointers ? kParentPointers : 0)));
   out.varint(bucket.number);
   out.varint(bucket.owner);
   out.i64(bucket.created);
@@ -390,6 +391,7 @@ Result<BucketRecord> decode_bucket(std::string_view value) {
   const uint8_t versioning = in.u8(), flags = in.u8();
   bucket.versioning = static_cast<Versioning>(versioning);
   bucket.deleting = (flags & kDeleting) != 0;
+  bucket.parent_pointers = (flags & kParentPointers) != 0;
   bucket.number = narrow(in.varint(), fits);
   bucket.owner = narrow(in.varint(), fits);
   bucket.created = in.i64();
@@ -399,8 +401,8 @@ Result<BucketRecord> decode_bucket(std::string_view value) {
   } else if (bucket.versioning != Versioning::kOff) {
     bucket.history_since = bucket.created;  // written by a build that kept no history of attributes
   }
-  if (!in.done() || !fits || versioning > 2 || (flags & ~(kDeleting | kBucketMore)) != 0 || bucket.number == 0 ||
-      !valid_name(bucket.name)) {
+  if (!in.done() || !fits || versioning > 2 || (flags & ~(kDeleting | kBucketMore | kParentPointers)) != 0 ||
+      bucket.number == 0 || !valid_name(bucket.name)) {
     return malformed("a bucket");
   }
   return bucket;

@@ -10,6 +10,8 @@
 //   'x' ino(be64) token(16)                     Xattr                   "
 //   'a' ino(be64) end(be64)                     InodeRecord without content, as it was until the stamp `end`       "
 //   'y' ino(be64) token(16) end(be64)           PastXattr, as it was until the stamp `end`   "
+//   'w' ino(be64) parent(be64) slot(be64)       empty: a parent pointer, where an entry names the inode (not for
+//                                               buckets' roots)         "
 //   'o' ino(be64)                               empty: no name left, still in use; reaped at start         "
 //   'l' ...                                     what the scrub writes down (scrub_findings.h); scope 0
 //   's' segment(be64) offset(be64)              units that several owners show (shares.h); scope 0
@@ -137,7 +139,8 @@ struct BucketRecord {
   KeepRule keep = {};
   bool object_lock = false;  // once on, it stays
   DefaultRetention default_retention = {};
-  bool mfa_delete = false;  // removing versions and changing the versioning state take a TOTP code
+  bool mfa_delete = false;       // removing versions and changing the versioning state take a TOTP code
+  bool parent_pointers = false;  // every entry in it has its parent pointer
 };
 std::string encode_bucket(const BucketRecord& bucket);
 Result<BucketRecord> decode_bucket(std::string_view value);
@@ -169,6 +172,7 @@ namespace keys {
 std::string bucket(Scope number);
 std::string dirent(Ino parent, uint64_t slot);
 std::string ended(Ino parent, uint64_t slot, Stamp end);
+std::string parent_pointer(Ino ino, Ino parent, uint64_t slot);
 std::string inode(Ino ino);
 std::string version(Ino ino, uint32_t vseq);
 std::string chunk(Ino cid, uint64_t chunk, uint32_t vseq);

@@ -106,6 +106,7 @@ class Repair {
   Status scan_rest(Scope bucket);
   Status give_names(Scope bucket);
   Status fix_links(Scope bucket);
+  Status parent_pointers(Scope bucket);
   Result<Ino> lost_found(Scope bucket);
   Status insert(Ino parent, const std::string& name, Ino ino, uint32_t type);
 

@@ -90,10 +90,10 @@ Status Repair::records(Scope bucket) {
     if (kind == 'h') return status(decode_ended(value));
     if (kind == 'x') return status(decode_xattr(value));
     if (kind == 'y') return status(decode_past_xattr(value));
-    if (kind == 'o') return {};
+    if (kind == 'o' || kind == 'w') return {};
     return status(decode_inode(value));
   };
-  for (const char kind : {'v', 'i', 'd', 'h', 'x', 'o', 'a', 'y'}) {
+  for (const char kind : {'v', 'i', 'd', 'h', 'x', 'o', 'w', 'a', 'y'}) {
     PAILFS_TRY(each_of(
         kind, bucket, [&](const StoreView::Entry& entry) { return decodes(kind, entry.value); },
         [&](const std::string& key, const Error& why) -> Status {

@@ -51,6 +51,7 @@ Status Repair::erase_entry(Ino parent, uint64_t slot) {
 
 Status Repair::drop_entry(Ino parent, uint64_t slot, const Dirent& entry, std::string why) {
   report_.problem_at(parent, entry.name, std::move(why));
+  if (bucket_of(entry.ino) == bucket_) PAILFS_TRY(erase(keys::parent_pointer(entry.ino, parent, slot)));
   return erase_entry(parent, slot);
 }
 
@@ -278,13 +279,47 @@ Status Repair::fix_links(Scope bucket) {
       [](const std::string&, const Error&) -> Status { return {}; });
 }
 
+// After all entries are right: of each inode, which entries name it.
+Status Repair::parent_pointers(Scope bucket) {
+  const Bad nothing = [](const std::string&, const Error&) -> Status { return {}; };
+  PAILFS_TRY(each_of(
+      'w', bucket,
+      [&](const StoreView::Entry& found) -> Status {
+        Decoder key(std::string_view(found.key).substr(1));
+        const Ino ino = key.be64(), parent = key.be64();
+        PAILFS_ASSIGN(const auto value, store_.get(bucket, keys::dirent(parent, key.be64())));
+        const auto dirent = value ? decode_dirent(*value) : Result<Dirent>(Dirent());
+        if (dirent && dirent->ino == ino) return {};
+        fixed("name", ino, "pointed to an entry that is not its own: put right");
+        return erase(found.key);
+      },
+      nothing));
+  return each_of(
+      'd', bucket,
+      [&](const StoreView::Entry& found) -> Status {
+        PAILFS_ASSIGN(const Dirent dirent, decode_dirent(found.value));
+        if (dirent.name.empty()) return {};
+        Decoder key(std::string_view(found.key).substr(1));
+        const Ino parent = key.be64();
+        const std::string pointer = keys::parent_pointer(dirent.ino, parent, key.be64());
+        PAILFS_ASSIGN(const auto there, store_.get(bucket, pointer));
+        if (there) return {};
+        report_.problem_at(parent, dirent.name, "its inode did not know of this name: put right");
+        return put(pointer, {}, bucket);
+      },
+      nothing);
+}
+
 Status Repair::names(Scope bucket) {
   nodes_.clear();
   PAILFS_TRY(scan_inodes(bucket));
   PAILFS_TRY(scan_entries(bucket));
   PAILFS_TRY(scan_rest(bucket));
   PAILFS_TRY(give_names(bucket));
-  return fix_links(bucket);
+  PAILFS_TRY(fix_links(bucket));
+  const auto record = impl_.bucket_record(bucket);
+  if (!record || !record->parent_pointers) return {};  // they are made when the store is opened next
+  return parent_pointers(bucket);
 }
 
 }  // namespace pailfs

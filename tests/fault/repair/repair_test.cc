@@ -444,6 +444,25 @@ TEST_F(RepairTest, WrongLinkCountsAreCountedAnew) {
   expect_contents();
 }
 
+TEST_F(RepairTest, InodesThatDoNotKnowTheirNamesAreTold) {
+  const Ino ino = f.lookup(f.bucket, "small"), other = f.lookup(f.bucket, "other");
+  const std::string entry = dirent_key(f.bucket, "small");
+  const uint64_t slot = Decoder(std::string_view(entry).substr(1 + sizeof(Ino))).be64();
+  Transaction tx;
+  tx.erase(keys::parent_pointer(ino, f.bucket, slot));
+  tx.put(bucket_of(other), keys::parent_pointer(other, f.bucket, slot), {});
+  EXPECT_OK(f.store->commit(std::move(tx)));
+  EXPECT_OK(f.store->sync());
+  const auto checked = f.core->check(false, nullptr);
+  ASSERT_TRUE(checked);
+  EXPECT_EQ(checked->problem_count, 2u);
+  const RepairResult done = repair();
+  EXPECT_EQ(done.fix_count, 2u) << all(done);
+  EXPECT_TRUE(says(done, "bucket/small", "did not know of this name")) << all(done);
+  EXPECT_TRUE(says(done, "bucket/other", "pointed to an entry that is not its own")) << all(done);
+  expect_contents();
+}
+
 TEST_F(RepairTest, SharedUnitsAreCountedAnew) {
   const auto from = f.open_file(f.lookup(f.bucket, "large"));
   const auto to = f.create("copy");
