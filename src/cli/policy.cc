@@ -1,10 +1,11 @@
-// `pail policy`: what takes documents and cases, and no store.
+// `pail policy validate|lint|simulate`: what takes documents and cases, and no store.
 #include <fmt/format.h>
 
 #include <fstream>
 #include <iostream>
 #include <map>
 
+#include "cli/bucket_policy.h"
 #include "cli/invocation.h"
 #include "io/env.h"
 #include "policy/document.h"
@@ -26,15 +27,6 @@ struct PolicyCommand {
   bool accept_unknown_keys = false;
   bool why = false;
 };
-
-Result<std::string> read_document(const std::string& file) {
-  if (file != "-") return posix_env().read_file(file, kMaxDocument);
-  std::string text(kMaxDocument + 1, '\0');
-  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(std::cin.gcount()));
-  if (text.size() > kMaxDocument) return fail(Code::kInvalid, "standard input is too long for a policy");
-  return text;
-}
 
 // Only bucket policies say for whom they are.
 policy::DocumentKind kind_by_look(std::string_view text) {
@@ -93,7 +85,7 @@ int refused(Invocation& invocation, const PolicyCommand& command, const policy::
 }
 
 int validate(Invocation& invocation, const PolicyCommand& command) {
-  const auto text = read_document(command.file);
+  const auto text = read_policy(command.file);
   if (!text) return invocation.failed(text.error());
   const auto rules = rules_for(command, *text);
   const auto document = policy::Document::compile(*text, rules);
@@ -108,7 +100,7 @@ int validate(Invocation& invocation, const PolicyCommand& command) {
 }
 
 int lint(Invocation& invocation, const PolicyCommand& command) {
-  const auto text = read_document(command.file);
+  const auto text = read_policy(command.file);
   if (!text) return invocation.failed(text.error());
   // What AWS takes is looked at, so that a policy which was not written for a store here gets all its findings at once.
   auto rules = rules_for(command, *text);
@@ -209,8 +201,18 @@ void add_document_options(CLI::App& leaf, Invocation& invocation, PolicyCommand&
 
 }  // namespace
 
+Result<std::string> read_policy(const std::string& file) {
+  if (file != "-") return posix_env().read_file(file, kMaxDocument);
+  std::string text(kMaxDocument + 1, '\0');
+  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(std::cin.gcount()));
+  if (text.size() > kMaxDocument) return fail(Code::kInvalid, "standard input is too long for a policy");
+  return text;
+}
+
 void add_policy_commands(CLI::App& app, Invocation& invocation) {
-  CLI::App* const group = app.add_subcommand("policy", "Check policies, and try out what they decide");
+  CLI::App* const group =
+      app.add_subcommand("policy", "Give buckets policies, check policies, try out what they decide");
   group->require_subcommand(1);
   auto command = std::make_shared<PolicyCommand>();
   CLI::App* leaf = add_command(*group, invocation, "validate", "Say whether a policy could be stored",
@@ -230,6 +232,7 @@ void add_policy_commands(CLI::App& app, Invocation& invocation) {
                      [&invocation, command] { return simulate(invocation, *command); });
   leaf->add_option("--cases", command->file, "A file with one case in JSON a line; - for standard input")->required();
   leaf->add_flag("--why", command->why, "Say on standard error which document a case is Invalid for, and where");
+  add_bucket_policy_commands(*group, invocation);
 }
 
 }  // namespace pailfs::cli

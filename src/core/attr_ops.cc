@@ -43,8 +43,9 @@ Result<std::string> Core::readlink(const Caller& caller, Ino ino) {
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   if (!S_ISLNK(inode->record.mode)) return fail(Code::kInvalid, "not a symbolic link");
+  // The kernel may hold it, and gives it to whoever looks the link up: so it is no more than the name.
   const Attributes attributes = Impl::attributes(ino, inode->record);
-  PAILFS_TRY(impl_->gate.check({caller, Action::kGetObject, Need::kNothing, attributes}));
+  PAILFS_TRY(impl_->gate.check({caller, Action::kListBucket, Need::kNothing, attributes}));
   return inode->record.target;
 }
 
@@ -114,9 +115,14 @@ class AttributeCheck {
   Status mode(uint32_t mode) const {
     if (S_ISLNK(object_.mode)) return fail(Code::kNotSupported, "symbolic links have no mode of their own");
     Status owner = need(Action::kPutObjectAcl, Need::kOwner);
+    const uint32_t old = object_.mode & 07777, wanted = mode & 07777;
+    // Whom a policy lets change modes does not thereby run programs as somebody else.
+    const bool others = caller_.uid != 0 && caller_.uid != object_.uid;
+    if (owner && others && (wanted & ~old & (S_ISUID | S_ISGID)) != 0) {
+      return fail(Code::kNotPermitted, "set-id bits are for the owner");
+    }
     if (owner) return owner;
     // The kernel strips set-id bits for who writes to a file by a chmod in his name.
-    const uint32_t old = object_.mode & 07777, wanted = mode & 07777;
     const bool only_strips =
         old != wanted && (old & ~(S_ISUID | S_ISGID)) == (wanted & ~(S_ISUID | S_ISGID)) && (wanted & ~old) == 0;
     if (!only_strips) return owner;

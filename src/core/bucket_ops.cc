@@ -59,6 +59,7 @@ void Core::Impl::forget_bucket(Scope number) {
     bucket_table.erase(number);
     count_states();
   }
+  policies.set(number, nullptr);
   forget_numbers(number);
 }
 
@@ -98,6 +99,7 @@ Status Core::Impl::load_buckets() {
     Result<BucketRecord> record = value ? decode_bucket(**value) : std::unexpected(value.error());
     if (record) {
       set_bucket(*record);
+      policies.load(scope);
     } else {
       log_error("bucket number {} cannot be used: its record is unreadable ({})", scope, record.error().message);
     }
@@ -115,7 +117,7 @@ Result<Ino> Core::bucket_directory(std::string_view name) {
 }
 
 Status Core::Impl::check_new_bucket(const Caller& caller, std::string_view name, const Inode& root, Place& where) {
-  PAILFS_TRY(check_directory(caller, root));
+  PAILFS_TRY(check_directory(caller, root, {}));
   PAILFS_ASSIGN(where, place(kRootIno, name));
   if (where.found) return fail(Code::kExists, "the bucket exists");
   const Attributes attributes = Impl::attributes(kRootIno, root.record);
@@ -259,7 +261,7 @@ Status Core::Impl::remove_bucket(const Caller& caller, std::string_view name) {
     {
       LockedInodes checked({root, bucket});
       assert_locked(*root);
-      PAILFS_TRY(check_directory(caller, *root));
+      PAILFS_TRY(check_directory(caller, *root, {}));
       if (!bucket || deleting(number)) return fail(Code::kNotFound, "no such bucket");
       assert_locked(*bucket);
       const Attributes above = attributes(kRootIno, root->record), victim = attributes(bucket->ino, bucket->record);
@@ -290,6 +292,7 @@ Status Core::Impl::erase_bucket(const Caller& caller, const Found& found, std::v
   tx.erase(keys::inode(ino));
   tx.erase(keys::numbers(number));
   tx.erase(keys::bucket(number));
+  tx.erase(keys::bucket_policy(number));
   end_entry(kRootIno, found, EndKind::kDeleted, caller.uid, stamp(tx), tx);
   --root->record.nlink;
   root->record.mtime = root->record.ctime = now();
@@ -340,7 +343,7 @@ Result<BucketRecord> Core::Impl::bucket_by_name(const Caller& caller, std::strin
   PAILFS_ASSIGN(const InodePtr root, inodes.get(kRootIno));
   {
     ReaderLock lock(root->lock);
-    PAILFS_TRY(check_directory(caller, *root));
+    PAILFS_TRY(check_directory(caller, *root, {}));
   }
   PAILFS_ASSIGN(const auto found, find(kRootIno, name));
   if (!found) return fail(Code::kNotFound, fmt::format("no bucket '{}'", printable(name)));

@@ -5,8 +5,10 @@
 #include "base/logging.h"
 #include "core/impl.h"
 #include "core/mfa.h"
+#include "core/object_keys.h"
 #include "core/scrub.h"
 #include "core/versions_view.h"
+#include "io/users.h"
 
 namespace pailfs {
 
@@ -18,7 +20,13 @@ Core::Impl::Impl(Store& s, uint32_t account)
       clock(s),
       view(std::make_unique<VersionsView>(*this)),
       scrub(std::make_unique<Scrub>(*this)),
-      mfa(std::make_unique<MfaDevice>(s)) {}
+      mfa(std::make_unique<MfaDevice>(s)),
+      policies(s),
+      principals(account, account_id_of(s.status().uuid), system_user_name),
+      keys(std::make_unique<ObjectKeys>(*this)),
+      policy_gate(std::make_unique<PolicyGate>(policies, principals, *keys)) {
+  gate.set_policies(policy_gate.get());
+}
 Core::Impl::~Impl() = default;
 
 Core::Core(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -309,6 +309,17 @@ class Core {
   // Applies the keep rules that are new, or were last applied an hour ago (prune.cc).
   Status apply_keep_rules(const Progress& progress);
 
+  // --- Policies (policy_ops.cc)
+  // A bucket's policy, as it was given. kNoData: it has none. The account, or whom policies allow it.
+  Result<std::string> bucket_policy(const Caller& caller, std::string_view bucket);
+  // kInvalid says what is wrong with the document, and where. What it changes holds when this returns.
+  Status put_bucket_policy(const Caller& caller, std::string_view bucket, std::string text,
+                           bool accept_unknown_keys = false);
+  Status delete_bucket_policy(const Caller& caller, std::string_view bucket);
+  // Whether policies take part in what is decided about an inode: then no name in its bucket may be kept by the kernel.
+  bool has_policies(Ino ino) const;
+  std::string account_id() const;  // twelve digits
+
   // --- Object Lock (object_lock.cc). Only the account.
   Status enable_object_lock(const Caller& caller, std::string_view bucket);
   Status set_default_retention(const Caller& caller, std::string_view bucket, const DefaultRetention& retention);

@@ -14,13 +14,30 @@ Status Core::Impl::check_new_name(Ino parent, std::string_view name) const {
   return {};
 }
 
-Status Core::Impl::check_directory(const Caller& caller, const Inode& directory) const {
+Status Core::Impl::check_directory(const Caller& caller, const Inode& directory, std::string_view name) const {
   if (directory.gone || directory.record.nlink == 0 || deleting(bucket_of(directory.ino))) {
     return fail(Code::kNotFound, "no such directory");
   }
   if (!S_ISDIR(directory.record.mode)) return fail(Code::kNotDirectory, "not a directory");
   const Attributes attributes = Impl::attributes(directory.ino, directory.record);
-  return gate.check({caller, Action::kListBucket, Need::kSearch, attributes});
+  AccessRequest request{caller, Action::kListBucket, Need::kSearch, attributes};
+  request.name = name;
+  return gate.check(request);
+}
+
+Status Core::Impl::check_new_entry(const Caller& caller, const Inode& directory, std::string_view name) const {
+  const Status found = check_directory(caller, directory, name);
+  // What there may be of a name that a policy hides is not told: it is in the way, or it is not.
+  const bool gone = directory.gone || directory.record.nlink == 0 || deleting(bucket_of(directory.ino));
+  if (!found && found.error().code == Code::kNotFound && !gone) return fail(Code::kAccessDenied, "access denied");
+  return found;
+}
+
+Status Core::Impl::check_put(const Caller& caller, const Inode& directory, std::string_view name) const {
+  const Attributes attributes = Impl::attributes(directory.ino, directory.record);
+  AccessRequest request{caller, Action::kPutObject, Need::kChangeDirectory, attributes};
+  request.name = name;
+  return gate.check(request);
 }
 
 InodeRecord Core::Impl::new_record(const Caller& caller, const InodeRecord& directory, const NewNode& node) const {
@@ -64,12 +81,11 @@ Result<InodePtr> Core::Impl::make_node(const Caller& caller, Ino parent, std::st
   PAILFS_ASSIGN(const InodePtr directory, existing(parent));
   LockedInodes locked({directory});
   assert_locked(*directory);
-  PAILFS_TRY(check_directory(caller, *directory));
+  PAILFS_TRY(check_new_entry(caller, *directory, name));
   PAILFS_ASSIGN(Place where, place(parent, name));
   if (where.found) return fail(Code::kExists, "the name is taken");
   InodeRecord& above = directory->record;
-  const Attributes attributes = Impl::attributes(parent, above);
-  PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kChangeDirectory, attributes}));
+  PAILFS_TRY(check_put(caller, *directory, name));
   if (is_directory && above.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many directories");
 
   Transaction tx;
@@ -118,9 +134,8 @@ Result<InodePtr> Core::Impl::make_unnamed(const Caller& caller, Ino parent, cons
   InodeRecord record;
   {
     ReaderLock lock(directory->lock);
-    PAILFS_TRY(check_directory(caller, *directory));
-    const Attributes attributes = Impl::attributes(parent, directory->record);
-    PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kChangeDirectory, attributes}));
+    PAILFS_TRY(check_directory(caller, *directory, {}));
+    PAILFS_TRY(check_put(caller, *directory, {}));
     record = new_record(caller, directory->record, node);
   }
   record.nlink = 0;
@@ -224,7 +239,7 @@ Result<Attributes> Core::link(const Caller& caller, Ino ino, Ino parent, std::st
   }
   LockedInodes locked({directory, source});
   assert_locked(*directory);
-  PAILFS_TRY(impl.check_directory(caller, *directory));
+  PAILFS_TRY(impl.check_new_entry(caller, *directory, name));
   PAILFS_ASSIGN(Impl::Place where, impl.place(parent, name));
   if (where.found) return fail(Code::kExists, "the name is taken");
   if (bucket_of(ino) != bucket_of(parent) || !source) return fail(Code::kCrossDevice, "a link stays in its bucket");
@@ -233,11 +248,11 @@ Result<Attributes> Core::link(const Caller& caller, Ino ino, Ino parent, std::st
   const bool first_name = record.nlink == 0 && source->linkable;
   if (source->gone || (record.nlink == 0 && !first_name)) return fail(Code::kNotFound, "no such file");
   if (S_ISDIR(record.mode)) return fail(Code::kNotPermitted, "directories have one name");
-  const Attributes attributes = Impl::attributes(parent, directory->record);
   const Attributes old = Impl::attributes(ino, record);
   PAILFS_TRY(check_link_source(impl.gate, caller, old));
   PAILFS_TRY(impl.gate.check({caller, Action::kGetObject, Need::kNothing, old}));
-  PAILFS_TRY(impl.gate.check({caller, Action::kPutObject, Need::kChangeDirectory, attributes}));
+  PAILFS_TRY(impl.check_put(caller, *directory, name));
+  PAILFS_TRY(impl.gate.check_link(caller, old, parent, name));
   if (record.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many names");
 
   Transaction tx;

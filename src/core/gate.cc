@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/acl.h"
+#include "core/policy_gate.h"
 
 namespace pailfs {
 namespace {
@@ -119,6 +120,12 @@ std::string_view action_name(Action action) {
       return "iam:EnableMFADevice";
     case Action::kDeactivateMfaDevice:
       return "iam:DeactivateMFADevice";
+    case Action::kGetBucketPolicy:
+      return "s3:GetBucketPolicy";
+    case Action::kPutBucketPolicy:
+      return "s3:PutBucketPolicy";
+    case Action::kDeleteBucketPolicy:
+      return "s3:DeleteBucketPolicy";
   }
   return "s3:unknown";
 }
@@ -130,7 +137,44 @@ bool Gate::in_group(const Caller& caller, uint32_t gid) const {
   return std::ranges::find(groups, gid) != groups.end();
 }
 
+bool Gate::has_policies(Scope bucket) const { return policies_ != nullptr && policies_->concerns(bucket); }
+
+Result<bool> Gate::lists_all(const Caller& caller, const Attributes& directory) const {
+  if (!has_policies(bucket_of(directory.ino))) return true;
+  PAILFS_ASSIGN(const auto answer, policies_->lists(caller, directory.ino));
+  if (answer != PolicyGate::Answer::kSilent) return answer == PolicyGate::Answer::kAllow;
+  return allows(*this, caller, directory, kR);
+}
+
+Result<bool> Gate::shows(const Caller& caller, const Attributes& directory, std::string_view name) const {
+  AccessRequest request{caller, Action::kListBucket, Need::kSearch, directory};
+  request.name = name;
+  PAILFS_ASSIGN(const auto answer, policies_->answer(request));
+  return answer == PolicyGate::Answer::kAllow;
+}
+
+Status Gate::check_tree(const Caller& caller, Ino from, std::string_view name, Ino to,
+                        std::string_view new_name) const {
+  return policies_ == nullptr ? Status() : policies_->check_tree(caller, from, name, to, new_name);
+}
+
+Status Gate::check_link(const Caller& caller, const Attributes& old, Ino directory, std::string_view name) const {
+  if (!has_policies(bucket_of(directory))) return {};
+  PAILFS_ASSIGN(const auto gained, policies_->gained(caller, old.ino, directory, name));
+  for (const Action action : gained) {
+    // By policies he has it not; perhaps by the ACL. To remove the new name takes nothing from the old one.
+    Need need = Need::kRead;
+    if (action == Action::kDeleteObject) continue;
+    if (action == Action::kPutObject) need = Need::kWrite;
+    if (action == Action::kPutObjectAcl) need = Need::kOwner;
+    if (action == Action::kDeleteObjectVersion) need = Need::kAccount;
+    if (!check({caller, action, need, old})) return denied();
+  }
+  return {};
+}
+
 bool Gate::open_to_all(const Attributes& directory) const {
+  if (has_policies(bucket_of(directory.ino))) return false;
   if (!S_ISDIR(directory.mode) || (directory.mode & 0111) != 0111) return false;
   // The mode has the owner, the mask and the others.
   return directory.acl == nullptr || std::ranges::all_of(directory.acl->entries, [](const AclEntry& entry) {
@@ -139,6 +183,25 @@ bool Gate::open_to_all(const Attributes& directory) const {
 }
 
 Status Gate::check(const AccessRequest& request) const {
+  if (policies_ == nullptr) return check_acl(request);
+  PAILFS_ASSIGN(const auto answer, policies_->answer(request));
+  switch (answer) {
+    case PolicyGate::Answer::kSilent:
+      break;
+    case PolicyGate::Answer::kDeny:
+      return denied();
+    case PolicyGate::Answer::kHidden:
+      return fail(Code::kNotFound, "no such entry");
+    case PolicyGate::Answer::kAllow:
+      // To give files away, and to run what nobody may run, is no right that S3 has.
+      if (request.need == Need::kChown) break;
+      if (request.need == Need::kExecute && (request.object.mode & 0111) == 0) break;
+      return {};
+  }
+  return check_acl(request);
+}
+
+Status Gate::check_acl(const AccessRequest& request) const {
   const Caller& caller = request.caller;
   const Attributes& object = request.object;
   const auto acl = [&](uint32_t wanted) -> Status {

@@ -1,9 +1,11 @@
-// The gate: the one function that decides every operation through every door. Today the ACL alone answers (mode bits,
-// or the POSIX ACL of an object that has one), that is the check POSIX prescribes for the call; IAM policies join here,
-// in the order of pailfs-policy(7): explicit deny, allow, ACL.
+// The gate: the one function that decides every operation through every door, in the order of pailfs-policy(7): an
+// explicit Deny of the bucket's policy (policy_gate.h), an Allow of it, and otherwise the ACL (mode bits, or the POSIX
+// ACL of an object that has one), that is the check POSIX prescribes for the call.
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -34,6 +36,9 @@ enum class Action : uint8_t {
   kClockJump,  // nobody asks for it: the system's clock was set (retention_clock.h)
   kEnableMfaDevice,
   kDeactivateMfaDevice,
+  kGetBucketPolicy,
+  kPutBucketPolicy,
+  kDeleteBucketPolicy,
 };
 std::string_view action_name(Action action);  // "s3:GetObject"; of what nobody asks for the name of an event
 
@@ -63,14 +68,32 @@ struct AccessRequest {
   uint32_t new_uid = ~0u;
   uint32_t new_gid = ~0u;
   uint32_t permissions = 0;  // kPermissions: r 4, w 2, x 1
+  // What policies decide about: the entry `name` of the directory `object`; or what has these keys, of a version or of
+  // what was at a moment; else `object` itself, by each of its names.
+  std::string_view name = {};
+  std::span<const std::string> keys = {};
 };
+
+class PolicyGate;
 
 class Gate {
  public:
   explicit Gate(uint32_t account) : account_(account) {}
+  // Without: the ACL alone decides.
+  void set_policies(const PolicyGate* policies) { policies_ = policies; }
   // Allowed, or kAccessDenied / kNotPermitted as POSIX has it for the call (EPERM: kOwner, kChown, sticky, kAccount is
   // EACCES).
+  // kNotFound where a policy says that the caller is not to know whether there is anything.
   Status check(const AccessRequest& request) const;
+  // Whether all that is in a directory which was opened is listed, or only what shows() says.
+  Result<bool> lists_all(const Caller& caller, const Attributes& directory) const;
+  Result<bool> shows(const Caller& caller, const Attributes& directory, std::string_view name) const;
+  // Whether a directory may be renamed in one change: kCrossDevice where policies tell apart what is below it.
+  Status check_tree(const Caller& caller, Ino from, std::string_view name, Ino to, std::string_view new_name) const;
+  // Whether a new name would give rights that the caller does not have by the old ones.
+  Status check_link(const Caller& caller, const Attributes& old, Ino directory, std::string_view name) const;
+  // Whether policies take part in what is decided about the bucket.
+  bool has_policies(Scope bucket) const;
   // The same without a message: for access(2) and for chmod's set-group-id rule.
   bool in_group(const Caller& caller, uint32_t gid) const;
   // Whether every caller there is may look names up in the directory: then the kernel may keep what it found there.
@@ -78,7 +101,10 @@ class Gate {
   uint32_t account() const { return account_; }
 
  private:
+  Status check_acl(const AccessRequest& request) const;
+
   const uint32_t account_;  // uid of the account root; uid 0 has its rights too
+  const PolicyGate* policies_ = nullptr;
 };
 
 }  // namespace pailfs

@@ -18,7 +18,10 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "core/bucket_policies.h"
 #include "core/core.h"
+#include "core/policy_gate.h"
+#include "core/principals.h"
 #include "core/records.h"
 #include "core/retention_clock.h"
 #include "core/shares.h"
@@ -134,7 +137,9 @@ class LockedInodes {
 inline uint32_t mode_without_privileges(uint32_t mode) { return mode & ~((mode & 00010) != 0 ? 06000u : 04000u); }
 
 // Whether the caller may read an extended attribute (not an ACL) of the object; kNoData for what nobody has.
-Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name);
+// `keys`: of what is no present object, for policies.
+Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
+                        std::span<const std::string> keys);
 
 // A node to make.
 struct NewNode {
@@ -156,6 +161,8 @@ struct ChangeRecord {
 };
 std::string encode_change(const ChangeRecord& change, Time time);
 
+class ObjectKeys;
+
 struct Core::Impl {
   Impl(Store& s, uint32_t account);
   ~Impl();
@@ -170,6 +177,10 @@ struct Core::Impl {
   std::unique_ptr<VersionsView> view;
   std::unique_ptr<Scrub> scrub;
   std::unique_ptr<MfaDevice> mfa;
+  BucketPolicies policies;
+  Principals principals;
+  std::unique_ptr<ObjectKeys> keys;
+  std::unique_ptr<PolicyGate> policy_gate;
   Core::NameObserver name_observer;  // set before anything uses the core
   void name_changed(Ino parent, const std::string& name, Ino ino) {
     if (name_observer) name_observer(parent, name, ino);
@@ -192,7 +203,15 @@ struct Core::Impl {
   // For every call that changes what a directory holds. The name can be given to something new there:
   Status check_new_name(Ino parent, std::string_view name) const;
   // The inode is a directory, has a name, and the caller may search it.
-  Status check_directory(const Caller& caller, const Inode& directory) const REQUIRES_SHARED(directory.lock);
+  // To look `name` up in it (empty: whatever).
+  Status check_directory(const Caller& caller, const Inode& directory, std::string_view name) const
+      REQUIRES_SHARED(directory.lock);
+  // The same for a name that is to be made: kAccessDenied where a policy hides it.
+  Status check_new_entry(const Caller& caller, const Inode& directory, std::string_view name) const
+      REQUIRES_SHARED(directory.lock);
+  // To make the name, as a new object or in place of another.
+  Status check_put(const Caller& caller, const Inode& directory, std::string_view name) const
+      REQUIRES_SHARED(directory.lock);
 
   // --- clock and numbers (numbers.cc)
   // A time later than every stamp before it, also over restarts. Stamps order history; attributes show now().
@@ -258,6 +277,10 @@ struct Core::Impl {
   // kAccessDenied in a bucket with MFA delete, unless a code was accepted (mfa_delete.cc).
   Status check_mfa(Scope bucket, bool accepted) const;
 
+  // --- bucket policies (policy_ops.cc)
+  Status change_bucket_policy(const Caller& caller, std::string_view bucket, Action action,
+                              const std::function<Result<BucketPolicies::PolicyPtr>()>& make) EXCLUDES(tree);
+
   // --- names (lookup.cc)
   // kNotFound, kNotDirectory, kNameTooLong; a name that no directory can hold is kInvalid.
   static Status check_name(std::string_view name);
@@ -318,6 +341,8 @@ struct Core::Impl {
   Status find_both_ends(Move& move) REQUIRES(tree);
   Status check_move(const Move& move) const REQUIRES(tree);
   Status check_move_permission(const Move& move) const REQUIRES(tree);
+  Status check_new_place(const Caller& caller, const Attributes& moved, Ino from, std::string_view name, Ino to,
+                         std::string_view new_name) const;
   // Whether `directory` is `ancestor` or lies below it.
   Result<bool> is_within(Ino directory, Ino ancestor) REQUIRES(tree);
   Status replace_name(Move& move, Transaction& tx) REQUIRES(tree);

@@ -22,6 +22,13 @@ std::string bucket(Scope number) {
   return out.take();
 }
 
+std::string bucket_policy(Scope number) {
+  Encoder out;
+  out.u8('p');
+  out.be32(number);
+  return out.take();
+}
+
 std::string dirent(Ino parent, uint64_t slot) {
   Encoder out;
   out.u8('d');

@@ -169,7 +169,9 @@ Result<Attributes> Core::lookup(const Caller& caller, Ino parent, std::string_vi
     if (directory->gone) return fail(Code::kNotFound, "no such entry");
     if (!S_ISDIR(directory->record.mode)) return fail(Code::kNotDirectory, "not a directory");
     const Attributes attributes = Impl::attributes(parent, directory->record);
-    PAILFS_TRY(impl.gate.check({caller, Action::kListBucket, Need::kSearch, attributes}));
+    AccessRequest request{caller, Action::kListBucket, Need::kSearch, attributes};
+    if (name != "." && name != ".." && name != kVersionsName && parent != kRootIno) request.name = name;
+    PAILFS_TRY(impl.gate.check(request));
     up = directory->record.parent;
   }
   if (name == "." || name == "..") {

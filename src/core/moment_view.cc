@@ -10,6 +10,7 @@
 
 #include "base/logging.h"
 #include "core/moment.h"
+#include "core/object_keys.h"
 #include "core/s3_xattrs.h"
 #include "core/scan.h"
 #include "core/time_text.h"
@@ -27,6 +28,11 @@ constexpr Time kMinute = 60'000'000'000;
 // How long "@2h ago" stays the moment that it was when it was first looked up: programs look a path up once per call.
 constexpr Time kSpokenTime = 15 * kMinute;
 constexpr size_t kSpokenMoments = 64;
+
+void add_name(std::string& path, std::string_view name) {
+  if (!path.empty()) path += '/';
+  path += name;
+}
 
 std::unexpected<Error> not_then() { return fail(Code::kNotFound, "there was nothing of this name"); }
 
@@ -74,13 +80,18 @@ Result<std::vector<std::string>> VersionsView::path_now(Ino directory) {
 Result<Ino> VersionsView::older_directory(const Caller& caller, Ino directory, const Moment& moment) {
   PAILFS_ASSIGN(const std::vector<std::string> names, path_now(directory));
   Ino at = bucket_root(bucket_of(directory));
+  Place place_then;
+  place_then.root = directory;
+  place_then.moment = moment.at();
   for (const std::string& name : names) {
+    place_then.ino = at;
     PAILFS_ASSIGN(const auto above, moment.object(at));
     if (!above) return not_then();
-    PAILFS_TRY(check_then(caller, at, above->record, Action::kListBucketVersions, Need::kSearch));
+    PAILFS_TRY(check_then(caller, place_then, above->record, Action::kListBucketVersions, Need::kSearch));
     PAILFS_ASSIGN(const auto entry, moment.find(at, name));
     if (!entry || !S_ISDIR(entry->type)) return not_then();
     at = entry->ino;
+    add_name(place_then.key, name);
   }
   return at;
 }
@@ -96,6 +107,9 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
   place.root = versions.root;
   place.moment = *at;
   place.top = place.ino = versions.root;
+  if (core_.gate.has_policies(versions.bucket())) {
+    PAILFS_ASSIGN(place.key, core_.keys->path_of(versions.root));
+  }
   const Moment moment(core_, *at);
   PAILFS_ASSIGN(auto object, moment.object(place.ino));
   if (!object || object->record.btime > *at) {
@@ -104,7 +118,7 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
     PAILFS_ASSIGN(object, moment.object(place.ino));
     if (!object) return not_then();
   }
-  PAILFS_TRY(check_then(caller, place.ino, object->record, Action::kListBucketVersions, Need::kSearch));
+  PAILFS_TRY(check_then(caller, place, object->record, Action::kListBucketVersions, Need::kSearch));
   // "2h ago" is another moment later, and what everybody may do in the directories above an older one is not known.
   if (!parse_time(text) || place.ino != versions.root) return Found{place};
   const NameLasts lasts = lasting_then(place, object->record);
@@ -113,15 +127,18 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
 
 // --- Rights
 
-Status VersionsView::check_then(const Caller& caller, Ino ino, const InodeRecord& then, Action action, Need need,
-                                uint32_t permissions) {
+Status VersionsView::check_then(const Caller& caller, const Place& place, const InodeRecord& then, Action action,
+                                Need need, uint32_t permissions) {
+  PAILFS_ASSIGN(const auto keys, keys_of(place));
   const auto check = [&](const InodeRecord& record) {
-    AccessRequest request{caller, action, need, Core::Impl::attributes(ino, record)};
+    const Attributes shown = Core::Impl::attributes(place.ino, record);
+    AccessRequest request{caller, action, need, shown};
     request.permissions = permissions;
+    request.keys = keys;
     return core_.gate.check(request);
   };
   PAILFS_TRY(check(then));
-  PAILFS_ASSIGN(const InodePtr inode, core_.existing(ino));
+  PAILFS_ASSIGN(const InodePtr inode, core_.existing(place.ino));
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "nothing is left of it");
   return check(inode->record);
@@ -158,18 +175,20 @@ Result<Attributes> VersionsView::attributes_then(const Place& place) {
 Result<VersionsView::Found> VersionsView::child_then(const Caller& caller, const Place& parent, std::string_view name) {
   PAILFS_ASSIGN(const InodeRecord directory, record_then(parent));
   if (!S_ISDIR(directory.mode)) return fail(Code::kNotDirectory, "not a directory");
-  PAILFS_TRY(check_then(caller, parent.ino, directory, Action::kListBucketVersions, Need::kSearch));
+  PAILFS_TRY(check_then(caller, parent, directory, Action::kListBucketVersions, Need::kSearch));
   if (name.size() > kNameMax) return fail(Code::kNameTooLong, "a name has at most 255 bytes");
   Place out = parent;
   if (name == "..") {
     if (parent.ino == parent.top) return Found{versions_of(parent.root)};
     out.ino = directory.parent;
+    out.key.resize(out.key.rfind('/') == out.key.npos ? 0 : out.key.rfind('/'));
     return Found{out};
   }
   if (name == ".") return Found{out};
   PAILFS_ASSIGN(const auto entry, Moment(core_, parent.moment).find(parent.ino, name));
   if (!entry) return not_then();
   out.ino = entry->ino;
+  add_name(out.key, name);
   const NameLasts lasts = lasting_then(parent, directory);
   return Found{out, lasts};
 }
@@ -178,13 +197,13 @@ Status VersionsView::access_then(const Caller& caller, const Place& place, int m
   PAILFS_ASSIGN(const InodeRecord record, record_then(place));
   const bool directory = S_ISDIR(record.mode);
   const Action action = directory ? Action::kListBucketVersions : Action::kGetObjectVersion;
-  return check_then(caller, place.ino, record, action, Need::kPermissions, static_cast<uint32_t>(mask & (R_OK | X_OK)));
+  return check_then(caller, place, record, action, Need::kPermissions, static_cast<uint32_t>(mask & (R_OK | X_OK)));
 }
 
 Status VersionsView::opendir_then(const Caller& caller, const Place& place) {
   PAILFS_ASSIGN(const InodeRecord record, record_then(place));
   if (!S_ISDIR(record.mode)) return fail(Code::kNotDirectory, "not a directory");
-  return check_then(caller, place.ino, record, Action::kListBucketVersions, Need::kRead);
+  return check_then(caller, place, record, Action::kListBucketVersions, Need::kRead);
 }
 
 Status VersionsView::readdir_then(const Caller& caller, const Place& place, Ino number, uint64_t cookie, bool plus,
@@ -206,8 +225,7 @@ Status VersionsView::readdir_then(const Caller& caller, const Place& place, Ino 
     }
   }
   // Names are for who may read a directory, attributes for who may search it.
-  const bool search =
-      plus && check_then(caller, place.ino, record, Action::kListBucketVersions, Need::kSearch).has_value();
+  const bool search = plus && check_then(caller, place, record, Action::kListBucketVersions, Need::kSearch).has_value();
   const NameLasts lasts = lasting_then(place, record);
   const Moment moment(core_, place.moment);
   return moment.list(place.ino, std::max(cookie, kDotDotCookie), [&](Moment::Entry& found) -> Result<bool> {
@@ -215,6 +233,7 @@ Status VersionsView::readdir_then(const Caller& caller, const Place& place, Ino 
     if (!object || !object->whole) return true;  // no version tells what it was
     Place child = place;
     child.ino = found.ino;
+    add_name(child.key, found.name);
     DirectoryEntry entry{
         .name = std::move(found.name), .ino = 0, .type = found.type, .cookie = found.slot, .attributes = {}};
     if (search) {
@@ -236,7 +255,7 @@ Result<OpenResult> VersionsView::open_then(const Caller& caller, Ino number, con
   if (S_ISDIR(record.mode)) return fail(Code::kIsDirectory, "a directory");
   if (S_ISLNK(record.mode)) return fail(Code::kLoop, "a symbolic link");
   const Need need = flags.execute ? Need::kExecute : Need::kRead;
-  PAILFS_TRY(check_then(caller, place.ino, record, Action::kGetObjectVersion, need));
+  PAILFS_TRY(check_then(caller, place, record, Action::kGetObjectVersion, need));
   auto handle = std::make_shared<Handle>();
   handle->ino = number;
   handle->read = true;
@@ -247,11 +266,10 @@ Result<OpenResult> VersionsView::open_then(const Caller& caller, Ino number, con
   return OpenResult{core_.handles.add(std::move(handle)), false};
 }
 
-Result<std::string> VersionsView::readlink_then(const Caller& caller, const Place& place) {
+Result<std::string> VersionsView::readlink_then(const Place& place) {
   PAILFS_ASSIGN(InodeRecord record, record_then(place));
   if (!S_ISLNK(record.mode)) return fail(Code::kInvalid, "not a symbolic link");
-  PAILFS_TRY(check_then(caller, place.ino, record, Action::kGetObjectVersion, Need::kNothing));
-  return std::move(record.target);
+  return std::move(record.target);  // free to who may look it up, as that of a present link
 }
 
 Result<std::string> VersionsView::getxattr_then(const Caller& caller, const Place& place, std::string_view name) {
@@ -263,7 +281,8 @@ Result<std::string> VersionsView::getxattr_then(const Caller& caller, const Plac
     const bool latest = now.nlink > 0 && now.vseq == record.vseq && now.version.sealed == record.version.sealed;
     return s3_xattr(core_, place.ino, record, latest, name);
   }
-  return xattr_at(caller, place.ino, record, place.moment, name);
+  PAILFS_ASSIGN(const auto keys, keys_of(place));
+  return xattr_at(caller, place.ino, record, place.moment, keys, name);
 }
 
 Result<std::vector<std::string>> VersionsView::listxattr_then(const Caller& caller, const Place& place) {
@@ -274,14 +293,14 @@ Result<std::vector<std::string>> VersionsView::listxattr_then(const Caller& call
 // --- Extended attributes of what was, here and in the lists of versions
 
 Result<std::string> VersionsView::xattr_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at,
-                                           std::string_view name) {
+                                           std::span<const std::string> keys, std::string_view name) {
   for (const auto& [shown_as, acl] :
        {std::pair(kAccessAclName, record.acl), std::pair(kDefaultAclName, record.default_acl)}) {
     if (name == shown_as && acl != nullptr) return format_acl(*acl);
   }
   if (name == kAccessAclName || name == kDefaultAclName) return fail(Code::kNoData, "no such attribute");
   const Attributes then = Core::Impl::attributes(ino, record);
-  PAILFS_TRY(check_xattr_read(core_.gate, caller, then, name));
+  PAILFS_TRY(check_xattr_read(core_.gate, caller, then, name, keys));
   PAILFS_ASSIGN(auto value, Moment(core_, at).xattr(ino, record, name));
   if (!value) return fail(Code::kNoData, "no such attribute");
   return std::move(*value);

@@ -80,7 +80,8 @@ Status Core::readdir(const Caller& caller, Ino ino, uint64_t handle, uint64_t co
   if (is_virtual(ino)) return impl.view->readdir(caller, ino, cookie, plus, emit);
   PAILFS_ASSIGN(const InodePtr directory, impl.existing(ino));
   Ino parent = 0;
-  bool search = false;
+  bool search = false, all = true;
+  Attributes listed;
   {
     ReaderLock lock(directory->lock);
     if (directory->gone || directory->record.nlink == 0) return fail(Code::kNotFound, "no such directory");
@@ -88,6 +89,8 @@ Status Core::readdir(const Caller& caller, Ino ino, uint64_t handle, uint64_t co
     // Names may be listed by who may read the directory, attributes seen only by who may search it.
     const Attributes attributes = Impl::attributes(ino, directory->record);
     search = plus && impl.gate.check({caller, Action::kListBucket, Need::kSearch, attributes}).has_value();
+    PAILFS_ASSIGN(all, impl.gate.lists_all(caller, attributes));
+    listed = attributes;
   }
   if (cookie < kDotCookie) {
     const DirectoryEntry dot{.name = ".", .ino = ino, .type = S_IFDIR, .cookie = kDotCookie, .attributes = {}};
@@ -103,6 +106,10 @@ Status Core::readdir(const Caller& caller, Ino ino, uint64_t handle, uint64_t co
     for (DirectoryEntry& entry : entries) {
       cookie = entry.cookie;
       if (ino == kRootIno && impl.deleting(bucket_of(entry.ino))) continue;
+      if (!all) {
+        PAILFS_ASSIGN(const bool shown, impl.gate.shows(caller, listed, entry.name));
+        if (!shown) continue;
+      }
       if (search) entry.attributes = impl.listed_attributes(entry.ino);
       // Counted first: once emitted, the kernel may forget it at any moment.
       const bool counted = entry.attributes.ino != 0;

@@ -18,6 +18,7 @@
 //   'n' bucket(be32)                            first number of the bucket that was not handed out yet; scope 0.
 //                                               bucket 0: first bucket number that was not
 //   'm' 0                                       a stamp that was not reached yet; scope 0
+//   'p' bucket(be32)                            the bucket's policy, as it was given; scope 0
 //   'r' 0                                       the retention clock (retention_clock.h); scope 0
 //   't' 0                                       the device for MFA delete (mfa.h); scope 0
 //
@@ -170,6 +171,7 @@ Result<uint64_t> decode_counter(std::string_view value);
 
 namespace keys {
 std::string bucket(Scope number);
+std::string bucket_policy(Scope number);
 std::string dirent(Ino parent, uint64_t slot);
 std::string ended(Ino parent, uint64_t slot, Stamp end);
 std::string parent_pointer(Ino ino, Ino parent, uint64_t slot);

@@ -157,12 +157,14 @@ Status Core::Impl::remove_entry(const Caller& caller, Ino parent, std::string_vi
   }
   LockedInodes locked({above, victim});
   assert_locked(*above);
-  PAILFS_TRY(check_directory(caller, *above));
+  PAILFS_TRY(check_directory(caller, *above, name));
   if (!victim) return fail(Code::kNotFound, "no such entry");
   assert_locked(*victim);
   const Attributes above_attributes = Impl::attributes(parent, above->record);
   const Attributes attributes = Impl::attributes(victim->ino, victim->record);
-  PAILFS_TRY(gate.check({caller, Action::kDeleteObject, Need::kRemove, above_attributes, &attributes}));
+  AccessRequest removal{caller, Action::kDeleteObject, Need::kRemove, above_attributes, &attributes};
+  removal.name = name;
+  PAILFS_TRY(gate.check(removal));
   const bool is_directory = S_ISDIR(victim->record.mode);
   if (is_directory && !directory) return fail(Code::kIsDirectory, "a directory");
   if (!is_directory && directory) return fail(Code::kNotDirectory, "not a directory");

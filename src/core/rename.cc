@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "core/impl.h"
+#include "core/object_keys.h"
 #include "core/versions_view.h"
 
 namespace pailfs {
@@ -47,6 +48,13 @@ Status Core::Impl::find_both_ends(Move& move) {
   return {};
 }
 
+// What is moved is not thereby open to who moves it.
+Status Core::Impl::check_new_place(const Caller& caller, const Attributes& moved, Ino from, std::string_view name,
+                                   Ino to, std::string_view new_name) const {
+  return S_ISDIR(moved.mode) ? gate.check_tree(caller, from, name, to, new_name)
+                             : gate.check_link(caller, moved, to, new_name);
+}
+
 Status Core::Impl::check_move_permission(const Move& move) const {
   assert_locked(*move.from);
   assert_locked(*move.to);
@@ -55,13 +63,25 @@ Status Core::Impl::check_move_permission(const Move& move) const {
   const Attributes from = attributes(move.parent, move.from->record);
   const Attributes to = attributes(move.new_parent, move.to->record);
   const Attributes moved = attributes(move.moved->ino, move.moved->record);
-  PAILFS_TRY(gate.check({caller, Action::kDeleteObject, Need::kRemove, from, &moved}));
+  const auto check = [&](Action action, Need need, const Attributes& directory, const Attributes* victim,
+                         std::string_view name) {
+    AccessRequest request{caller, action, need, directory, victim};
+    request.name = name;
+    return gate.check(request);
+  };
+  PAILFS_TRY(check(Action::kDeleteObject, Need::kRemove, from, &moved, move.name));
+  PAILFS_TRY(check_new_place(caller, moved, move.parent, move.name, move.new_parent, move.new_name));
   if (!move.other) {
-    PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kChangeDirectory, to}));
+    PAILFS_TRY(check(Action::kPutObject, Need::kChangeDirectory, to, nullptr, move.new_name));
   } else {
     assert_locked(*move.other);
     const Attributes other = attributes(move.other->ino, move.other->record);
-    PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kRemove, to, &other}));
+    PAILFS_TRY(check(Action::kPutObject, Need::kRemove, to, &other, move.new_name));
+    if (move.mode == RenameMode::kExchange) {
+      PAILFS_TRY(check(Action::kDeleteObject, Need::kRemove, to, &other, move.new_name));
+      PAILFS_TRY(check(Action::kPutObject, Need::kRemove, from, &moved, move.name));
+      PAILFS_TRY(check_new_place(caller, other, move.new_parent, move.new_name, move.parent, move.name));
+    }
     // A directory that changes its parent changes its "..".
     if (move.mode == RenameMode::kExchange && S_ISDIR(other.mode) && move.from != move.to) {
       PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kWrite, other}));
@@ -76,8 +96,8 @@ Status Core::Impl::check_move_permission(const Move& move) const {
 Status Core::Impl::check_move(const Move& move) const {
   assert_locked(*move.from);
   assert_locked(*move.to);
-  PAILFS_TRY(check_directory(move.caller, *move.from));
-  PAILFS_TRY(check_directory(move.caller, *move.to));
+  PAILFS_TRY(check_directory(move.caller, *move.from, move.name));
+  PAILFS_TRY(check_new_entry(move.caller, *move.to, move.new_name));
   if (!move.moved) return fail(Code::kNotFound, "no such entry");
   assert_locked(*move.moved);
   const bool directory = S_ISDIR(move.moved->record.mode);
@@ -249,6 +269,7 @@ Status Core::Impl::move(const Caller& caller, Ino parent, std::string_view name,
   if (move.to != move.from) touch(move.to);
   impl.put_inode(move.moved->ino, move.moved->record, tx);
   PAILFS_TRY(impl.commit(std::move(tx), locked));
+  if (S_ISDIR(move.moved->record.mode) || mode == RenameMode::kExchange) impl.keys->directory_moved();
   if (move.other) {
     assert_locked(*move.other);
     if (move.other->gone) impl.inodes.remove(move.other->ino);

@@ -208,12 +208,28 @@ Status Repair::bucket(Scope number) {
   }
   impl_.set_bucket(*record);
   if (record->deleting) return {};
+  PAILFS_TRY(policy(*record));
   buckets_.push_back(number);
   PAILFS_ASSIGN(const auto root, inode(bucket_root(number)));
   if (root && S_ISDIR(root->mode)) return {};
   fixed("bucket", bucket_root(number),
         "the inode of the bucket's directory is lost: made anew, for root alone (0700); chmod and chown it");
   return make_directory(bucket_root(number), kRootIno);
+}
+
+// A policy that cannot be read is no reason to let everybody in.
+Status Repair::policy(const BucketRecord& bucket) {
+  impl_.policies.load(bucket.number);
+  const auto held = impl_.policies.of(bucket.number);
+  if (held == nullptr || held->document != nullptr) return {};
+  const auto closed = BucketPolicies::closed(bucket.name, impl_.principals.account_id());
+  if (closed == nullptr) return {};
+  ++result_.unreadable_values;
+  fixed("bucket", bucket_root(bucket.number),
+        "the bucket's policy is lost: one that lets in nobody but root is in its place; 'pail policy put' replaces it");
+  Transaction tx;
+  BucketPolicies::write(bucket.number, closed, tx);
+  return commit(std::move(tx));
 }
 
 Status Repair::buckets() {

@@ -53,6 +53,7 @@ class Repair {
   Result<Stamp> latest_stamp();
   Status buckets();
   Status bucket(Scope number);
+  Status policy(const BucketRecord& bucket);
   Result<BucketRecord> restored_bucket(Scope number);
   Status make_directory(Ino ino, Ino parent);
   Status bucket_entries();

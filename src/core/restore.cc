@@ -135,7 +135,7 @@ Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string&
   LockedInodes locked({directory, inode, old});
   assert_locked(*directory);
   assert_locked(*inode);
-  PAILFS_TRY(core_.check_directory(caller_, *directory));
+  PAILFS_TRY(core_.check_new_entry(caller_, *directory, name));
   const Attributes above = Core::Impl::attributes(parent, directory->record);
   InodeRecord& record = inode->record;
   Transaction tx;
@@ -143,11 +143,13 @@ Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string&
     if (old) {
       assert_locked(*old);
       const Attributes replaced = Core::Impl::attributes(old->ino, old->record);
-      PAILFS_TRY(core_.gate.check({caller_, Action::kPutObject, Need::kRemove, above, &replaced}));
+      AccessRequest replacement{caller_, Action::kPutObject, Need::kRemove, above, &replaced};
+      replacement.name = name;
+      PAILFS_TRY(core_.gate.check(replacement));
       if (S_ISDIR(old->record.mode)) return fail(Code::kIsDirectory, "a directory has the name");
       PAILFS_TRY(core_.seal(*old, false, tx));
     } else {
-      PAILFS_TRY(core_.gate.check({caller_, Action::kPutObject, Need::kChangeDirectory, above}));
+      PAILFS_TRY(core_.check_put(caller_, *directory, name));
     }
     if (as != nullptr) {
       ++record.nlink;

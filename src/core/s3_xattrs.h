@@ -9,6 +9,7 @@
 namespace pailfs {
 
 inline constexpr std::string_view kS3Prefix = "user.s3.";
+inline constexpr std::string_view kPolicyName = "user.s3.policy";
 
 // Of an inode, or of a version by its record. `latest`: it is what its name shows now. kNoData: there is none such.
 Result<std::string> s3_xattr(Core::Impl& core, Ino ino, const InodeRecord& record, bool latest, std::string_view name);

@@ -27,7 +27,10 @@ Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags f
   PAILFS_ASSIGN(const Attributes shown, attributes(found));
   if (S_ISLNK(shown.mode)) return fail(Code::kLoop, "a symbolic link");
   const Need need = flags.execute ? Need::kExecute : Need::kRead;
-  PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, need, shown}));
+  PAILFS_ASSIGN(const auto keys, keys_of(found));
+  AccessRequest request{caller, Action::kGetObjectVersion, need, shown};
+  request.keys = keys;
+  PAILFS_TRY(core_.gate.check(request));
   auto handle = std::make_shared<Handle>();
   handle->ino = ino;
   handle->read = true;
@@ -44,15 +47,13 @@ Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags f
   return OpenResult{core_.handles.add(std::move(handle)), immutable};
 }
 
-Result<std::string> VersionsView::readlink(const Caller& caller, Ino ino) {
+Result<std::string> VersionsView::readlink(const Caller& /*caller*/, Ino ino) {
   PAILFS_ASSIGN(const Place found, place(ino));
-  if (found.moment != 0) return readlink_then(caller, found);
+  if (found.moment != 0) return readlink_then(found);
   if (!found.is_file() || found.ino == 0) return fail(Code::kInvalid, "not a symbolic link");
   PAILFS_ASSIGN(InodeRecord record, version_record(found));
   if (!S_ISLNK(record.mode)) return fail(Code::kInvalid, "not a symbolic link");
-  const Attributes shown = Core::Impl::attributes(found.ino, record);
-  PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, Need::kNothing, shown}));
-  return std::move(record.target);
+  return std::move(record.target);  // free to who may look it up, as that of a present link
 }
 
 // A version has the attributes that it had when the next one began; the current one those that the file has.
@@ -89,7 +90,8 @@ Result<std::string> VersionsView::getxattr(const Caller& caller, Ino ino, std::s
   PAILFS_ASSIGN(const InodeRecord record, version_record(found));
   if (!record.has_xattrs && name != kAccessAclName) return fail(Code::kNoData, "no such attribute");
   PAILFS_ASSIGN(const Stamp at, attributes_until(found));
-  return xattr_at(caller, found.ino, record, at, name);
+  PAILFS_ASSIGN(const auto keys, keys_of(found));
+  return xattr_at(caller, found.ino, record, at, keys, name);
 }
 
 Result<std::vector<std::string>> VersionsView::listxattr(const Caller& caller, Ino ino) {
@@ -113,7 +115,10 @@ Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view n
     return fail(Code::kNotPermitted, "versions are removed one by one, or with 'pail versions prune'");
   }
   PAILFS_ASSIGN(const Attributes directory, attributes(above));
-  PAILFS_TRY(core_.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, directory}));
+  PAILFS_ASSIGN(const auto keys, keys_of(above));
+  AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, directory};
+  removal.keys = keys;
+  PAILFS_TRY(core_.gate.check(removal));
   if (Status allowed = core_.check_mfa(above.bucket(), false); !allowed) {
     log_warning("removing {} in .versions is refused: 'pail versions purge' does it, with a code: {}", printable(name),
                 allowed.error().message);

@@ -9,6 +9,7 @@
 #include "base/codec.h"
 #include "base/logging.h"
 #include "core/content.h"
+#include "core/object_keys.h"
 #include "core/s3_xattrs.h"
 
 namespace pailfs {
@@ -35,8 +36,8 @@ std::string escaped(const std::string& name) { return name_needs_escape(name) ? 
 constexpr uint32_t kReadableBits = 0555;  // of directories that are none: they show every version of a name
 
 // As stat(2) shows a version: what it was. `own`: the inode's own content, whose attributes may change.
-Attributes version_attributes(const InodeRecord& record, bool own) {
-  Attributes out = Core::Impl::attributes(0, record);
+Attributes version_attributes(Ino ino, const InodeRecord& record, bool own) {
+  Attributes out = Core::Impl::attributes(ino, record);
   out.nlink = 1;
   out.fixed = !own && !record.version.null_id;
   return out;
@@ -68,6 +69,21 @@ Result<VersionsView::Place> VersionsView::place(Ino ino) const {
   const auto node = nodes_.find(ino);
   if (node == nodes_.end()) return forgotten();
   return node->second.place;
+}
+
+Result<std::vector<std::string>> VersionsView::keys_of(const Place& place) const {
+  std::vector<std::string> keys;
+  if (!core_.gate.has_policies(place.bucket())) return keys;
+  if (place.moment != 0) {
+    // By its path then, and by those that it has now.
+    PAILFS_ASSIGN(keys, core_.keys->keys_of(place.ino));
+    keys.push_back(place.key);
+    return keys;
+  }
+  PAILFS_ASSIGN(std::string key, core_.keys->path_of(place.root));
+  for (const std::string& name : place.names) key += (key.empty() ? "" : "/") + name;
+  keys.push_back(std::move(key));
+  return keys;
 }
 
 Ino VersionsView::number(const Place& place) const {
@@ -132,7 +148,7 @@ bool VersionsView::open_to_all(const std::vector<DirectorySpan>& directories) {
 }
 
 NameLasts VersionsView::lasting(Scope bucket, bool open_to_all) const {
-  if (core_.versioning(bucket) != Versioning::kEnabled) return NameLasts::kNo;
+  if (core_.versioning(bucket) != Versioning::kEnabled || core_.gate.has_policies(bucket)) return NameLasts::kNo;
   return open_to_all ? NameLasts::kForAll : NameLasts::kForCaller;
 }
 
@@ -257,7 +273,7 @@ Result<Attributes> VersionsView::attributes(const Place& place) {
   if (place.is_file() && place.ino != 0) {
     bool own = false;
     PAILFS_ASSIGN(const InodeRecord record, version_record(place, &own));
-    return version_attributes(record, own);
+    return version_attributes(place.ino, record, own);
   }
   PAILFS_ASSIGN(const Resolved resolved, resolve(place));
   if (place.is_file()) {
@@ -294,8 +310,12 @@ Status VersionsView::access(const Caller& caller, Ino ino, int mask) {
     return {};
   }
   PAILFS_ASSIGN(const Attributes shown, attributes(found));
-  if ((mask & R_OK) != 0) PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, Need::kRead, shown}));
-  if ((mask & X_OK) != 0) PAILFS_TRY(core_.gate.check({caller, Action::kGetObjectVersion, Need::kExecute, shown}));
+  PAILFS_ASSIGN(const auto keys, keys_of(found));
+  AccessRequest request{caller, Action::kGetObjectVersion, Need::kRead, shown};
+  request.keys = keys;
+  if ((mask & R_OK) != 0) PAILFS_TRY(core_.gate.check(request));
+  request.need = Need::kExecute;
+  if ((mask & X_OK) != 0) PAILFS_TRY(core_.gate.check(request));
   return {};
 }
 
@@ -349,7 +369,7 @@ Result<VersionsView::Listing> VersionsView::list(const Caller& caller, const Pla
     } else {
       const InodeRecord& record = version.version.record;
       if (!is_final(core_, version.span.ino, record)) listed.lasts = NameLasts::kNo;
-      listed.entry.attributes = version_attributes(record, version.version.own);
+      listed.entry.attributes = version_attributes(version.span.ino, record, version.version.own);
     }
   }
   if (place.names.empty()) {

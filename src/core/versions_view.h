@@ -25,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -82,9 +83,13 @@ class VersionsView {
     // Below @MOMENT: `ino` is what was there, `top` the directory that @MOMENT itself shows. No names.
     Stamp moment = 0;
     Ino top = 0;
+    std::string key;  // and its path then, by which it was found first
     bool is_file() const { return !version.empty(); }
     Scope bucket() const { return bucket_of(root); }
-    bool operator==(const Place&) const = default;
+    bool operator==(const Place& other) const {
+      return std::tie(root, names, version, ino, vseq, moment, top) ==
+             std::tie(other.root, other.names, other.version, other.ino, other.vseq, other.moment, other.top);
+    }
   };
   // What a name leads to.
   struct Found {
@@ -117,6 +122,8 @@ class VersionsView {
   };
 
   Result<Place> place(Ino ino) const;
+  // What policies go by; empty where the bucket has none.
+  Result<std::vector<std::string>> keys_of(const Place& place) const;
   static Place versions_of(Ino directory) {
     Place out;
     out.root = directory;
@@ -153,7 +160,7 @@ class VersionsView {
   Result<std::vector<std::string>> path_now(Ino directory);
   Result<Ino> older_directory(const Caller& caller, Ino directory, const Moment& moment);
   Result<Found> enter_moment(const Caller& caller, const Place& versions, std::string_view text);
-  Status check_then(const Caller& caller, Ino ino, const InodeRecord& then, Action action, Need need,
+  Status check_then(const Caller& caller, const Place& place, const InodeRecord& then, Action action, Need need,
                     uint32_t permissions = 0);
   // What the place shows; kNotFound where nothing is left of it.
   Result<Moment::Object> object_then(const Place& place);
@@ -167,11 +174,11 @@ class VersionsView {
   Status readdir_then(const Caller& caller, const Place& place, Ino number, uint64_t cookie, bool plus,
                       const std::function<bool(const DirectoryEntry&)>& emit);
   Result<OpenResult> open_then(const Caller& caller, Ino number, const Place& place, OpenFlags flags);
-  Result<std::string> readlink_then(const Caller& caller, const Place& place);
+  Result<std::string> readlink_then(const Place& place);
   Result<std::string> getxattr_then(const Caller& caller, const Place& place, std::string_view name);
   Result<std::vector<std::string>> listxattr_then(const Caller& caller, const Place& place);
   Result<std::string> xattr_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at,
-                               std::string_view name);
+                               std::span<const std::string> keys, std::string_view name);
   Result<std::vector<std::string>> xattr_names_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at);
   std::vector<std::string> offered_moments(Scope bucket);
 

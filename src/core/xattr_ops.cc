@@ -26,7 +26,7 @@ bool in_namespace(std::string_view name, std::string_view prefix) {
 bool sticky(const Attributes& object) { return S_ISDIR(object.mode) && (object.mode & S_ISVTX) != 0; }
 
 Status check_user(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
-                  Access access) {
+                  Access access, std::span<const std::string> keys) {
   const bool change = access == Access::kChange;
   if (name.starts_with(kS3Prefix)) {
     if (change) return not_permitted();
@@ -36,18 +36,24 @@ Status check_user(const Gate& gate, const Caller& caller, const Attributes& obje
     if (change) return not_permitted();
     return no_data();
   }
-  if (!change) return gate.check({caller, Action::kGetObject, Need::kRead, object});
+  if (!change) {
+    AccessRequest request{caller, Action::kGetObject, Need::kRead, object};
+    request.keys = keys;
+    return gate.check(request);
+  }
   if (sticky(object)) PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kOwner, object}));
   return gate.check({caller, Action::kPutObject, Need::kWrite, object});
 }
 
 Status check_attribute(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
-                       Access access) {
+                       Access access, std::span<const std::string> keys = {}) {
   const bool change = access == Access::kChange;
-  if (in_namespace(name, "user.")) return check_user(gate, caller, object, name, access);
+  if (in_namespace(name, "user.")) return check_user(gate, caller, object, name, access, keys);
   if (in_namespace(name, "security.")) {
     const Action action = change ? Action::kPutObjectAcl : Action::kGetObject;
-    return gate.check({caller, action, change ? Need::kOwner : Need::kNothing, object});
+    AccessRequest request{caller, action, change ? Need::kOwner : Need::kNothing, object};
+    request.keys = keys;
+    return gate.check(request);
   }
   if (in_namespace(name, "trusted.")) {
     if (caller.uid == 0) return {};
@@ -62,8 +68,9 @@ Status check_attribute(const Gate& gate, const Caller& caller, const Attributes&
 
 }  // namespace
 
-Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name) {
-  return check_attribute(gate, caller, object, name, Access::kRead);
+Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
+                        std::span<const std::string> keys) {
+  return check_attribute(gate, caller, object, name, Access::kRead, keys);
 }
 
 namespace {
@@ -84,6 +91,10 @@ Result<std::vector<std::string>> names_of(const Store& store, Ino ino) {
     return true;
   }));
   return names;
+}
+
+bool is_policy(Ino ino, std::string_view name) {
+  return name == kPolicyName && bucket_of(ino) != kStoreScope && ino == bucket_root(bucket_of(ino));
 }
 
 // Where a record has the ACL that is shown as this attribute; null for other attributes.
@@ -153,6 +164,10 @@ Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name,
 
 Result<std::string> Core::getxattr(const Caller& caller, Ino ino, std::string_view name) {
   if (is_virtual(ino)) return impl_->view->getxattr(caller, ino, name);
+  if (is_policy(ino, name)) {
+    PAILFS_ASSIGN(const BucketRecord bucket, impl_->bucket_record(bucket_of(ino)));
+    return bucket_policy(caller, bucket.name);
+  }
   PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
@@ -197,6 +212,15 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   if (value.size() > kXattrSizeMax) return fail(Code::kTooBig, "an attribute's value has at most 64 KiB");
   Impl& impl = *impl_;
   if (acl_of(name) != nullptr) return impl.set_acl(caller, ino, name, value);
+  if (is_policy(ino, name)) {
+    PAILFS_ASSIGN(const BucketRecord bucket, impl.bucket_record(bucket_of(ino)));
+    if (mode != XattrMode::kSet) {
+      const bool exists = impl.policies.of(bucket.number) != nullptr;
+      if (exists && mode == XattrMode::kCreate) return fail(Code::kExists, "the bucket has a policy");
+      if (!exists && mode == XattrMode::kReplace) return no_data();
+    }
+    return put_bucket_policy(caller, bucket.name, std::string(value));
+  }
   if (name.starts_with(kS3Prefix)) {
     PAILFS_ASSIGN(const Versioning state, versioning_of_xattr(ino, name, value));
     PAILFS_ASSIGN(const BucketRecord bucket, impl.bucket_record(bucket_of(ino)));
@@ -241,6 +265,11 @@ Status Core::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   if (is_virtual(ino)) return fail(Code::kReadOnly, "versions are read-only");
   Impl& impl = *impl_;
   if (acl_of(name) != nullptr) return impl.set_acl(caller, ino, name, {});
+  if (is_policy(ino, name)) {
+    PAILFS_ASSIGN(const BucketRecord bucket, impl.bucket_record(bucket_of(ino)));
+    if (impl.policies.of(bucket.number) == nullptr) return no_data();
+    return delete_bucket_policy(caller, bucket.name);
+  }
   PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
   LockedInodes locked({inode});
   assert_locked(*inode);

@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 32> kCommands{{
+constexpr std::array<Command, 36> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -38,6 +38,10 @@ constexpr std::array<Command, 32> kCommands{{
     {"key.add", commands::key_add},
     {"key.remove", commands::key_remove},
     {"key.change", commands::key_change},
+    {"policy.list", commands::policy_list},
+    {"policy.get", commands::policy_get},
+    {"policy.put", commands::policy_put},
+    {"policy.delete", commands::policy_delete},
     {"lock.enable", commands::lock_enable},
     {"lock.status", commands::lock_status},
     {"lock.default", commands::lock_default},

@@ -19,6 +19,10 @@
 //   versions.undelete  bucket path | mount_path [dry_run]           as the gate says
 //   versions.purge  bucket path version | mount_path version, [bypass_governance] [mfa]  the account
 //   versions.prune  [bucket [path] | mount_path] [older_than] [keep] [dry_run] [mfa]     the account
+//   policy.list                                                     anybody; the gate decides what he sees
+//   policy.get      bucket                                          as the gate says
+//   policy.put      bucket policy [accept_unknown_keys]             as the gate says
+//   policy.delete   bucket                                          as the gate says
 //   lock.enable     bucket                                          the account
 //   lock.status     bucket [path [version]] | mount_path [version]  as bucket.show and versions.list
 //   lock.default    bucket [mode and days or years]                 the account

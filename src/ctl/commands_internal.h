@@ -27,6 +27,10 @@ Result<Json> key_list(const CommandContext& context, const Json& args);  // comm
 Result<Json> key_add(const CommandContext& context, const Json& args);
 Result<Json> key_remove(const CommandContext& context, const Json& args);
 Result<Json> key_change(const CommandContext& context, const Json& args);
+Result<Json> policy_list(const CommandContext& context, const Json& args);  // commands_policy.cc
+Result<Json> policy_get(const CommandContext& context, const Json& args);
+Result<Json> policy_put(const CommandContext& context, const Json& args);
+Result<Json> policy_delete(const CommandContext& context, const Json& args);
 Result<Json> lock_enable(const CommandContext& context, const Json& args);  // commands_lock.cc
 Result<Json> lock_status(const CommandContext& context, const Json& args);
 Result<Json> lock_default(const CommandContext& context, const Json& args);

@@ -65,6 +65,8 @@ std::string FuseSession::entry_caching() const {
 }
 
 bool FuseSession::Impl::keeps_entries(Ino directory) const {
+  // Conditions may tell apart what ids do not: programs, times.
+  if (core.has_policies(directory)) return false;
   switch (entry_caching.load(std::memory_order_relaxed)) {
     case EntryCaching::kNone:
       return false;

@@ -115,9 +115,13 @@ std::expected<std::shared_ptr<const Document>, Refusal> Document::compile(std::s
   return std::unexpected(Refusal{place_of(text, compiled.error().offset), compiled.error().message});
 }
 
+bool Statement::is_about(std::string_view action) const {
+  return std::ranges::any_of(actions, [&](const ActionPattern& pattern) { return pattern.matches(action); }) !=
+         not_action;
+}
+
 bool Statement::applies(std::string_view action, const Arn& resource, const Context& context) const {
-  const bool acts = std::ranges::any_of(actions, [&](const ActionPattern& pattern) { return pattern.matches(action); });
-  if (acts == not_action) return false;
+  if (!is_about(action)) return false;
   bool named = false, unresolved = false;
   for (const ArnPattern& pattern : resources) {
     const Match match = pattern.matches(resource, context);
@@ -131,37 +135,11 @@ bool Statement::applies(std::string_view action, const Arn& resource, const Cont
 }
 
 bool is_supplied_key(std::string_view key) {
-  constexpr auto kKeys = std::to_array<std::string_view>({"aws:currenttime",
-                                                          "aws:epochtime",
-                                                          "aws:principalarn",
-                                                          "aws:principaltype",
-                                                          "aws:securetransport",
-                                                          "aws:sourceip",
-                                                          "aws:userid",
-                                                          "aws:username",
-                                                          "pail:door",
-                                                          "pail:executable",
-                                                          "pail:gid",
-                                                          "pail:uid",
-                                                          "s3:delimiter",
-                                                          "s3:max-keys",
-                                                          "s3:object-lock-legal-hold",
-                                                          "s3:object-lock-mode",
-                                                          "s3:object-lock-remaining-retention-days",
-                                                          "s3:object-lock-retain-until-date",
-                                                          "s3:prefix",
-                                                          "s3:requestobjecttagkeys",
-                                                          "s3:versionid",
-                                                          "s3:x-amz-acl",
-                                                          "s3:x-amz-server-side-encryption",
-                                                          "s3:x-amz-server-side-encryption-aws-kms-key-id",
-                                                          "s3:x-amz-server-side-encryption-customer-algorithm",
-                                                          "s3:x-amz-storage-class"});
-  constexpr auto kWithTags =
-      std::to_array<std::string_view>({"aws:principaltag/", "s3:existingobjecttag/", "s3:requestobjecttag/"});
-  return std::ranges::find(kKeys, key) != kKeys.end() || std::ranges::any_of(kWithTags, [&](std::string_view prefix) {
-           return key.starts_with(prefix) && key.size() > prefix.size();
-         });
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"aws:currenttime", "aws:epochtime", "aws:principalarn", "aws:principaltype", "aws:securetransport",
+       "aws:sourceip", "aws:userid", "aws:username", "pail:door", "pail:executable", "pail:gid", "pail:uid",
+       "s3:delimiter", "s3:prefix", "s3:x-amz-server-side-encryption", "s3:x-amz-storage-class"});
+  return std::ranges::find(kKeys, key) != kKeys.end();
 }
 
 }  // namespace pailfs::policy

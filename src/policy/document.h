@@ -49,6 +49,8 @@ struct Statement {
   std::vector<Condition> conditions;
   size_t offset = 0, action_offset = 0, resource_offset = 0;  // in the text
 
+  // Whether its actions are about this one, in lower case.
+  bool is_about(std::string_view action) const;
   // Whether it is about a request, whoever asks. `action` in lower case.
   bool applies(std::string_view action, const Arn& resource, const Context& context) const;
   // Of a bucket policy: whom it is about.

@@ -60,6 +60,54 @@ bool matches_wildcards(std::string_view pattern, std::string_view text) {
   return p == pattern.size();
 }
 
+Beginning matches_beginning(std::string_view pattern, std::string_view beginning) {
+  // Where in the pattern one may be once the text so far is matched, ascending.
+  std::vector<size_t> places, next;
+  const auto reach = [&](std::vector<size_t>& set, size_t place) {
+    for (;; ++place) {
+      set.push_back(place);
+      if (place >= pattern.size() || pattern[place] != kAnyCharacters) return;
+    }
+  };
+  reach(places, 0);
+  for (size_t t = 0; t < beginning.size() && !places.empty();) {
+    const size_t size = character_size(beginning, t);
+    next.clear();
+    for (const size_t place : places) {
+      if (place >= pattern.size()) continue;
+      if (pattern[place] == kAnyCharacters) {
+        reach(next, place);
+        continue;
+      }
+      size_t behind = place + 1;
+      if (pattern[place] != kOneCharacter) {
+        behind = place;
+        size_t same = 0;
+        for (; same < size && behind < pattern.size(); ++same) {
+          const size_t quoted = pattern[behind] == kQuote ? 1 : 0;
+          if (!quoted && is_special(pattern[behind])) break;
+          if (behind + quoted >= pattern.size() || pattern[behind + quoted] != beginning[t + same]) break;
+          behind += quoted + 1;
+        }
+        if (same < size) continue;
+      }
+      reach(next, behind);
+    }
+    std::ranges::sort(next);
+    next.erase(std::ranges::unique(next).begin(), next.end());
+    places.swap(next);
+    t += size;
+  }
+  Beginning most = Beginning::kNo;
+  for (const size_t place : places) {
+    const std::string_view rest = pattern.substr(std::min(place, pattern.size()));
+    if (rest.empty()) continue;  // matches the beginning itself, and nothing longer
+    most = Beginning::kMayGoOn;
+    if (rest.find_first_not_of(kAnyCharacters) == std::string_view::npos) return Beginning::kWhatever;
+  }
+  return most;
+}
+
 void Expansion::append(std::string_view piece) {
   if (long_.empty() && size_ + piece.size() <= short_.size()) {
     std::ranges::copy(piece, short_.begin() + static_cast<std::ptrdiff_t>(size_));

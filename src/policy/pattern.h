@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,14 @@ namespace pailfs::policy {
 // Whether `text` is what `pattern` says, in which * stands for any characters and ? for one. The pattern is encoded:
 // see Pattern.
 bool matches_wildcards(std::string_view pattern, std::string_view text);
+
+// What texts that begin with `beginning`, and are longer, have to do with such a pattern.
+enum class Beginning : uint8_t {
+  kNo,        // it matches none of them
+  kMayGoOn,   // some
+  kWhatever,  // all
+};
+Beginning matches_beginning(std::string_view pattern, std::string_view beginning);
 
 // What a pattern becomes for one request; on the stack as long as it is short.
 class Expansion {

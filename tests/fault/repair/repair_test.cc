@@ -420,6 +420,34 @@ TEST_F(RepairTest, ABucketThatHasContentAndNoRecordKeepsItsKeys) {
   expect_contents();
 }
 
+TEST_F(RepairTest, ABucketWhosePolicyIsLostIsClosed) {
+  Caller user;
+  user.uid = 4711;
+  const Ino ino = f.lookup(f.bucket, "small");
+  EXPECT_OK(f.core->put_bucket_policy(
+      f.root, "bucket",
+      R"({"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}})"));
+  const auto may_read = [&] {
+    const auto opened = f.core->open(user, ino, {.read = true});
+    if (opened) f.core->release(ino, opened->handle);
+    return opened.has_value();
+  };
+  EXPECT_TRUE(may_read());
+  checkpoint();
+  spoil_value(keys::bucket_policy(bucket_of(f.bucket)));
+  end();
+  f.open();
+  EXPECT_FALSE(may_read());
+  expect_contents();
+  EXPECT_EQ(f.core->bucket_policy(f.root, "bucket").error().code, Code::kCorrupt);
+  const RepairResult done = repair();
+  EXPECT_TRUE(says(done, "bucket", "policy is lost")) << all(done);
+  EXPECT_FALSE(may_read());
+  EXPECT_TRUE(f.core->bucket_policy(f.root, "bucket")->contains("NotPrincipal"));
+  EXPECT_OK(f.core->delete_bucket_policy(f.root, "bucket"));
+  expect_contents();
+}
+
 TEST_F(RepairTest, CountersThatAreLostAreFoundOutAnew) {
   spoil_value(keys::stamps());
   spoil_value(keys::numbers(bucket_of(f.bucket)));

@@ -220,7 +220,8 @@ TEST(DocumentTest, StoringRefusesWhatCanNeverWorkHere) {
         {
             {one(kRest), ""},
             {one("'Effect':'Allow','Resource':'*','Action':'s3:GetObjct'"), "no action of Amazon S3"},
-            {conditioned("{'StringEquals':{'aws:UserName':'x','s3:ExistingObjectTag/a':'b'}}"), ""},
+            {conditioned("{'StringEquals':{'aws:UserName':'x','s3:Prefix':'b'}}"), ""},
+            {conditioned("{'StringEquals':{'s3:ExistingObjectTag/a':'b'}}"), "condition key"},
             {conditioned("{'StringEquals':{'aws:SourceVpc':'x'}}"), "no request here ever has the condition key"},
             {conditioned("{'StringEquals':{'aws:username':'${aws:SourceVpc}'}}"), "no request here ever has"},
             {conditioned("{'StringEquals':{'aws:PrincipalTag/':'x'}}"), "condition key"},

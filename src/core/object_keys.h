@@ -1,0 +1,42 @@
+// Keys of objects, for the policies: paths inside a bucket, from parent pointers. No locks of the core are taken.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "core/impl.h"
+#include "core/policy_gate.h"
+
+namespace pailfs {
+
+class ObjectKeys : public PolicyGate::Keys {
+ public:
+  explicit ObjectKeys(Core::Impl& core) : core_(core) {}
+
+  std::string bucket_name(Scope bucket) const override;
+  // Of a directory that was removed: the last path that it had.
+  Result<std::string> path_of(Ino directory) const override;
+  Result<std::vector<std::string>> keys_of(Ino ino) const override;
+  Time now() const override;
+  Time monotonic() const override;
+
+  // After a directory was renamed, before the answer.
+  void directory_moved();
+
+ private:
+  struct Step {
+    Ino parent = 0;
+    std::string name;
+  };
+  Result<Step> step_up(Ino directory) const;
+
+  Core::Impl& core_;
+  mutable Mutex mutex_;
+  mutable std::unordered_map<Ino, std::string> paths_ GUARDED_BY(mutex_);
+  uint64_t moves_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace pailfs

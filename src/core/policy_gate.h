@@ -1,0 +1,67 @@
+// The gate's other half: what bucket policies say of a request. FUSE names inodes and S3 keys, so here are the keys of
+// an object: its paths in the bucket, one for each of its names. An explicit Deny on any of them denies, otherwise an
+// Allow on one allows; what no policy speaks of is for the ACL.
+//
+// A directory is an object whose key is its path. To look a name up, one has to be able to list its directory (with
+// s3:prefix that directory's path and a slash), or to use the key that the name stands for, or some key below it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "core/bucket_policies.h"
+#include "core/gate.h"
+#include "core/principals.h"
+
+namespace pailfs {
+
+class PolicyGate {
+ public:
+  // Where the gate asks for keys; called with an inode's lock or the tree lock held, and takes neither.
+  class Keys {
+   public:
+    virtual ~Keys() = default;
+    virtual std::string bucket_name(Scope bucket) const = 0;
+    // "a/b" of a directory, empty for the bucket itself. Another failure than kNotFound is returned.
+    virtual Result<std::string> path_of(Ino directory) const = 0;
+    // All of an object; none where it has no name (any more).
+    virtual Result<std::vector<std::string>> keys_of(Ino ino) const = 0;
+    virtual Time now() const = 0;        // ns since 1970
+    virtual Time monotonic() const = 0;  // ns
+  };
+
+  PolicyGate(const BucketPolicies& policies, Principals& principals, const Keys& keys)
+      : policies_(policies), principals_(principals), keys_(keys) {}
+
+  // Whether policies take part in what is decided about the bucket.
+  bool concerns(Scope bucket) const { return policies_.of(bucket) != nullptr; }
+
+  enum class Answer {
+    kSilent,  // the ACL decides
+    kAllow,
+    kDeny,
+    kHidden,  // denied, and as if there were nothing of the name
+  };
+  Result<Answer> answer(const AccessRequest& request) const;
+
+  // Whether everything in the directory is to be listed, or what answer() allows to look up.
+  Result<Answer> lists(const Caller& caller, Ino directory) const;
+
+  // Whether a directory may be renamed in one change: what is decided of one key below it holds for all. kCrossDevice
+  // where not: then it has to be copied.
+  Status check_tree(const Caller& caller, Ino from, std::string_view name, Ino to, std::string_view new_name) const;
+  // What policies would allow the caller with an object by a new name, and do not by those that it has.
+  Result<std::vector<Action>> gained(const Caller& caller, Ino ino, Ino directory, std::string_view name) const;
+
+ private:
+  class Question;
+  const BucketPolicies& policies_;
+  Principals& principals_;
+  const Keys& keys_;
+};
+
+}  // namespace pailfs

@@ -1,0 +1,41 @@
+#include "ctl/commands_internal.h"
+
+namespace pailfs::commands {
+
+Result<Json> policy_list(const CommandContext& context, const Json& /*args*/) {
+  PAILFS_ASSIGN(const auto buckets, context.core.buckets(context.caller));
+  Json listed = Json::array();
+  for (const BucketInfo& bucket : buckets) {
+    const auto text = context.core.bucket_policy(context.caller, bucket.name);
+    if (text) {
+      listed.push_back({{"bucket", bucket.name}, {"bytes", text->size()}});
+    } else if (text.error().code == Code::kCorrupt) {
+      listed.push_back({{"bucket", bucket.name}, {"problem", text.error().message}});
+    } else if (text.error().code != Code::kNoData && text.error().code != Code::kAccessDenied) {
+      return std::unexpected(text.error());
+    }
+  }
+  return Json{{"account", context.core.account_id()}, {"policies", std::move(listed)}};
+}
+
+Result<Json> policy_get(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const std::string bucket, string_argument(args, "bucket"));
+  PAILFS_ASSIGN(std::string text, context.core.bucket_policy(context.caller, bucket));
+  return Json{{"bucket", bucket}, {"policy", std::move(text)}};
+}
+
+Result<Json> policy_put(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const std::string bucket, string_argument(args, "bucket"));
+  PAILFS_ASSIGN(std::string text, string_argument(args, "policy"));
+  PAILFS_ASSIGN(const bool unknown_keys, bool_argument(args, "accept_unknown_keys", false));
+  PAILFS_TRY(context.core.put_bucket_policy(context.caller, bucket, std::move(text), unknown_keys));
+  return Json{{"bucket", bucket}};
+}
+
+Result<Json> policy_delete(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const std::string bucket, string_argument(args, "bucket"));
+  PAILFS_TRY(context.core.delete_bucket_policy(context.caller, bucket));
+  return Json{{"bucket", bucket}};
+}
+
+}  // namespace pailfs::commands

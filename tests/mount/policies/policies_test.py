@@ -1,0 +1,480 @@
+#!/usr/bin/env python3
+"""Bucket policies on a mount: what they allow beyond the mode bits, and what they deny within them, for the users that the
+system's login names are, from the next system call on."""
+
+import errno
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import stat
+import subprocess
+
+from mounted_store import NOBODY, PAIL, MountTest, main
+from other_users import as_user, each_as_user
+
+ALLOWED, DENIED = 0, errno.EACCES
+# Four accounts that every Debian has.
+USERS = {name: pwd.getpwnam(name).pw_uid for name in ("nobody", "daemon", "bin", "games")}
+
+
+def write(path):
+    os.close(os.open(path, os.O_WRONLY))
+
+
+def read(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 100)
+    finally:
+        os.close(descriptor)
+
+
+def create(path):
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+class PolicyTest(MountTest):
+    def setUp(self):
+        super().setUp()
+        self.fs.mount("allow_other,suid,dev")
+        self.bucket = self.fs.bucket()
+        self.bucket.chmod(0o755)
+        self.account = json.loads(self.pail("policy", "list", "--json").stdout)["account"]
+        self.assertRegex(self.account, r"^\d{12}$")
+
+    def pail(self, *words, **keywords):
+        return self.fs.run(PAIL, *words, cwd=self.fs.mountpoint, **keywords)
+
+    def user(self, name):
+        return {"AWS": "arn:aws:iam::%s:%s" % (self.account, "root" if name == "root" else "user/" + name)}
+
+    def statement(self, effect, actions, resources, who="*", condition=None):
+        out = {
+            "Effect": effect,
+            "Principal": who if who == "*" else self.user(who),
+            "Action": ["s3:" + action for action in actions.split()],
+            "Resource": ["arn:aws:s3:::bucket" + ("/" + key if key else "") for key in resources],
+        }
+        if condition:
+            out["Condition"] = condition
+        return out
+
+    def allow(self, actions, *resources, **more):
+        return self.statement("Allow", actions, resources, **more)
+
+    def deny(self, actions, *resources, **more):
+        return self.statement("Deny", actions, resources, **more)
+
+    def put(self, *statements):
+        if not statements:
+            self.pail("policy", "delete", "bucket")
+            return
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        self.pail("policy", "put", "bucket", "-", input=document)
+
+    def fill(self, path: pathlib.Path, text="content", mode=0o600):
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def assert_user(self, action, expected, user="nobody"):
+        self.assertEqual(as_user(action, uid=USERS[user], gid=USERS[user]), expected)
+
+
+class Operations(PolicyTest):
+    """Each operation with the action that it is, allowed against the mode bits and denied against them."""
+
+    def cases(self):
+        top = self.bucket / "dir"
+        if top.exists():
+            shutil.rmtree(top)
+        top.mkdir()
+        for name in ("file", "gone", "moved", "cut", "mode", "times", "noted", "shown"):
+            self.fill(top / name)
+        os.setxattr(top / "shown", "user.note", b"x")
+        (top / "gone-dir").mkdir()
+        (top / "link").symlink_to("file")
+        self.fill(top / "file", "newer")
+        versions = self.bucket / ".versions/dir/file"
+        old = [versions / name for name in os.listdir(versions) if os.stat(versions / name).st_size == len("content")][0]
+        return {
+            "read": ("GetObject", "dir/file", lambda: read(top / "file")),
+            "write": ("PutObject", "dir/file", lambda: write(top / "file")),
+            "truncate": ("PutObject", "dir/cut", lambda: os.truncate(top / "cut", 1)),
+            "create": ("PutObject", "dir/new", lambda: create(top / "new")),
+            "mkdir": ("PutObject", "dir/new-dir", lambda: os.mkdir(top / "new-dir")),
+            "symlink": ("PutObject", "dir/new-link", lambda: os.symlink("x", top / "new-link")),
+            "mknod": ("PutObject", "dir/fifo", lambda: os.mkfifo(top / "fifo")),
+            "unlink": ("DeleteObject", "dir/gone", lambda: os.unlink(top / "gone")),
+            "rmdir": ("DeleteObject", "dir/gone-dir", lambda: os.rmdir(top / "gone-dir")),
+            "chmod": ("PutObjectAcl", "dir/mode", lambda: os.chmod(top / "mode", 0o640)),
+            "utime": ("PutObjectAcl", "dir/times", lambda: os.utime(top / "times", (1, 1))),
+            "setxattr": ("PutObject", "dir/noted", lambda: os.setxattr(top / "noted", "user.note", b"y")),
+            "getxattr": ("GetObject", "dir/shown", lambda: os.getxattr(top / "shown", "user.note")),
+            "version": ("GetObjectVersion", "dir/file", lambda: read(old)),
+        }
+
+    def test_an_allow_lets_do_what_the_mode_does_not(self):
+        for name, (action, key, _) in self.cases().items():
+            act = self.cases()[name][2]
+            with self.subTest(name):
+                self.bucket.joinpath("dir").chmod(0o755)
+                self.put()
+                self.assert_user(act, errno.EPERM if name in ("chmod", "utime") else DENIED)
+                self.put(self.allow(action, key, who="daemon"))
+                self.assertNotEqual(as_user(act), ALLOWED)
+                self.put(self.allow(action, "dir/other"), self.allow("GetBucketPolicy", ""))
+                self.assertNotEqual(as_user(act), ALLOWED)
+                self.put(self.allow(action, key, who="nobody"), self.deny(action, key, who="daemon"))
+                self.assert_user(act, ALLOWED)
+
+    def test_a_deny_keeps_from_what_the_mode_allows(self):
+        for name in self.cases():
+            action, key, act = self.cases()[name]
+            with self.subTest(name):
+                top = self.bucket / "dir"
+                for path in [top, *top.iterdir()]:
+                    if not path.is_symlink():
+                        os.chown(path, NOBODY, NOBODY)
+                self.put(self.deny(action, key, who="daemon"))
+                if name == "version":
+                    self.put(self.deny(action, key, who="nobody"), self.allow(action, key, who="nobody"))
+                    self.assert_user(act, DENIED)
+                    continue
+                self.put(self.deny(action, key, who="nobody"), self.allow("*", "*", who="nobody"))
+                self.assert_user(act, DENIED)
+                self.put(self.deny(action, key, who="daemon"))
+                self.assert_user(act, ALLOWED)
+
+    def test_listing(self):
+        directory = self.bucket / "closed"
+        directory.mkdir(0o700)
+        self.fill(directory / "file")
+        self.assert_user(lambda: os.listdir(directory), DENIED)
+        inside = {"StringLike": {"s3:prefix": ["closed/*"]}}
+        self.put(self.allow("ListBucket", "", condition=inside))
+        self.assert_user(lambda: os.listdir(directory), ALLOWED)
+        self.assert_user(lambda: os.stat(directory / "file"), ALLOWED)
+        self.assert_user(lambda: read(directory / "file"), DENIED)
+        directory.chmod(0o755)
+        self.put(self.deny("ListBucket", "", who="nobody", condition=inside))
+        self.assert_user(lambda: os.listdir(directory), DENIED)
+        self.assert_user(lambda: os.listdir(directory), ALLOWED, user="daemon")
+        self.assert_user(lambda: os.stat(directory / "file"), errno.ENOENT)
+        self.put(self.deny("ListBucketVersions", "", who="nobody"))
+        self.assert_user(lambda: os.listdir(self.bucket / ".versions"), DENIED)
+        self.assert_user(lambda: os.listdir(self.bucket / ".versions"), ALLOWED, user="daemon")
+
+    def test_old_versions_go_by_whom_a_policy_allows(self):
+        file = self.fill(self.bucket / "file")
+        file.write_text("newer")
+        versions = self.bucket / ".versions/file"
+        old = [name for name in os.listdir(versions) if os.stat(versions / name).st_size == len("content")][0]
+        self.assert_user(lambda: os.unlink(versions / old), DENIED)
+        self.put(self.allow("DeleteObjectVersion", "file", who="nobody"))
+        self.assert_user(lambda: os.unlink(versions / old), DENIED, user="daemon")
+        self.assert_user(lambda: os.unlink(versions / old), ALLOWED)
+        self.assertEqual(len(os.listdir(versions)), 1)
+
+    def test_set_id_bits_and_owners_are_no_rights_of_s3(self):
+        file = self.fill(self.bucket / "file", mode=0o755)
+        self.put(self.allow("*", "*", who="nobody"))
+        self.assert_user(lambda: os.chmod(file, 0o4755), errno.EPERM)
+        self.assert_user(lambda: os.chown(file, NOBODY, NOBODY), errno.EPERM)
+        self.assert_user(lambda: os.chmod(file, 0o777), ALLOWED)
+        self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o777)
+
+
+class Keys(PolicyTest):
+    """Policies are about keys, which are paths; FUSE is about inodes."""
+
+    def test_a_prefix_of_ones_own(self):
+        home = self.bucket / "home"
+        home.mkdir(0o700)
+        for name in USERS:
+            (home / name).mkdir(0o700)
+            self.fill(home / name / "file", name)
+        self.put(self.allow("GetObject PutObject DeleteObject", "home/${aws:username}/*"))
+        for name, uid in USERS.items():
+            own, other = home / name, home / ("bin" if name != "bin" else "games")
+            results = each_as_user(
+                {
+                    "list": lambda h=home, n=name: self.assertEqual(os.listdir(h), [n]),
+                    "read": lambda o=own: self.assertEqual(read(o / "file"), o.name.encode()),
+                    "create": lambda o=own: create(o / "new"),
+                    "mkdir": lambda o=own: os.mkdir(o / "directory"),
+                    "rename": lambda o=own: os.rename(o / "directory", o / "renamed"),
+                    "remove": lambda o=own: os.unlink(o / "new"),
+                    "other": lambda o=other: read(o / "file"),
+                    "other's": lambda o=other: create(o / "new"),
+                    "home itself": lambda o=own: os.rmdir(o),
+                },
+                uid=uid,
+                gid=uid,
+            )
+            expected = dict.fromkeys(results, ALLOWED)
+            expected.update({"other": DENIED, "other's": DENIED, "home itself": DENIED})
+            self.assertEqual(results, expected, name)
+
+    def test_what_is_denied_altogether_is_not_there(self):
+        secret = self.bucket / "secret"
+        secret.mkdir()
+        self.fill(secret / "file", mode=0o644)
+        self.fill(self.bucket / "shown", mode=0o644)
+        self.bucket.chmod(0o777)
+        hidden = {"StringLike": {"s3:prefix": ["secret", "secret/*"]}}
+        self.put(
+            self.deny("*", "secret", "secret/*", who="nobody"),
+            self.deny("ListBucket", "", who="nobody", condition=hidden),
+        )
+        results = each_as_user(
+            {
+                "stat": lambda: os.stat(secret / "file"),
+                "missing": lambda: os.stat(secret / "missing"),
+                "open": lambda: read(secret / "file"),
+                "list": lambda: os.listdir(secret),
+                "create": lambda: create(secret / "new"),
+                "over": lambda: create(secret / "file"),
+                "unlink": lambda: os.unlink(secret / "file"),
+                "version": lambda: os.listdir(self.bucket / ".versions/secret/file"),
+                "shown": lambda: read(self.bucket / "shown"),
+            }
+        )
+        self.assertEqual(
+            results,
+            {
+                "stat": errno.ENOENT,
+                "missing": errno.ENOENT,
+                "open": errno.ENOENT,
+                "list": DENIED,
+                "create": DENIED,
+                "over": DENIED,
+                "unlink": errno.ENOENT,
+                "version": ALLOWED,
+                "shown": ALLOWED,
+            },
+        )
+        self.assert_user(lambda: read(secret / "file"), ALLOWED, user="daemon")
+        # With the whole bucket's listing denied, too, the name itself is not to be seen.
+        self.put(self.deny("*", "", "secret", "secret/*", who="nobody"), self.allow("GetObject", "shown"))
+        self.assert_user(lambda: os.stat(secret), errno.ENOENT)
+        self.assert_user(lambda: self.assertEqual(os.listdir(self.bucket), ["shown"]), ALLOWED)
+        self.assert_user(lambda: read(self.bucket / "shown"), ALLOWED)
+        self.put(self.deny("*", "", "secret", "secret/*", who="nobody"))
+        self.assert_user(lambda: os.listdir(self.bucket), DENIED)
+
+    def test_a_denial_of_one_name_holds_for_all_of_a_file(self):
+        for name in ("open", "closed"):
+            (self.bucket / name).mkdir(0o777)
+        file = self.fill(self.bucket / "open/file", mode=0o666)
+        os.link(file, self.bucket / "closed/other")
+        self.put(self.deny("GetObject", "closed/*", who="nobody"))
+        self.assert_user(lambda: read(file), DENIED)
+        os.rename(self.bucket / "closed", self.bucket / "elsewhere")
+        self.assert_user(lambda: read(file), ALLOWED)
+        os.rename(self.bucket / "elsewhere", self.bucket / "closed")
+        self.assert_user(lambda: read(file), DENIED)
+        os.unlink(self.bucket / "closed/other")
+        self.assert_user(lambda: read(file), ALLOWED)
+        # What one name allows is allowed.
+        file.chmod(0o600)
+        os.link(file, self.bucket / "closed/other")
+        self.put(self.allow("GetObject", "closed/*", who="nobody"))
+        self.assert_user(lambda: read(file), ALLOWED)
+
+    def test_a_new_name_gives_no_rights(self):
+        for name in ("from", "to"):
+            (self.bucket / name).mkdir()
+            (self.bucket / name).chmod(0o777)
+        secret = self.fill(self.bucket / "from/file", mode=0o600)
+        self.put(
+            self.allow("PutObject DeleteObject", "from/*", "to/*", who="nobody"),
+            self.allow("GetObject", "to/*", who="nobody"),
+        )
+        self.assert_user(lambda: os.rename(secret, self.bucket / "to/file"), DENIED)
+        self.assertNotEqual(as_user(lambda: os.link(secret, self.bucket / "to/file")), ALLOWED)
+        secret.chmod(0o666)
+        self.put(
+            self.deny("GetObject", "from/*", who="nobody"),
+            self.allow("PutObject DeleteObject", "from/*", "to/*", who="nobody"),
+        )
+        self.assert_user(lambda: read(secret), DENIED)
+        self.assert_user(lambda: os.rename(secret, self.bucket / "to/file"), DENIED)
+        self.assertNotEqual(as_user(lambda: os.link(secret, self.bucket / "to/file")), ALLOWED)
+        (self.bucket / "from/directory").mkdir()
+        os.rename(secret, self.bucket / "from/directory/file")
+        self.assertNotEqual(
+            as_user(lambda: os.rename(self.bucket / "from/directory", self.bucket / "to/directory")), ALLOWED
+        )
+
+    def test_a_directory_of_mixed_rights_is_copied_to_be_moved(self):
+        top = self.bucket / "top"
+        top.mkdir()
+        (top / "a").mkdir()
+        self.fill(top / "a/file", mode=0o644)
+        for path in (top, top / "a"):
+            os.chown(path, NOBODY, NOBODY)
+        os.chown(top / "a/file", NOBODY, NOBODY)
+        self.put(self.deny("DeleteObject", "top/a/kept", who="nobody"))
+        self.assert_user(lambda: os.rename(top / "a", top / "b"), errno.EXDEV)
+        self.assertEqual(as_user(lambda: subprocess.run(["mv", top / "a", top / "b"], check=True)), 0)
+        self.assertEqual((top / "b/file").read_text(), "content")
+        self.assertFalse((top / "a").exists())
+        self.put(self.deny("DeleteObject", "other/*", who="nobody"))
+        self.assert_user(lambda: os.rename(top / "b", top / "c"), ALLOWED)
+
+    def test_paths_follow_renames_of_any_parent(self):
+        deep = self.bucket / "one/two/three"
+        deep.mkdir(parents=True)
+        self.fill(deep / "file", mode=0o600)
+        self.put(self.allow("GetObject", "moved/two/three/file", who="nobody"))
+        self.assertNotEqual(as_user(lambda: read(deep / "file")), ALLOWED)
+        os.rename(self.bucket / "one", self.bucket / "moved")
+        self.assert_user(lambda: read(self.bucket / "moved/two/three/file"), ALLOWED)
+        os.rename(self.bucket / "moved", self.bucket / "one")
+        self.assertNotEqual(as_user(lambda: read(deep / "file")), ALLOWED)
+
+    def test_moments_and_versions_are_under_the_policy(self):
+        (self.bucket / "secret").mkdir()
+        file = self.fill(self.bucket / "secret/file", mode=0o644)
+        moment = os.listdir(self.bucket / ".versions/secret/file")[0].split("-")[0]
+        then = self.bucket / ".versions" / ("@" + moment) / "secret/file"
+        file.write_text("newer")
+        self.assertEqual(read(then), b"content")
+        self.assert_user(lambda: read(then), ALLOWED)
+        self.put(self.deny("GetObjectVersion", "secret/*", who="nobody"))
+        self.assert_user(lambda: read(then), DENIED)
+        os.rename(file, self.bucket / "elsewhere")
+        self.assert_user(lambda: read(then), DENIED)
+        os.unlink(self.bucket / "elsewhere")
+        self.assert_user(lambda: read(then), DENIED)
+        self.assert_user(lambda: read(then), ALLOWED, user="daemon")
+
+
+class Callers(PolicyTest):
+    def test_root_is_bound_by_a_denial_but_can_take_it_back(self):
+        file = self.fill(self.bucket / "file")
+        self.put(self.deny("*", "", "*"))
+        with self.assertRaises(FileNotFoundError):
+            read(file)
+        self.put(self.deny("GetObject", "*"))
+        with self.assertRaises(PermissionError):
+            read(file)
+        self.assertIn("Deny", self.pail("policy", "get", "bucket").stdout)
+        self.assertIn(b"Deny", os.getxattr(self.bucket, "user.s3.policy"))
+        self.put()
+        self.assertEqual(read(file), b"content")
+
+    def test_only_the_account_changes_policies_until_one_allows_it(self):
+        document = json.dumps({"Version": "2012-10-17", "Statement": [self.allow("GetObject", "*")]}).encode()
+        act = lambda: os.setxattr(self.bucket, "user.s3.policy", document)
+        self.assert_user(act, DENIED)
+        self.assert_user(lambda: os.getxattr(self.bucket, "user.s3.policy"), DENIED)
+        self.put(self.allow("PutBucketPolicy GetBucketPolicy", "", who="nobody"))
+        self.assert_user(lambda: os.getxattr(self.bucket, "user.s3.policy"), ALLOWED)
+        self.assert_user(act, DENIED, user="daemon")
+        self.assert_user(act, ALLOWED)
+        self.assertEqual(os.getxattr(self.bucket, "user.s3.policy"), document)
+
+    def test_one_program_alone(self):
+        self.bucket.chmod(0o777)
+        copy = shutil.which("dd")
+        only = {"StringNotEquals": {"pail:executable": os.path.realpath(copy)}}
+        self.put(self.deny("PutObject", "*", condition=only))
+        self.assert_user(lambda: create(self.bucket / "file"), DENIED)
+        self.assertEqual(
+            as_user(lambda: subprocess.run([copy, "if=/dev/zero", "of=%s/file" % self.bucket, "count=1"], check=True)), 0
+        )
+
+    def test_a_change_holds_from_the_next_call_on(self):
+        directory = self.bucket / "directory"
+        directory.mkdir(0o755)
+        file = self.fill(directory / "file", mode=0o644)
+        below = {"StringLike": {"s3:prefix": ["directory/*"]}}
+        closed = (
+            self.deny("*", "directory/*", who="nobody"),
+            self.deny("ListBucket", "", who="nobody", condition=below),
+        )
+        for _ in range(20):
+            self.put()
+            for _ in range(2):  # whatever the kernel keeps, as root and as the user
+                os.listdir(directory)
+                os.stat(file)
+                read(file)
+                self.assert_user(lambda: (os.listdir(directory), os.stat(file), read(file)), ALLOWED)
+            self.put(*closed)
+            self.assertEqual(
+                each_as_user(
+                    {
+                        "open": lambda: read(file),
+                        "stat": lambda: os.stat(file),
+                        "list": lambda: os.listdir(directory),
+                    }
+                ),
+                {"open": errno.ENOENT, "stat": errno.ENOENT, "list": DENIED},
+            )
+            os.stat(file)
+            read(file)
+            self.assert_user(lambda: os.stat(file), errno.ENOENT)
+
+    def test_users_without_a_login_name_are_anonymous(self):
+        file = self.fill(self.bucket / "file")
+        uid = 61234
+        with self.assertRaises(KeyError):
+            pwd.getpwuid(uid)
+        anonymous = {"StringEquals": {"aws:PrincipalType": "Anonymous"}}
+        self.put(self.allow("GetObject", "*", condition=anonymous))
+        self.assertEqual(as_user(lambda: read(file), uid=uid, gid=uid), ALLOWED)
+        self.assert_user(lambda: read(file), DENIED)
+
+
+class Documents(PolicyTest):
+    def test_a_policy_lasts_and_goes_with_its_bucket(self):
+        self.put(self.allow("GetObject", "*", who="nobody"))
+        file = self.fill(self.bucket / "file")
+        before = os.getxattr(self.bucket, "user.s3.policy")
+        self.fs.remount("allow_other")
+        self.assertEqual(os.getxattr(self.bucket, "user.s3.policy"), before)
+        self.assert_user(lambda: read(file), ALLOWED)
+        self.assertNotIn("user.s3.policy", os.listxattr(self.bucket))
+        self.pail("bucket", "delete", "bucket", "--purge", "--yes")
+        self.bucket.mkdir()
+        with self.assertRaises(OSError) as missing:
+            os.getxattr(self.bucket, "user.s3.policy")
+        self.assertEqual(missing.exception.errno, errno.ENODATA)
+        self.assert_sound_store()
+
+    def test_what_is_no_policy_is_refused_and_changes_nothing(self):
+        self.put(self.allow("GetObject", "*", who="nobody"))
+        before = os.getxattr(self.bucket, "user.s3.policy")
+        for document, because in (
+            ("{", "line 1"),
+            ('{"Version": "2012-10-17",\n "Statement": [{"Effect": "Permit"}]}', "line 2, column 27.*Allow"),
+            (json.dumps({"Statement": [self.allow("GetObjct", "*")]}), "did you mean"),
+            (json.dumps({"Statement": [{**self.allow("GetObject", "*"), "Resource": "arn:aws:s3:::other/*"}]}), "bucket"),
+            (
+                json.dumps({"Statement": [self.allow("GetObject", "*", condition={"Bool": {"aws:ViaAWSService": "true"}})]}),
+                "aws:viaawsservice",
+            ),
+        ):
+            with self.subTest(document):
+                result = self.pail("policy", "put", "bucket", "-", input=document, check=False)
+                self.assertNotEqual(result.returncode, 0)
+                self.assertRegex(result.stderr, "MalformedPolicy.*" + because)
+                with self.assertRaises(OSError) as refused:
+                    os.setxattr(self.bucket, "user.s3.policy", document.encode())
+                self.assertEqual(refused.exception.errno, errno.EINVAL)
+                self.assertEqual(os.getxattr(self.bucket, "user.s3.policy"), before)
+        os.removexattr(self.bucket, "user.s3.policy")
+        self.assertEqual(json.loads(self.pail("policy", "list", "--json").stdout)["policies"], [])
+
+    def test_editing_takes_a_terminal(self):
+        result = self.pail("policy", "edit", "bucket", check=False, stdin=subprocess.DEVNULL)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("terminal", result.stderr)
+
+
+if __name__ == "__main__":
+    main()
