@@ -118,7 +118,7 @@ class AttributeCheck {
     const uint32_t old = object_.mode & 07777, wanted = mode & 07777;
     // Whom a policy lets change modes does not thereby run programs as somebody else.
     const bool others = caller_.uid != 0 && caller_.uid != object_.uid;
-    if (owner && others && (wanted & ~old & (S_ISUID | S_ISGID)) != 0) {
+    if (owner && others && S_ISREG(object_.mode) && (wanted & (S_ISUID | S_ISGID)) != 0) {
       return fail(Code::kNotPermitted, "set-id bits are for the owner");
     }
     if (owner) return owner;

@@ -210,7 +210,7 @@ Status Core::Impl::check_bucket_empty(Scope number, std::vector<std::string>& le
   const auto not_empty = [](std::string_view what) {
     return fail(Code::kNotEmpty, fmt::format("the bucket still holds {}", what));
   };
-  for (const char kind : {'d', 'h', 'v', 'i', 'c', 'x', 'o', 'a', 'y'}) {
+  for (const char kind : {'d', 'w', 'h', 'v', 'i', 'c', 'x', 'o', 'a', 'y'}) {
     const auto visit = [&](const StoreView::Entry& entry) -> Result<bool> {
       if (kind == 'd') {
         PAILFS_ASSIGN(const Dirent dirent, decode_dirent(entry.value));
@@ -384,11 +384,18 @@ Result<BucketInfo> Core::bucket_usage(const Caller& caller, std::string_view nam
 }
 
 Status Core::set_versioning(const Caller& caller, std::string_view name, Versioning state, const Consent& consent) {
-  Impl& impl = *impl_;
+  PAILFS_TRY(impl_->change_versioning(caller, name, state, consent));
+  impl_->names_ended();  // what lasted while old versions were kept may not any more
+  return {};
+}
+
+Status Core::Impl::change_versioning(const Caller& caller, std::string_view name, Versioning state,
+                                     const Consent& consent) {
+  Impl& impl = *this;
   MutexLock tree_lock(impl.tree);
   PAILFS_ASSIGN(BucketRecord record, impl.bucket_by_name(caller, name));
   if (record.deleting) return fail(Code::kNotFound, "the bucket is being deleted");
-  PAILFS_ASSIGN(const Attributes root, getattr(caller, bucket_root(record.number)));
+  const Attributes root{.ino = bucket_root(record.number)};
   PAILFS_TRY(impl.gate.check({caller, Action::kPutBucketVersioning, Need::kAccount, root}));
   if (record.versioning == state) return {};
   PAILFS_TRY(impl.check_versioning(record, state, consent));

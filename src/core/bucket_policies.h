@@ -35,9 +35,10 @@ class BucketPolicies {
 
   // Reads the policy of a bucket, if it has one.
   void load(Scope bucket);
+  bool any() const { return count_.load(std::memory_order_acquire) != 0; }
   // Null: the bucket has none.
   PolicyPtr of(Scope bucket) const {
-    if (count_.load(std::memory_order_acquire) == 0) return nullptr;
+    if (!any()) return nullptr;
     return find(bucket);
   }
   // kInvalid: what is wrong with the document, with line and column, and that it is malformed as S3 has it.

@@ -59,10 +59,9 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
   PAILFS_TRY(impl->reap_leftovers());
   if (!store.status().read_only) {
     for (const Scope scope : store.keyring().scopes()) {
-      // Damage does not keep a store from opening: 'pail repair' notes them, too.
+      // Neither damage nor a full disk keeps a store from opening: names are searched for until the next time.
       const Status added = impl->add_parent_pointers(scope);
-      if (!added && added.error().code != Code::kCorrupt) return std::unexpected(added.error());
-      if (!added) log_error("a bucket cannot be read whole ({}): run 'pail check'", added.error().message);
+      if (!added) log_warning("what names stand for could not be noted: {}", added.error().message);
     }
   }
   return std::unique_ptr<Core>(new Core(std::move(impl)));

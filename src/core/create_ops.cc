@@ -252,7 +252,7 @@ Result<Attributes> Core::link(const Caller& caller, Ino ino, Ino parent, std::st
   PAILFS_TRY(check_link_source(impl.gate, caller, old));
   PAILFS_TRY(impl.gate.check({caller, Action::kGetObject, Need::kNothing, old}));
   PAILFS_TRY(impl.check_put(caller, *directory, name));
-  PAILFS_TRY(impl.gate.check_link(caller, old, parent, name));
+  if (!first_name) PAILFS_TRY(impl.gate.check_link(caller, old, parent, name));
   if (record.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many names");
 
   Transaction tx;

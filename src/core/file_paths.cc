@@ -44,7 +44,9 @@ void FilePaths::look_for(const std::set<Ino>& inodes) {
   for (const Ino ino : inodes) {
     const Scope bucket = bucket_of(ino);
     if (ino == 0 || bucket == kStoreScope || ino == bucket_root(bucket) || !core_.store.has_scope(bucket)) continue;
-    const auto known = core_.names_of(ino);
+    const auto record = core_.bucket_record(bucket);
+    const auto known =
+        record && record->parent_pointers ? core_.names_of(ino) : Result<std::vector<Core::Impl::Name>>();
     for (const Core::Impl::Name& name : known.value_or(std::vector<Core::Impl::Name>())) {
       if (names_[ino].size() < kMaxNames) names_[ino].push_back({name.parent, name.name, false});
     }

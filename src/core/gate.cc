@@ -149,7 +149,7 @@ Result<bool> Gate::lists_all(const Caller& caller, const Attributes& directory) 
 Result<bool> Gate::shows(const Caller& caller, const Attributes& directory, std::string_view name) const {
   AccessRequest request{caller, Action::kListBucket, Need::kSearch, directory};
   request.name = name;
-  PAILFS_ASSIGN(const auto answer, policies_->answer(request));
+  PAILFS_ASSIGN(const auto answer, policies_->answer(request, {}));
   return answer == PolicyGate::Answer::kAllow;
 }
 
@@ -168,9 +168,17 @@ Status Gate::check_link(const Caller& caller, const Attributes& old, Ino directo
     if (action == Action::kPutObject) need = Need::kWrite;
     if (action == Action::kPutObjectAcl) need = Need::kOwner;
     if (action == Action::kDeleteObjectVersion) need = Need::kAccount;
-    if (!check({caller, action, need, old})) return denied();
+    if (!check({caller, action, need, old})) return fail(Code::kAccessDenied, "a policy allows more by the new name");
   }
   return {};
+}
+
+Status Gate::check_whole(const Caller& caller, Scope bucket, const std::string& path, Action action) const {
+  return policies_ == nullptr ? Status() : policies_->check_whole(caller, bucket, path, action);
+}
+
+void Gate::know(const Caller& caller) const {
+  if (policies_ != nullptr) policies_->know(caller);
 }
 
 bool Gate::open_to_all(const Attributes& directory) const {
@@ -184,7 +192,7 @@ bool Gate::open_to_all(const Attributes& directory) const {
 
 Status Gate::check(const AccessRequest& request) const {
   if (policies_ == nullptr) return check_acl(request);
-  PAILFS_ASSIGN(const auto answer, policies_->answer(request));
+  PAILFS_ASSIGN(const auto answer, policies_->answer(request, [&] { return check_acl(request).has_value(); }));
   switch (answer) {
     case PolicyGate::Answer::kSilent:
       break;
@@ -196,6 +204,12 @@ Status Gate::check(const AccessRequest& request) const {
       // To give files away, and to run what nobody may run, is no right that S3 has.
       if (request.need == Need::kChown) break;
       if (request.need == Need::kExecute && (request.object.mode & 0111) == 0) break;
+      if (request.need == Need::kPermissions && (request.permissions & kX) != 0 && !S_ISDIR(request.object.mode) &&
+          (request.object.mode & 0111) == 0) {
+        break;
+      }
+      // Nor to be somebody else.
+      if (request.need == Need::kExecute && (request.object.mode & (S_ISUID | S_ISGID)) != 0) break;
       return {};
   }
   return check_acl(request);

@@ -170,10 +170,12 @@ Status each_name(Core::Impl& core, const DirectorySpan& directory,
 }
 
 Result<std::vector<DirectorySpan>> permitted(Core::Impl& core, const Caller& caller,
-                                             const std::vector<DirectorySpan>& directories, Need need) {
+                                             const std::vector<DirectorySpan>& directories, Need need,
+                                             const std::string& path) {
   std::vector<DirectorySpan> out;
   for (const DirectorySpan& directory : directories) {
     Attributes attributes;  // of one whose record is gone: mode 0
+    attributes.ino = directory.ino;
     attributes.mode = S_IFDIR;
     const Result<InodePtr> inode = core.inodes.get(directory.ino);
     if (inode) {
@@ -182,7 +184,9 @@ Result<std::vector<DirectorySpan>> permitted(Core::Impl& core, const Caller& cal
     } else if (inode.error().code != Code::kNotFound) {
       return std::unexpected(inode.error());
     }
-    if (core.gate.check({caller, Action::kListBucketVersions, need, attributes})) out.push_back(directory);
+    AccessRequest request{caller, Action::kListBucketVersions, need, attributes};
+    request.keys = std::span(&path, 1);
+    if (core.gate.check(request)) out.push_back(directory);
   }
   return out;
 }
@@ -295,7 +299,10 @@ bool is_final(Core::Impl& core, Ino ino, const InodeRecord& version) {
   const InodePtr inode = core.inodes.cached(ino);
   if (inode == nullptr) return true;  // nobody has it open
   ReaderLock lock(inode->lock);
-  return inode->record.vseq != version.vseq || inode->provisional == 0;
+  const InodeRecord& record = inode->record;
+  if (record.vseq != version.vseq) return true;
+  // A provisional seal may have gone on since the version was read.
+  return inode->provisional == 0 && record.sealed && record.version.sealed == version.version.sealed;
 }
 
 namespace {

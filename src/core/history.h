@@ -65,10 +65,12 @@ std::vector<DirectorySpan> directories_of(const std::vector<NameSpan>& spans);
 // Calls `visit` for every name that is or was in the directory while it bore the path, with the name's spans.
 Status each_name(Core::Impl& core, const DirectorySpan& directory,
                  const std::function<Status(const std::string& name, const std::vector<NameSpan>& spans)>& visit);
-// The directories that the caller may list (Need::kRead) or look things up in (kSearch). One whose record is gone is
+// The directories that the caller may list (Need::kRead) or look things up in (kSearch), by their present path and by
+// the one that they were reached by. One whose record is gone is
 // for the superuser alone.
 Result<std::vector<DirectorySpan>> permitted(Core::Impl& core, const Caller& caller,
-                                             const std::vector<DirectorySpan>& directories, Need need);
+                                             const std::vector<DirectorySpan>& directories, Need need,
+                                             const std::string& path);
 // The sealed versions of an inode, oldest first; seals what nobody has open for writing first. Takes the inode's lock.
 // Empty for an inode that is gone.
 Result<std::vector<ObjectVersion>> object_versions(Core::Impl& core, Ino ino);

@@ -20,7 +20,6 @@
 #include "base/mutex.h"
 #include "core/bucket_policies.h"
 #include "core/core.h"
-#include "core/policy_gate.h"
 #include "core/principals.h"
 #include "core/records.h"
 #include "core/retention_clock.h"
@@ -162,6 +161,7 @@ struct ChangeRecord {
 std::string encode_change(const ChangeRecord& change, Time time);
 
 class ObjectKeys;
+class PolicyGate;
 
 struct Core::Impl {
   Impl(Store& s, uint32_t account);
@@ -267,8 +267,11 @@ struct Core::Impl {
   Result<Retention> new_retention(Scope bucket) const;
   // kAccessDenied for a version that is locked.
   Status check_removable(Scope bucket, const InodeRecord& version, bool bypass_governance = false) const;
-  Status check_bypass(const Caller& caller, Scope bucket, const Consent& consent) const;
+  // `path`: of the object; empty: the bucket.
+  Status check_bypass(const Caller& caller, Scope bucket, std::string_view path, const Consent& consent) const;
   // Whether the bucket's state of versioning can be that.
+  Status change_versioning(const Caller& caller, std::string_view name, Versioning state, const Consent& consent)
+      EXCLUDES(tree);
   Status check_versioning(const BucketRecord& bucket, Versioning state, const Consent& consent) const;
   // For a purge, which the bucket is marked for in memory alone: kAccessDenied when any version is locked.
   Status check_nothing_locked(Scope number, bool bypass_governance) REQUIRES(tree);
@@ -326,6 +329,7 @@ struct Core::Impl {
   };
   // All names of an inode that is no bucket's root, in one moment. Takes no locks.
   Result<std::vector<Name>> names_of(Ino ino) const;
+  Result<std::vector<Name>> search_names(Ino ino) const;
   static void put_parent_pointer(Ino ino, Ino parent, uint64_t slot, Transaction& tx);
   static void erase_parent_pointer(Ino ino, Ino parent, uint64_t slot, Transaction& tx);
   Status add_parent_pointers(Scope bucket);

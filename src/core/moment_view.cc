@@ -120,7 +120,9 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
   }
   PAILFS_TRY(check_then(caller, place, object->record, Action::kListBucketVersions, Need::kSearch));
   // "2h ago" is another moment later, and what everybody may do in the directories above an older one is not known.
-  if (!parse_time(text) || place.ino != versions.root) return Found{place};
+  // Nor is a time that the clock has not reached.
+  const auto spoken = parse_time(text);
+  if (!spoken || *spoken != *at || place.ino != versions.root) return Found{place};
   const NameLasts lasts = lasting_then(place, object->record);
   return Found{place, lasts};
 }

@@ -23,6 +23,7 @@ Result<ObjectKeys::Step> ObjectKeys::step_up(Ino directory) const {
   PAILFS_ASSIGN(const auto value, core_.store.get(scope, keys::inode(directory)));
   if (!value) return fail(Code::kNotFound, "no such directory");
   PAILFS_ASSIGN(const InodeRecord record, decode_inode(*value));
+  if (record.nlink > 0) return fail(Code::kCorrupt, "a directory that does not know its name: run 'pail repair'");
   Step last{record.parent, {}};
   if (record.parent == 0) return fail(Code::kNotFound, "a directory without a path");
   Stamp until = 0;
@@ -76,12 +77,6 @@ Result<std::string> ObjectKeys::path_of(Ino directory) const {
 
 Result<std::vector<std::string>> ObjectKeys::keys_of(Ino ino) const {
   std::vector<std::string> keys;
-  const auto bucket = core_.bucket_record(bucket_of(ino));
-  if (bucket && !bucket->parent_pointers) {
-    return fail(Code::kCorrupt,
-                "policies cannot be followed, as the bucket has no parent pointers: mount it for writing "
-                "once, or run 'pail repair'");
-  }
   PAILFS_ASSIGN(const auto names, core_.names_of(ino));
   for (const Core::Impl::Name& name : names) {
     PAILFS_ASSIGN(std::string path, path_of(name.parent));

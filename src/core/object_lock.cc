@@ -38,10 +38,14 @@ Status Core::Impl::check_removable(Scope bucket, const InodeRecord& version, boo
   return check_removal(version.retention, clock.time(), bypass_governance || deleting(bucket));
 }
 
-Status Core::Impl::check_bypass(const Caller& caller, Scope bucket, const Consent& consent) const {
+Status Core::Impl::check_bypass(const Caller& caller, Scope bucket, std::string_view path,
+                                const Consent& consent) const {
   if (!consent.bypass_governance) return {};
   const Attributes object{.ino = bucket_root(bucket)};
-  return gate.check({caller, Action::kBypassGovernanceRetention, Need::kAccount, object});
+  const std::string key(path);
+  AccessRequest request{caller, Action::kBypassGovernanceRetention, Need::kAccount, object};
+  request.keys = std::span(&key, 1);
+  return gate.check(request);
 }
 
 Status Core::Impl::check_versioning(const BucketRecord& bucket, Versioning state, const Consent& consent) const {
@@ -151,7 +155,10 @@ class LockChange {
     action_ = action;
     PAILFS_ASSIGN(root_, door.bucket_directory(name_.bucket));
     const Attributes object{.ino = root_};
-    PAILFS_TRY(core_.gate.check({caller_, action, Need::kAccount, object}));
+    AccessRequest request{caller_, action, Need::kAccount, object};
+    const std::string key(name_.path);
+    request.keys = std::span(&key, 1);
+    PAILFS_TRY(core_.gate.check(request));
     PAILFS_ASSIGN(const BucketRecord bucket, core_.bucket_record(bucket_of(root_)));
     if (!bucket.object_lock) return without_lock(name_.bucket);
     PAILFS_ASSIGN(const auto spans, spans_of(core_, caller_, root_, name_.path));
@@ -227,7 +234,7 @@ Result<VersionEntry> Core::set_retention(const Caller& caller, const VersionName
   Impl& impl = *impl_;
   LockChange lock(impl, caller, name);
   PAILFS_TRY(lock.find(*this, Action::kPutObjectRetention));
-  PAILFS_TRY(impl.check_bypass(caller, lock.bucket(), {.bypass_governance = request.bypass_governance}));
+  PAILFS_TRY(impl.check_bypass(caller, lock.bucket(), name.path, {.bypass_governance = request.bypass_governance}));
   const Time time = impl.clock.time();
   Retention wanted;
   wanted.mode = request.mode;

@@ -23,8 +23,10 @@ void Core::Impl::erase_parent_pointer(Ino ino, Ino parent, uint64_t slot, Transa
 }
 
 Result<std::vector<Core::Impl::Name>> Core::Impl::names_of(Ino ino) const {
-  std::vector<Name> names;
   const Scope scope = bucket_of(ino);
+  const auto bucket = bucket_record(scope);
+  if (bucket && !bucket->parent_pointers) return search_names(ino);
+  std::vector<Name> names;
   const std::string end = keys::after_prefix(keys::numbered('w', ino));
   StoreView now = store.view();
   PAILFS_ASSIGN(auto found, now.seek(scope, keys::numbered('w', ino), end));
@@ -42,6 +44,22 @@ Result<std::vector<Core::Impl::Name>> Core::Impl::names_of(Ino ino) const {
     if (entry.ino == ino) name.name = std::move(entry.name);
   }
   std::erase_if(names, [](const Name& name) { return name.name.empty(); });
+  return names;
+}
+
+// Where they could not be made: in a store that is open for reading only, or damaged.
+Result<std::vector<Core::Impl::Name>> Core::Impl::search_names(Ino ino) const {
+  std::vector<Name> names;
+  const Scope scope = bucket_of(ino);
+  PAILFS_TRY(scan_range(store, scope, kind_begin('d', scope), kind_end('d', scope),
+                        [&](const StoreView::Entry& entry) -> Result<bool> {
+                          PAILFS_ASSIGN(Dirent dirent, decode_dirent(entry.value));
+                          if (dirent.ino != ino || dirent.name.empty()) return true;
+                          Decoder key(std::string_view(entry.key).substr(1));
+                          const Ino parent = key.be64();
+                          names.push_back({parent, key.be64(), std::move(dirent.name)});
+                          return true;
+                        }));
   return names;
 }
 

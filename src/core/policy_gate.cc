@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "core/time_text.h"
 #include "policy/coverage.h"
@@ -107,7 +108,9 @@ class PolicyGate::Question {
   // Whether there is anything that the caller may do with the key, or with one that begins with it and a slash.
   bool uses(const std::string& key) {
     for (const Action action : kUses) {
-      if (about_key(action_name(action), key) == Outcome::kAllow) return true;
+      const Outcome outcome = about_key(action_name(action), key);
+      // What nothing denies to root he may do by the ACL.
+      if (outcome == Outcome::kAllow || (is_root() && outcome != Outcome::kExplicitDeny)) return true;
     }
     return uses_below(key);
   }
@@ -136,6 +139,22 @@ class PolicyGate::Question {
     return after == Outcome::kAllow && !allowed;
   }
 
+  // Whether something in the bucket is denied: for what has no key any more.
+  bool denied_somewhere(std::string_view action, const std::string& directory) {
+    if (closed() || principal_ == nullptr) return !is_root();
+    const policy::Context context = make_context(action, nullptr);
+    std::string lowered(action);
+    std::ranges::transform(lowered, lowered.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return policy::may_deny_below(policies_, principal_->caller, lowered, below(directory), context);
+  }
+  // Whether what may be listed is told apart by prefixes.
+  bool listings_differ() {
+    constexpr std::array<std::string_view, 2> kListings{"s3:listbucket", "s3:listbucketversions"};
+    return !closed() && principal_ != nullptr &&
+           policy::denies_by(policies_, principal_->caller, kListings, "s3:prefix");
+  }
+
   // To list the directory that has this path.
   Outcome listing(const std::string& directory) {
     const std::string prefix = directory.empty() ? std::string() : directory + "/";
@@ -143,9 +162,11 @@ class PolicyGate::Question {
   }
 
   // To look a name of the directory up.
-  Answer visible(const std::string& directory, const std::string& key) {
+  Answer visible(const std::string& directory, const std::string& key, const AclAllows& acl) {
     const Outcome listed = listing(directory);
-    if (listed == Outcome::kAllow || uses(key)) return Answer::kAllow;
+    if (listed == Outcome::kAllow) return Answer::kAllow;
+    if (listed == Outcome::kImplicitDeny && acl && acl()) return Answer::kSilent;
+    if (uses(key)) return Answer::kAllow;
     if (listed == Outcome::kExplicitDeny) return Answer::kHidden;
     const std::string as_directory = key + "/";
     for (const std::string* prefix : {&key, &as_directory}) {
@@ -189,14 +210,17 @@ class PolicyGate::Question {
   }
 
   Outcome decide(std::string_view action, const std::string& resource, const std::string* prefix) {
-    if (closed() || principal_ == nullptr) return is_root() ? Outcome::kAllow : Outcome::kExplicitDeny;
+    if (closed() || principal_ == nullptr) return is_root() ? Outcome::kImplicitDeny : Outcome::kExplicitDeny;
     const policy::Context context = make_context(action, prefix);
     const policy::Request request{.caller = principal_->caller,
                                   .account = gate_.principals_.account_id(),
                                   .action = action,
                                   .resource = resource,
                                   .context = context};
-    return policy::evaluate(policies_, request).outcome;
+    const policy::Decision decision = policy::evaluate(policies_, request);
+    // The root may do everything in S3's eyes; here what the policy does not speak of is for the ACL.
+    if (decision.ground == policy::Ground::kRoot) return Outcome::kImplicitDeny;
+    return decision.outcome;
   }
 
   const PolicyGate& gate_;
@@ -208,7 +232,7 @@ class PolicyGate::Question {
   policy::Policies policies_;
 };
 
-Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request) const {
+Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request, const AclAllows& acl) const {
   const Scope bucket = bucket_of_request(request);
   BucketPolicies::PolicyPtr policy = policies_.of(bucket);
   if (policy == nullptr || request.caller.door == Door::kInternal) return Answer::kSilent;
@@ -218,9 +242,9 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request) cons
     if (outcome == Outcome::kAllow) return Answer::kAllow;
     return outcome == Outcome::kExplicitDeny ? Answer::kDeny : Answer::kSilent;
   };
-  // What has no name any more is under what is said of everything in the bucket. What has one that is not known, by
-  // damage or because a removed version is asked for by its inode, is for root.
+  // What has no name any more had one that may be denied. What has one that is not known, by damage, is for root.
   const auto without_key = [&] {
+    if (question.denied_somewhere(action_name(request.action), {})) return Answer::kDeny;
     return request.object.nlink == 0 || question.is_root() ? Answer::kSilent : Answer::kDeny;
   };
   const Ino ino = request.object.ino;
@@ -232,7 +256,7 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request) cons
     const bool versions = request.action == Action::kListBucketVersions;
     if (!request.name.empty() && !versions) {
       PAILFS_ASSIGN(const std::string path, keys_.path_of(ino));
-      return question.visible(path, joined(path, request.name));
+      return question.visible(path, joined(path, request.name), acl);
     }
     if (request.need == Need::kNothing && !versions) {  // stat(2) of what was looked up
       if (root_of_bucket) return Answer::kSilent;
@@ -241,7 +265,7 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request) cons
       Answer best = Answer::kHidden;
       for (const std::string& key : keys) {
         const size_t slash = key.rfind('/');
-        const Answer one = question.visible(slash == key.npos ? std::string() : key.substr(0, slash), key);
+        const Answer one = question.visible(slash == key.npos ? std::string() : key.substr(0, slash), key, acl);
         if (one == Answer::kAllow) return one;
         if (one == Answer::kSilent) best = one;
       }
@@ -257,8 +281,9 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request) cons
     for (const std::string& directory : directories) {
       const std::string prefix = directory.empty() ? std::string() : directory + "/";
       const Outcome outcome = question.about_bucket(action_name(request.action), &prefix);
-      allowed |= outcome == Outcome::kAllow || (!versions && question.uses_below(directory));
-      if (outcome == Outcome::kExplicitDeny && !allowed) return Answer::kDeny;
+      const bool uses = outcome != Outcome::kAllow && !versions && question.uses_below(directory);
+      if (outcome == Outcome::kExplicitDeny && !uses) return Answer::kDeny;
+      allowed |= outcome == Outcome::kAllow || uses;
     }
     return allowed ? Answer::kAllow : Answer::kSilent;
   }
@@ -311,7 +336,7 @@ Status PolicyGate::check_tree(const Caller& caller, Ino from, std::string_view n
   PAILFS_ASSIGN(const std::string from_path, keys_.path_of(from));
   PAILFS_ASSIGN(const std::string to_path, keys_.path_of(to));
   const std::string old_directory = joined(from_path, name), new_directory = joined(to_path, new_name);
-  if (!question.alike_below(old_directory) || !question.alike_below(new_directory)) {
+  if (!question.alike_below(old_directory) || !question.alike_below(new_directory) || question.listings_differ()) {
     return fail(Code::kCrossDevice, "policies decide differently about what is below the directory");
   }
   // Any key below stands for all of them.
@@ -321,11 +346,22 @@ Status PolicyGate::check_tree(const Caller& caller, Ino from, std::string_view n
     return fail(Code::kAccessDenied, "a policy denies it for what is below the directory");
   }
   for (const Action action : kUses) {
-    if (action != Action::kDeleteObject && question.gains(action, {old_key}, new_key)) {
+    if (action == Action::kDeleteObject) continue;
+    if (question.gains(action, {old_key}, new_key) || question.gains(action, {old_directory}, new_directory)) {
       return fail(Code::kCrossDevice, "policies allow more below the new name than below the old one");
     }
   }
   return {};
+}
+
+Status PolicyGate::check_whole(const Caller& caller, Scope bucket, const std::string& directory, Action action) const {
+  BucketPolicies::PolicyPtr policy = policies_.of(bucket);
+  if (policy == nullptr || caller.door == Door::kInternal) return {};
+  Question question(*this, caller, bucket, std::move(policy));
+  const std::string_view name = action_name(action);
+  const bool itself = !directory.empty() && question.about_key(name, directory) == policy::Outcome::kExplicitDeny;
+  if (!itself && !question.denied_somewhere(name, directory)) return {};
+  return fail(Code::kAccessDenied, fmt::format("the bucket's policy denies {} for some of it", name));
 }
 
 Result<std::vector<Action>> PolicyGate::gained(const Caller& caller, Ino ino, Ino directory,

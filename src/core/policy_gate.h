@@ -6,6 +6,7 @@
 // s3:prefix that directory's path and a slash), or to use the key that the name stands for, or some key below it.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,7 +47,10 @@ class PolicyGate {
     kDeny,
     kHidden,  // denied, and as if there were nothing of the name
   };
-  Result<Answer> answer(const AccessRequest& request) const;
+  // `acl`: whether the ACL allows it; asked where that spares finding out what else the policy would allow. Empty: only
+  // what the policy allows counts.
+  using AclAllows = std::function<bool()>;
+  Result<Answer> answer(const AccessRequest& request, const AclAllows& acl) const;
 
   // Whether everything in the directory is to be listed, or what answer() allows to look up.
   Result<Answer> lists(const Caller& caller, Ino directory) const;
@@ -54,6 +58,13 @@ class PolicyGate {
   // Whether a directory may be renamed in one change: what is decided of one key below it holds for all. kCrossDevice
   // where not: then it has to be copied.
   Status check_tree(const Caller& caller, Ino from, std::string_view name, Ino to, std::string_view new_name) const;
+  // Whether the action is denied on nothing below a directory (its path; empty: in the whole bucket), the directory
+  // itself included: for what is done to all of it at once.
+  Status check_whole(const Caller& caller, Scope bucket, const std::string& directory, Action action) const;
+  // Finds out who the caller is, where that takes long, before any lock is held.
+  void know(const Caller& caller) const {
+    if (policies_.any()) static_cast<void>(principals_.of(caller.uid, keys_.monotonic()));
+  }
   // What policies would allow the caller with an object by a new name, and do not by those that it has.
   Result<std::vector<Action>> gained(const Caller& caller, Ino ino, Ino directory, std::string_view name) const;
 

@@ -44,7 +44,12 @@ Principals::PrincipalPtr Principals::make(uint32_t uid) const {
     return made(policy::Caller::make(PrincipalType::kRoot, {}, fmt::format("arn:aws:iam::{}:root", account_id_)),
                 "Account", {}, account_id_);
   }
-  const auto name = names_(uid);
+  const auto asked = names_(uid);
+  if (!asked) {
+    log_warning("uid {}: {}", uid, asked.error().message);
+    return nullptr;
+  }
+  const std::optional<std::string>& name = *asked;
   if (name && is_iam_name(*name)) {
     const std::string arn = fmt::format("arn:aws:iam::{}:user/{}", account_id_, *name);
     if (auto user = made(policy::Caller::make(PrincipalType::kUser, *name, arn), "User", *name, std::to_string(uid))) {
@@ -64,8 +69,10 @@ Principals::PrincipalPtr Principals::of(uint32_t uid, Time monotonic) {
   PrincipalPtr principal = make(uid);  // without the lock: a name service may be slow
   WriterLock lock(lock_);
   if (known_.size() >= kKnown) known_.clear();
-  known_[uid] = {principal, monotonic};
-  return principal;
+  Known& known = known_[uid];
+  if (principal != nullptr) known.principal = std::move(principal);
+  known.asked = monotonic;
+  return known.principal;
 }
 
 }  // namespace pailfs

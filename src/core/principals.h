@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "base/error.h"
 #include "base/mutex.h"
 #include "core/types.h"
 #include "policy/principal.h"
@@ -28,11 +29,12 @@ class Principals {
   };
   using PrincipalPtr = std::shared_ptr<const Principal>;
   // The login name of a uid.
-  using Names = std::function<std::optional<std::string>(uint32_t uid)>;
+  using Names = std::function<Result<std::optional<std::string>>(uint32_t uid)>;
 
   Principals(uint32_t account_uid, std::string account_id, Names names);
   const std::string& account_id() const { return account_id_; }
-  // Login names are asked for once in ten seconds.
+  // Login names are asked for once in ten seconds; while the name service fails, who was known stays who he was. Null:
+  // nobody knows who this is.
   PrincipalPtr of(uint32_t uid, Time monotonic);
 
  private:

@@ -312,6 +312,9 @@ Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, s
   PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
   PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
   if (!options.dry_run) PAILFS_TRY(impl.check_mfa(bucket_of(root), options.mfa));
+  if (!options.dry_run) {
+    PAILFS_TRY(impl.gate.check_whole(caller, bucket_of(root), std::string(path), Action::kDeleteObjectVersion));
+  }
   const NamesEnd end{impl, !options.dry_run};
   const Stamp began = impl.latest_stamp();
   Pruning pruning(impl, caller, options, progress);

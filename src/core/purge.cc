@@ -104,8 +104,9 @@ Status Core::purge_bucket(const Caller& caller, std::string_view name, const Pro
     PAILFS_TRY(
         impl.gate.check({caller, Action::kDeleteBucket, Need::kAccount, Attributes{.ino = bucket_root(number)}}));
     if (!record.deleting) {
+      PAILFS_TRY(impl.gate.check_whole(caller, number, {}, Action::kDeleteObjectVersion));
       PAILFS_TRY(impl.check_mfa(number, consent.mfa));
-      PAILFS_TRY(impl.check_bypass(caller, number, consent));
+      PAILFS_TRY(impl.check_bypass(caller, number, {}, consent));
       if (record.object_lock) PAILFS_TRY(impl.check_nothing_locked(number, consent.bypass_governance));
       record.deleting = true;
       Transaction tx;
@@ -127,6 +128,7 @@ Status Core::purge_bucket(const Caller& caller, std::string_view name, const Pro
     PAILFS_TRY(impl.erase_bucket(caller, *found, {}));
   }
   impl.name_changed(kRootIno, std::string(name), 0);
+  impl.names_ended();
   return impl.store.destroy_scope(number);
 }
 

@@ -51,8 +51,10 @@ Status Core::Impl::find_both_ends(Move& move) {
 // What is moved is not thereby open to who moves it.
 Status Core::Impl::check_new_place(const Caller& caller, const Attributes& moved, Ino from, std::string_view name,
                                    Ino to, std::string_view new_name) const {
-  return S_ISDIR(moved.mode) ? gate.check_tree(caller, from, name, to, new_name)
-                             : gate.check_link(caller, moved, to, new_name);
+  if (S_ISDIR(moved.mode)) return gate.check_tree(caller, from, name, to, new_name);
+  const Status kept = gate.check_link(caller, moved, to, new_name);
+  if (kept || kept.error().code != Code::kAccessDenied) return kept;
+  return fail(Code::kCrossDevice, "a policy allows more by the new name: a copy shows what the caller may");
 }
 
 Status Core::Impl::check_move_permission(const Move& move) const {

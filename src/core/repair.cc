@@ -196,6 +196,7 @@ Status Repair::bucket(Scope number) {
   Result<BucketRecord> record =
       value && *value ? decode_bucket(**value) : Result<BucketRecord>(fail(Code::kCorrupt, ""));
   if (record && record->number != number) record = fail(Code::kCorrupt, "");
+  const bool restored = !record;
   if (!record) {
     PAILFS_ASSIGN(const uint64_t content, highest_number(number));
     if (value && !*value && content == 0) return {};  // keys that are left over from a bucket that went
@@ -208,7 +209,7 @@ Status Repair::bucket(Scope number) {
   }
   impl_.set_bucket(*record);
   if (record->deleting) return {};
-  PAILFS_TRY(policy(*record));
+  PAILFS_TRY(policy(*record, restored));
   buckets_.push_back(number);
   PAILFS_ASSIGN(const auto root, inode(bucket_root(number)));
   if (root && S_ISDIR(root->mode)) return {};
@@ -218,10 +219,14 @@ Status Repair::bucket(Scope number) {
 }
 
 // A policy that cannot be read is no reason to let everybody in.
-Status Repair::policy(const BucketRecord& bucket) {
+Status Repair::policy(const BucketRecord& bucket, bool restored) {
   impl_.policies.load(bucket.number);
   const auto held = impl_.policies.of(bucket.number);
-  if (held == nullptr || held->document != nullptr) return {};
+  if (held == nullptr) return {};
+  // A bucket that has another name now is not the one that its policy speaks of.
+  const bool renamed = restored && !held->text.contains(fmt::format(":::{}\"", bucket.name)) &&
+                       !held->text.contains(fmt::format(":::{}/", bucket.name));
+  if (held->document != nullptr && !renamed) return {};
   const auto closed = BucketPolicies::closed(bucket.name, impl_.principals.account_id());
   if (closed == nullptr) return {};
   ++result_.unreadable_values;

@@ -53,7 +53,7 @@ class Repair {
   Result<Stamp> latest_stamp();
   Status buckets();
   Status bucket(Scope number);
-  Status policy(const BucketRecord& bucket);
+  Status policy(const BucketRecord& bucket, bool restored);
   Result<BucketRecord> restored_bucket(Scope number);
   Status make_directory(Ino ino, Ino parent);
   Status bucket_entries();
@@ -107,7 +107,7 @@ class Repair {
   Status scan_rest(Scope bucket);
   Status give_names(Scope bucket);
   Status fix_links(Scope bucket);
-  Status parent_pointers(Scope bucket);
+  Status parent_pointers(Scope bucket, bool told);  // whether the bucket had them
   Result<Ino> lost_found(Scope bucket);
   Status insert(Ino parent, const std::string& name, Ino ino, uint32_t type);
 

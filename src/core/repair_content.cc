@@ -172,7 +172,12 @@ Status Repair::fix_chain(Ino ino, std::vector<Version>& chain) {
     if (!version.current && (!record.sealed || record.dirty)) {
       Transaction tx;
       if (!record.sealed) {
-        record.version = {.id = {}, .sealed = impl_.stamp(tx), .null_id = false};
+        // Older versions are found by the order of their times.
+        const Stamp before = i > 0 ? chain[i - 1].record.version.sealed : 0;
+        const Stamp after = i + 1 < chain.size() ? chain[i + 1].record.version.sealed : 0;
+        const bool between = i > 0 && before + 1 < after;
+        record.version = {.id = {}, .sealed = between ? before + 1 : impl_.stamp(tx), .null_id = false};
+        if (i == 0 && after > 1) record.version.sealed = after - 1;
         record.version.id = impl_.make_version_id(record.version.sealed);
       }
       record.sealed = true;

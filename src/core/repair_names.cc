@@ -280,7 +280,7 @@ Status Repair::fix_links(Scope bucket) {
 }
 
 // After all entries are right: of each inode, which entries name it.
-Status Repair::parent_pointers(Scope bucket) {
+Status Repair::parent_pointers(Scope bucket, bool told) {
   const Bad nothing = [](const std::string&, const Error&) -> Status { return {}; };
   PAILFS_TRY(each_of(
       'w', bucket,
@@ -290,7 +290,7 @@ Status Repair::parent_pointers(Scope bucket) {
         PAILFS_ASSIGN(const auto value, store_.get(bucket, keys::dirent(parent, key.be64())));
         const auto dirent = value ? decode_dirent(*value) : Result<Dirent>(Dirent());
         if (dirent && dirent->ino == ino) return {};
-        fixed("name", ino, "pointed to an entry that is not its own: put right");
+        if (told) fixed("name", ino, "pointed to an entry that is not its own: put right");
         return erase(found.key);
       },
       nothing));
@@ -304,7 +304,7 @@ Status Repair::parent_pointers(Scope bucket) {
         const std::string pointer = keys::parent_pointer(dirent.ino, parent, key.be64());
         PAILFS_ASSIGN(const auto there, store_.get(bucket, pointer));
         if (there) return {};
-        report_.problem_at(parent, dirent.name, "its inode did not know of this name: put right");
+        if (told) report_.problem_at(parent, dirent.name, "its inode did not know of this name: put right");
         return put(pointer, {}, bucket);
       },
       nothing);
@@ -317,9 +317,13 @@ Status Repair::names(Scope bucket) {
   PAILFS_TRY(scan_rest(bucket));
   PAILFS_TRY(give_names(bucket));
   PAILFS_TRY(fix_links(bucket));
-  const auto record = impl_.bucket_record(bucket);
-  if (!record || !record->parent_pointers) return {};  // they are made when the store is opened next
-  return parent_pointers(bucket);
+  auto record = impl_.bucket_record(bucket);
+  if (!record) return {};
+  PAILFS_TRY(parent_pointers(bucket, record->parent_pointers));
+  if (record->parent_pointers) return {};
+  record->parent_pointers = true;  // of a build that kept none, or made anew
+  impl_.set_bucket(*record);
+  return put(keys::bucket(bucket), encode_bucket(*record), kStoreScope);
 }
 
 }  // namespace pailfs

@@ -7,6 +7,7 @@
 
 #include "base/logging.h"
 #include "core/content.h"
+#include "core/object_keys.h"
 
 namespace pailfs {
 
@@ -139,6 +140,10 @@ Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string&
   const Attributes above = Core::Impl::attributes(parent, directory->record);
   InodeRecord& record = inode->record;
   Transaction tx;
+  if (as == nullptr) {
+    const Attributes linked = Core::Impl::attributes(inode->ino, record);
+    PAILFS_TRY(core_.gate.check_link(caller_, linked, parent, name));
+  }
   const auto change = [&]() REQUIRES(core_.tree, directory->lock, inode->lock) -> Status {
     if (old) {
       assert_locked(*old);
@@ -207,8 +212,15 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
     return fail(Code::kNotPermitted, "only the superuser makes device files");
   }
   const Attributes then = Core::Impl::attributes(past.ino, past.record);
-  PAILFS_TRY(
-      core_.gate.check({caller_, Action::kGetObjectVersion, S_ISREG(then.mode) ? Need::kRead : Need::kNothing, then}));
+  AccessRequest reading{caller_, Action::kGetObjectVersion, S_ISREG(then.mode) ? Need::kRead : Need::kNothing, then};
+  std::vector<std::string> keys;
+  if (core_.gate.has_policies(bucket_of(parent))) {  // by the name that it gets, which it had, and those that it has
+    PAILFS_ASSIGN(keys, core_.keys->keys_of(past.ino));
+    PAILFS_ASSIGN(std::string key, core_.keys->path_of(parent));
+    keys.push_back(key + (key.empty() ? "" : "/") + name);
+    reading.keys = keys;
+  }
+  PAILFS_TRY(core_.gate.check(reading));
   PAILFS_ASSIGN(const InodePtr made, make_unnamed(past));
   Status done = S_ISREG(past.record.mode) ? copy_content(past, made) : Status();
   if (done) done = give_name(made, parent, name, &past.record);

@@ -378,8 +378,10 @@ Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, I
   top.ino = root;
   std::vector<DirectorySpan> directories{top};
   std::vector<NameSpan> spans;
+  std::string above;
   for (const std::string& name : names) {
-    PAILFS_ASSIGN(const auto open, permitted(core, caller, directories, Need::kSearch));
+    PAILFS_ASSIGN(const auto open, permitted(core, caller, directories, Need::kSearch, above));
+    above += (above.empty() ? "" : "/") + name;
     if (open.empty() && !directories.empty()) return fail(Code::kAccessDenied, "access denied");
     PAILFS_ASSIGN(spans, name_spans(core, open, name));
     directories = directories_of(spans);
@@ -440,11 +442,14 @@ Status Core::purge_version(const Caller& caller, std::string_view bucket, std::s
   Impl& impl = *impl_;
   PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
   PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
-  PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
   PAILFS_TRY(impl.check_mfa(bucket_of(root), consent.mfa));
-  PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), consent));
+  PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), path, consent));
   PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
   PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
+  const std::string key(path);
+  AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, object};
+  removal.keys = std::span(&key, 1);
+  PAILFS_TRY(impl.gate.check(removal));
   const Status removed =
       shown.marker ? remove_marker(impl, caller, shown.span)
                    : remove_object_version(impl, caller, shown.span, shown.version, consent.bypass_governance);

@@ -40,15 +40,17 @@ Result<std::vector<VersionEntry>> Core::versions(const Caller& caller, std::stri
   top.ino = root;
   std::vector<DirectorySpan> directories{top};
   std::vector<NameSpan> spans;
+  std::string above;
   for (size_t i = 0; i < names.size(); ++i) {
-    PAILFS_ASSIGN(auto open, permitted(impl, caller, directories, Need::kSearch));
+    PAILFS_ASSIGN(auto open, permitted(impl, caller, directories, Need::kSearch, above));
     const bool denied = open.empty() && !directories.empty();
     // The last directory is listed, as ls(1) does in .versions.
     if (i + 1 == names.size()) {
-      PAILFS_ASSIGN(open, permitted(impl, caller, open, Need::kRead));
+      PAILFS_ASSIGN(open, permitted(impl, caller, open, Need::kRead, above));
     }
     if (denied || (open.empty() && !directories.empty())) return fail(Code::kAccessDenied, "access denied");
     PAILFS_ASSIGN(spans, name_spans(impl, open, names[i]));
+    above += (above.empty() ? "" : "/") + names[i];
     directories = directories_of(spans);
   }
   if (spans.empty()) return fail(Code::kNotFound, fmt::format("nothing in the bucket is or was called {}", path));

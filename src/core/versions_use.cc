@@ -4,10 +4,30 @@
 
 #include "base/logging.h"
 #include "core/content.h"
+#include "core/object_keys.h"
 #include "core/s3_xattrs.h"
 #include "core/versions_view.h"
 
 namespace pailfs {
+
+Result<std::vector<std::string>> VersionsView::keys_of(const Place& place) const {
+  std::vector<std::string> keys;
+  if (!core_.gate.has_policies(place.bucket())) return keys;
+  if (place.moment != 0) {
+    // By its path then, and by those that it has now.
+    PAILFS_ASSIGN(keys, core_.keys->keys_of(place.ino));
+    keys.push_back(place.key);
+    return keys;
+  }
+  // A version is that of all the names that its file has.
+  if (place.ino != 0) {
+    PAILFS_ASSIGN(keys, core_.keys->keys_of(place.ino));
+  }
+  PAILFS_ASSIGN(std::string key, core_.keys->path_of(place.root));
+  for (const std::string& name : place.names) key += (key.empty() ? "" : "/") + name;
+  keys.push_back(std::move(key));
+  return keys;
+}
 
 Result<InodeRecord> VersionsView::content(Ino ino) {
   PAILFS_ASSIGN(const Place found, place(ino));

@@ -49,7 +49,7 @@ Attributes marker_attributes(const ShownVersion& shown) {
   out.nlink = 1;
   out.uid = shown.span.uid;
   out.atime = out.mtime = out.ctime = out.btime = shown.at;
-  out.fixed = true;
+  out.fixed = !shown.span.null_marker;
   return out;
 }
 
@@ -69,21 +69,6 @@ Result<VersionsView::Place> VersionsView::place(Ino ino) const {
   const auto node = nodes_.find(ino);
   if (node == nodes_.end()) return forgotten();
   return node->second.place;
-}
-
-Result<std::vector<std::string>> VersionsView::keys_of(const Place& place) const {
-  std::vector<std::string> keys;
-  if (!core_.gate.has_policies(place.bucket())) return keys;
-  if (place.moment != 0) {
-    // By its path then, and by those that it has now.
-    PAILFS_ASSIGN(keys, core_.keys->keys_of(place.ino));
-    keys.push_back(place.key);
-    return keys;
-  }
-  PAILFS_ASSIGN(std::string key, core_.keys->path_of(place.root));
-  for (const std::string& name : place.names) key += (key.empty() ? "" : "/") + name;
-  keys.push_back(std::move(key));
-  return keys;
 }
 
 Ino VersionsView::number(const Place& place) const {
@@ -152,24 +137,47 @@ NameLasts VersionsView::lasting(Scope bucket, bool open_to_all) const {
   return open_to_all ? NameLasts::kForAll : NameLasts::kForCaller;
 }
 
+// Down the path through what the caller may search at every step: a directory that bore the path once is no way into
+// one that is closed now.
 Result<VersionsView::Resolved> VersionsView::resolve_for(const Caller& caller, const Place& place, Need need) {
   if (place.is_file()) return fail(Code::kNotDirectory, "a version is not a directory");
-  PAILFS_ASSIGN(Resolved resolved, resolve(place));
-  resolved.open_to_all = open_to_all(resolved.parents) && open_to_all(resolved.directories);
-  PAILFS_ASSIGN(resolved.parents, permitted(core_, caller, resolved.parents, need));
-  const bool directories = !resolved.directories.empty();
-  PAILFS_ASSIGN(resolved.directories, permitted(core_, caller, resolved.directories, need));
-  resolved.closed = directories && resolved.directories.empty();
-  std::erase_if(resolved.spans, [&](const NameSpan& span) {
-    return std::none_of(resolved.parents.begin(), resolved.parents.end(),
-                        [&](const DirectorySpan& parent) { return parent.ino == span.parent; });
+  if (!core_.store.has_scope(place.bucket()) || core_.deleting(place.bucket())) return forgotten();
+  Resolved out;
+  std::string path;
+  if (core_.gate.has_policies(place.bucket())) {
+    PAILFS_ASSIGN(path, core_.keys->path_of(place.root));
+  }
+  DirectorySpan root;
+  root.ino = place.root;
+  std::vector<DirectorySpan> all{root};
+  bool open = open_to_all(all), denied = false;
+  PAILFS_ASSIGN(out.directories, permitted(core_, caller, all, place.names.empty() ? need : Need::kSearch, path));
+  denied = out.directories.empty();
+  for (size_t i = 0; i < place.names.size(); ++i) {
+    const bool last = i + 1 == place.names.size();
+    out.parents = std::move(out.directories);
+    PAILFS_ASSIGN(out.spans, name_spans(core_, out.parents, place.names[i]));
+    all = directories_of(out.spans);
+    open = open && open_to_all(all);
+    if (last && need != Need::kSearch) {
+      PAILFS_ASSIGN(out.parents, permitted(core_, caller, out.parents, need, path));
+    }
+    path += (path.empty() ? "" : "/") + place.names[i];
+    PAILFS_ASSIGN(out.directories, permitted(core_, caller, all, last ? need : Need::kSearch, path));
+    denied = denied || (!all.empty() && out.directories.empty());
+  }
+  out.open_to_all = open;
+  out.closed = !all.empty() && out.directories.empty();
+  std::erase_if(out.spans, [&](const NameSpan& span) {
+    return std::ranges::none_of(out.parents, [&](const DirectorySpan& parent) { return parent.ino == span.parent; });
   });
-  if (resolved.spans.empty() && resolved.directories.empty()) {
-    PAILFS_ASSIGN(const Resolved all, resolve(place));
-    if (all.spans.empty() && all.directories.empty()) return forgotten();
+  if (out.spans.empty() && out.directories.empty()) {
+    if (denied) return fail(Code::kAccessDenied, "access denied");
+    PAILFS_ASSIGN(const Resolved whole, resolve(place));
+    if (whole.spans.empty() && whole.directories.empty()) return forgotten();
     return fail(Code::kAccessDenied, "access denied");
   }
-  return resolved;
+  return out;
 }
 
 Result<ShownVersion> VersionsView::find_version(const Resolved& resolved, std::string_view name) {
@@ -188,7 +196,8 @@ Result<VersionsView::Found> VersionsView::child(const Caller& caller, const Plac
   if (name_needs_escape(name) && !name.starts_with('@')) {
     PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, name));
     show(out, shown);
-    if (!shown.marker && !is_final(core_, out.ino, shown.version.record)) found.lasts = NameLasts::kNo;
+    const bool stays = shown.marker ? !shown.span.null_marker : is_final(core_, out.ino, shown.version.record);
+    if (!stays) found.lasts = NameLasts::kNo;
     return found;
   }
   std::string_view real = name;
@@ -264,7 +273,10 @@ Result<InodeRecord> VersionsView::version_record(const Place& place, bool* own) 
   if (inode->gone) return forgotten();
   if (own != nullptr) *own = inode->record.vseq == place.vseq;
   if (inode->record.vseq != place.vseq) return load_version(core_.store, place.ino, place.vseq);
-  if (!inode->record.sealed) return fail(Code::kNotFound, "the version is being replaced");
+  // Where versioning is off, and while a seal is provisional, what is written goes on under the same number.
+  if (!inode->record.sealed || version_time(place.version) != inode->record.version.sealed) {
+    return fail(Code::kNotFound, "the version was replaced");
+  }
   return inode->record;
 }
 
@@ -365,6 +377,7 @@ Result<VersionsView::Listing> VersionsView::list(const Caller& caller, const Pla
     listed.is_version = true;
     show(listed.place, version);
     if (version.marker) {
+      if (version.span.null_marker) listed.lasts = NameLasts::kNo;
       listed.entry.attributes = marker_attributes(version);
     } else {
       const InodeRecord& record = version.version.record;

@@ -56,7 +56,11 @@ Status check_attribute(const Gate& gate, const Caller& caller, const Attributes&
     return gate.check(request);
   }
   if (in_namespace(name, "trusted.")) {
-    if (caller.uid == 0) return {};
+    if (caller.uid == 0) {
+      AccessRequest request{caller, change ? Action::kPutObject : Action::kGetObject, Need::kNothing, object};
+      request.keys = keys;
+      return gate.check(request);
+    }
     if (change) return not_permitted();
     return no_data();
   }
@@ -140,6 +144,10 @@ Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name,
     return fail(Code::kAccessDenied, "only directories have a default ACL");
   }
   PAILFS_TRY(gate.check({caller, Action::kPutObjectAcl, Need::kOwner, attributes(ino, record)}));
+  // Whom a policy lets change ACLs does not thereby let himself run a program as somebody else.
+  if (caller.uid != 0 && caller.uid != record.uid && S_ISREG(record.mode) && (record.mode & (S_ISUID | S_ISGID)) != 0) {
+    return not_permitted();
+  }
   Transaction tx;
   if (removes) {
     // Not an error where there is none, other than with any other attribute.

@@ -61,7 +61,7 @@ class Listing {
     fuse_entry_param param{};
     const bool dots = entry.name == "." || entry.name == "..";
     if (!dots && entry.attributes.ino != 0) {
-      param = request_.session().entry_of(entry.attributes, request_.ino());
+      param = request_.session().listed_entry_of(entry.attributes, request_.ino());
     } else {
       // No node: the kernel takes the name and looks nothing else up.
       param.attr.st_ino = request_.session().node_of(entry.ino);
@@ -83,8 +83,7 @@ void list(fuse_req_t raw, fuse_ino_t node, size_t size, off_t offset, fuse_file_
   Request request(raw, plus ? Operation::kReaddirplus : Operation::kReaddir, node);
   if (!request) return;
   Listing listing(request, size, plus);
-  // Attributes are worth reading only for entries that the kernel keeps.
-  const bool attributes = plus && request.session().keeps_entries(request.ino());
+  const bool attributes = plus && request.session().keeps_listed(request.ino());
   const Status status =
       request.core().readdir(request.caller(), request.ino(), info->fh, static_cast<uint64_t>(offset), attributes,
                              [&listing](const DirectoryEntry& entry) { return listing.add(entry); });

@@ -173,6 +173,7 @@ Request::Request(fuse_req_t request, Operation operation, fuse_ino_t node)
   caller_.umask = context->umask;
   caller_.door = Door::kFuse;
   caller_.groups = &groups_;
+  core().gate().know(caller_);
 }
 
 Request::~Request() {
@@ -241,6 +242,14 @@ fuse_entry_param FuseSession::Impl::entry_of(const Attributes& attributes, Ino p
   entry.attr = stat_of(attributes);
   entry.attr_timeout = times.attributes;
   entry.entry_timeout = times.entry;
+  return entry;
+}
+
+// For READDIRPLUS the kernel takes the epoch when it has the reply, entry by entry: names that ended meanwhile are
+// kept, if not for long.
+fuse_entry_param FuseSession::Impl::listed_entry_of(const Attributes& attributes, Ino parent) const {
+  fuse_entry_param entry = entry_of(attributes, parent);
+  if (is_virtual(attributes.ino)) entry.entry_timeout = std::min(entry.entry_timeout, kSoon);
   return entry;
 }
 

@@ -65,6 +65,8 @@ enum class EntryCaching : uint8_t {
   kAll,
 };
 
+constexpr double kSoon = 1;  // second: what may be kept although nothing tells when it ends
+
 // What the kernel may keep, in seconds.
 struct CacheTimes {
   double entry = 0;
@@ -128,6 +130,7 @@ struct FuseSession::Impl {
   fuse_ino_t node_of(Ino ino) const { return ino == options.root || ino == kRootIno ? FUSE_ROOT_ID : ino; }
 
   bool keeps_entries(Ino directory) const;
+  bool keeps_listed(Ino directory) const;  // with the attributes of READDIRPLUS
   CacheTimes cache_times(Ino parent,
                          const Attributes& to) const;  // of an entry in `parent`; parent 0: attributes alone
   CacheTimes version_times(const Attributes& to) const;
@@ -138,6 +141,7 @@ struct FuseSession::Impl {
   void expire_entries();
   struct stat stat_of(const Attributes& attributes) const;
   fuse_entry_param entry_of(const Attributes& attributes, Ino parent) const;
+  fuse_entry_param listed_entry_of(const Attributes& attributes, Ino parent) const;
 
   Status serve_device();
   Status serve_uring();

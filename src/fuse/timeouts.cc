@@ -7,7 +7,6 @@ namespace pailfs {
 namespace {
 constexpr double kLong = 86400;
 constexpr double kBucketList = 1;
-constexpr double kSoon = 1;
 }  // namespace
 
 // The kernel does not ask again for a directory entry that it holds: whoever reaches the mount walks through it,
@@ -62,6 +61,13 @@ std::string FuseSession::entry_caching() const {
       return "all";
   }
   return "";
+}
+
+// Attributes are worth reading for a listing only where the kernel keeps the entries with them. And it takes the epoch
+// of those when it has the reply, not when it asks: who holds its thread up meanwhile (his buffer may be a mapped file
+// of his own) would keep entries of a directory that was closed to him. So they are for mounts of one user.
+bool FuseSession::Impl::keeps_listed(Ino directory) const {
+  return entry_caching.load(std::memory_order_relaxed) == EntryCaching::kAll && keeps_entries(directory);
 }
 
 bool FuseSession::Impl::keeps_entries(Ino directory) const {

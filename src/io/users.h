@@ -5,10 +5,11 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
+
 namespace pailfs {
 
-// The login name of a uid; nullopt: it has none, or the name service does not answer now. May take as long as that
-// does.
-std::optional<std::string> system_user_name(uint32_t uid);
+// The login name of a uid; nullopt: it has none. Fails where the name service does. May take as long as that does.
+Result<std::optional<std::string>> system_user_name(uint32_t uid);
 
 }  // namespace pailfs

@@ -41,20 +41,62 @@ Coverage coverage_below(const Statement& statement, std::string_view below, cons
   return most == Coverage::kAll ? Coverage::kNone : Coverage::kAll;
 }
 
+namespace {
+
+// Calls visit(statement) for those that deny the caller something, until it returns true; whether it did.
+template <class Visit>
+bool any_denial(const Policies& policies, const Caller& caller, const Visit& visit) {
+  const auto look_in = [&](const Document* document) {
+    return document != nullptr && std::ranges::any_of(document->statements(), [&](const Statement& statement) {
+             return !statement.allow && (!statement.principal || statement.denies(caller)) && visit(statement);
+           });
+  };
+  return std::ranges::any_of(policies.identity, look_in) || look_in(policies.boundary) || look_in(policies.bucket);
+}
+
+bool conditions_hold(const Statement& statement, const Context& context) {
+  return std::ranges::all_of(statement.conditions,
+                             [&](const Condition& condition) { return condition.holds(context); });
+}
+
+}  // namespace
+
 bool may_allow_below(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
                      std::string_view below, const Context& context) {
-  const auto allows = [&](const Statement& statement) {
-    return statement.allow && is_about(statement, actions) &&
-           coverage_below(statement, below, context) != Coverage::kNone;
-  };
-  if (std::ranges::any_of(policies.identity, [&](const Document* document) {
-        return std::ranges::any_of(document->statements(), allows);
-      })) {
-    return true;
-  }
-  if (policies.bucket == nullptr) return false;
-  return std::ranges::any_of(policies.bucket->statements(), [&](const Statement& statement) {
-    return statement.allows(caller) >= Naming::kRole && allows(statement);
+  return std::ranges::any_of(actions, [&](std::string_view action) {
+    const auto allows = [&](const Statement& statement) {
+      return statement.allow && statement.is_about(action) &&
+             coverage_below(statement, below, context) != Coverage::kNone && conditions_hold(statement, context);
+    };
+    bool allowed = std::ranges::any_of(policies.identity, [&](const Document* document) {
+      return std::ranges::any_of(document->statements(), allows);
+    });
+    if (!allowed && policies.bucket != nullptr) {
+      allowed = std::ranges::any_of(policies.bucket->statements(), [&](const Statement& statement) {
+        return statement.allows(caller) >= Naming::kRole && allows(statement);
+      });
+    }
+    return allowed && !any_denial(policies, caller, [&](const Statement& statement) {
+             return statement.is_about(action) && coverage_below(statement, below, context) == Coverage::kAll &&
+                    conditions_hold(statement, context);
+           });
+  });
+}
+
+bool may_deny_below(const Policies& policies, const Caller& caller, std::string_view action, std::string_view below,
+                    const Context& context) {
+  return any_denial(policies, caller, [&](const Statement& statement) {
+    return statement.is_about(action) && coverage_below(statement, below, context) != Coverage::kNone &&
+           conditions_hold(statement, context);
+  });
+}
+
+bool denies_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
+               std::string_view key) {
+  return any_denial(policies, caller, [&](const Statement& statement) {
+    return is_about(statement, actions) && std::ranges::any_of(statement.conditions, [&](const Condition& condition) {
+             return condition.key() == key;
+           });
   });
 }
 

@@ -20,10 +20,18 @@ enum class Coverage : uint8_t {
 // context.
 Coverage coverage_below(const Statement& statement, std::string_view below, const Context& context);
 
-// Whether some statement allows the caller one of the actions (in lower case) on a key that begins with `below`,
-// conditions, denials and boundaries aside.
+// Whether the caller may be allowed one of the actions (in lower case) on some key that begins with `below`: a
+// statement allows it on some, and none denies it on all. Boundaries aside.
 bool may_allow_below(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
                      std::string_view below, const Context& context);
+
+// Whether a statement denies the caller the action (in lower case) on some key that begins with `below`.
+bool may_deny_below(const Policies& policies, const Caller& caller, std::string_view action, std::string_view below,
+                    const Context& context);
+
+// Whether a statement that denies the caller one of the actions asks for the condition key.
+bool denies_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
+               std::string_view key);
 
 // Whether every statement about the caller and one of the actions is about all keys that begin with `below`, or about
 // none: then what is decided for one of them holds for each. Of the account's root only denials are asked for.

@@ -271,6 +271,23 @@ class Caches(MountTest):
             self.assertEqual(self.other.call(read_file, then / name)[0], errno.EACCES)
         self.assert_other(0, self.directory)
 
+    def test_what_bore_the_path_once_is_no_way_past_what_bears_it_now(self):
+        project = self.bucket / "project"
+        (project / "docs").mkdir(parents=True)
+        self.assertEqual(self.other.call(list_directory, self.bucket / ".versions/project/docs")[0], 0)
+        project.rename(self.bucket / "old")
+        (project / "docs").mkdir(parents=True)
+        (project / "docs" / "secret").write_text("secret")
+        (project / "docs" / "secret").chmod(0o644)
+        project.chmod(0o700)
+        secret = self.bucket / ".versions/project/docs/secret"
+        version = secret / os.listdir(secret)[0]
+        self.assertEqual(read_file(str(version)), b"secret")
+        _, listed = self.other.call(list_directory, self.bucket / ".versions/project/docs")
+        self.assertNotIn("secret", listed or [])
+        self.assertNotEqual(self.other.call(look_up, secret)[0], 0)
+        self.assertNotEqual(self.other.call(read_file, version)[0], 0)
+
     def test_a_directory_that_a_rewind_closes_is_closed(self):
         self.directory.chmod(0o700)
         then = self.then().name[1:]

@@ -11,8 +11,8 @@ import shutil
 import stat
 import subprocess
 
-from mounted_store import NOBODY, PAIL, MountTest, main
-from other_users import as_user, each_as_user
+from mounted_store import NOBODY, PAIL, MountTest, main, wait_until
+from other_users import as_user, become, each_as_user, errno_of
 
 ALLOWED, DENIED = 0, errno.EACCES
 # Four accounts that every Debian has.
@@ -293,7 +293,7 @@ class Keys(PolicyTest):
             self.allow("PutObject DeleteObject", "from/*", "to/*", who="nobody"),
             self.allow("GetObject", "to/*", who="nobody"),
         )
-        self.assert_user(lambda: os.rename(secret, self.bucket / "to/file"), DENIED)
+        self.assert_user(lambda: os.rename(secret, self.bucket / "to/file"), errno.EXDEV)
         self.assertNotEqual(as_user(lambda: os.link(secret, self.bucket / "to/file")), ALLOWED)
         secret.chmod(0o666)
         self.put(
@@ -301,7 +301,7 @@ class Keys(PolicyTest):
             self.allow("PutObject DeleteObject", "from/*", "to/*", who="nobody"),
         )
         self.assert_user(lambda: read(secret), DENIED)
-        self.assert_user(lambda: os.rename(secret, self.bucket / "to/file"), DENIED)
+        self.assert_user(lambda: os.rename(secret, self.bucket / "to/file"), errno.EXDEV)
         self.assertNotEqual(as_user(lambda: os.link(secret, self.bucket / "to/file")), ALLOWED)
         (self.bucket / "from/directory").mkdir()
         os.rename(secret, self.bucket / "from/directory/file")
@@ -324,6 +324,102 @@ class Keys(PolicyTest):
         self.assertFalse((top / "a").exists())
         self.put(self.deny("DeleteObject", "other/*", who="nobody"))
         self.assert_user(lambda: os.rename(top / "b", top / "c"), ALLOWED)
+
+    def test_what_is_allowed_elsewhere_shows_nothing_that_is_denied(self):
+        private = self.bucket / "private"
+        private.mkdir(0o755)
+        self.fill(private / "file", mode=0o644)
+        inside = {"StringLike": {"s3:prefix": ["private/*"]}}
+        self.put(
+            self.allow("GetObject", "*"),
+            self.deny("*", "private/*", who="nobody"),
+            self.deny("ListBucket", "", who="nobody", condition=inside),
+        )
+        self.assert_user(lambda: os.listdir(private), DENIED)
+        self.assert_user(lambda: os.stat(private / "file"), errno.ENOENT)
+        # An allowance that does not hold now opens nothing.
+        private.chmod(0o700)
+        never = {"StringEquals": {"pail:executable": "/nowhere"}}
+        self.put(self.allow("GetObject", "*", condition=never))
+        self.assert_user(lambda: os.listdir(private), DENIED)
+        self.assert_user(lambda: os.stat(private / "file"), DENIED)
+
+    def test_a_file_that_lost_its_name_stays_denied(self):
+        (self.bucket / "private").mkdir(0o755)
+        for replace in (False, True):
+            file = self.fill(self.bucket / "private/file", mode=0o666)
+            self.put(self.deny("*", "private/*", who="nobody"))
+
+            def later(path=file, replaced=replace):
+                held = os.open(path, os.O_PATH)
+                try:
+                    with open("%s/ready" % self.fs.directory, "w"):
+                        pass
+                    while path.exists() and not (replaced and path.stat().st_size == 3):
+                        pass
+                    read("/proc/self/fd/%d" % held)
+                finally:
+                    os.close(held)
+
+            self.fs.directory.chmod(0o777)
+            ready = self.fs.directory / "ready"
+            child = os.fork()
+            if child == 0:
+                become(USERS["nobody"], USERS["nobody"])
+                os._exit(errno_of(later))
+            wait_until(ready.exists, "the child holds the file")
+            if replace:
+                os.rename(self.fill(self.bucket / "other", "new", 0o666), file)
+            else:
+                file.unlink()
+            _, status = os.waitpid(child, 0)
+            ready.unlink()
+            self.assertEqual(os.waitstatus_to_exitcode(status), DENIED)
+
+    def test_old_versions_stay_where_removing_them_is_denied(self):
+        keep = self.bucket / "keep"
+        keep.mkdir()
+        file = self.fill(keep / "file")
+        file.write_text("newer")
+        versions = self.bucket / ".versions/keep/file"
+        old = [name for name in os.listdir(versions) if os.stat(versions / name).st_size == len("content")][0]
+        self.put(self.deny("DeleteObjectVersion", "keep/*"))
+        with self.assertRaises(PermissionError):
+            os.unlink(versions / old)
+        for words in (
+            ("versions", "purge", str(file), "--version", old, "--yes"),
+            ("versions", "prune", str(file), "--yes"),
+            ("versions", "prune", str(self.bucket), "--yes"),
+            ("bucket", "delete", "bucket", "--purge", "--yes"),
+        ):
+            with self.subTest(words):
+                result = self.pail(*words, check=False)
+                self.assertNotEqual(result.returncode, 0, result.stdout)
+                self.assertRegex(result.stderr, "policy|denied")
+        self.assertEqual(read(versions / old), b"content")
+
+    def test_a_directory_whose_listing_is_denied_is_not_renamed_into_sight(self):
+        private = self.bucket / "private"
+        private.mkdir()
+        private.chmod(0o777)
+        self.bucket.chmod(0o777)
+        self.fill(private / "file", mode=0o644)
+        inside = {"StringLike": {"s3:prefix": ["private/*"]}}
+        self.put(self.deny("ListBucket", "", who="nobody", condition=inside))
+        self.assert_user(lambda: os.listdir(private), DENIED)
+        self.assert_user(lambda: os.rename(private, self.bucket / "public"), errno.EXDEV)
+
+    def test_a_version_is_one_of_all_names(self):
+        for name in ("public", "private"):
+            (self.bucket / name).mkdir(0o755)
+        file = self.fill(self.bucket / "public/file", mode=0o644)
+        os.link(file, self.bucket / "private/file")
+        versions = self.bucket / ".versions/public/file"
+        version = versions / os.listdir(versions)[0]
+        self.assert_user(lambda: read(version), ALLOWED)
+        self.put(self.deny("*", "private/*", who="nobody"))
+        self.assert_user(lambda: read(file), DENIED)
+        self.assert_user(lambda: read(version), DENIED)
 
     def test_paths_follow_renames_of_any_parent(self):
         deep = self.bucket / "one/two/three"
