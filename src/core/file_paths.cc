@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/path.h"
 #include "core/scan.h"
 #include "core/verify.h"
 
@@ -73,7 +74,8 @@ std::vector<std::string> FilePaths::paths_of(Ino ino) {
 std::string FilePaths::path(Ino parent, const std::string& name) {
   std::string path = directory(parent);
   directories_.emplace(parent, path);
-  return path + (path.empty() ? "" : "/") + name;
+  add_name(path, name);
+  return path;
 }
 
 std::string FilePaths::name_in(Ino parent, Ino ino) {
@@ -108,7 +110,7 @@ std::string FilePaths::directory(Ino ino) {
     ino = parent;
   }
   std::string path;
-  for (auto name = names.rbegin(); name != names.rend(); ++name) path += (path.empty() ? "" : "/") + *name;
+  for (auto name = names.rbegin(); name != names.rend(); ++name) add_name(path, *name);
   return path;
 }
 

@@ -11,6 +11,7 @@
 #include "base/logging.h"
 #include "core/moment.h"
 #include "core/object_keys.h"
+#include "core/path.h"
 #include "core/s3_xattrs.h"
 #include "core/scan.h"
 #include "core/time_text.h"
@@ -28,11 +29,6 @@ constexpr Time kMinute = 60'000'000'000;
 // How long "@2h ago" stays the moment that it was when it was first looked up: programs look a path up once per call.
 constexpr Time kSpokenTime = 15 * kMinute;
 constexpr size_t kSpokenMoments = 64;
-
-void add_name(std::string& path, std::string_view name) {
-  if (!path.empty()) path += '/';
-  path += name;
-}
 
 std::unexpected<Error> not_then() { return fail(Code::kNotFound, "there was nothing of this name"); }
 

@@ -1,5 +1,6 @@
 #include "core/object_keys.h"
 
+#include "core/path.h"
 #include "core/scan.h"
 
 namespace pailfs {
@@ -62,10 +63,7 @@ Result<std::string> ObjectKeys::path_of(Ino directory) const {
     at = up.parent;
     if (names.size() > kMaxDepth) return fail(Code::kCorrupt, "directories lead to each other in a circle");
   }
-  for (auto name = names.rbegin(); name != names.rend(); ++name) {
-    if (!path.empty()) path += '/';
-    path += *name;
-  }
+  for (auto name = names.rbegin(); name != names.rend(); ++name) add_name(path, *name);
   MutexLock lock(mutex_);
   // What was read before a rename and is written down after it would stay wrong.
   if (moves == moves_ && !names.empty()) {
@@ -80,8 +78,8 @@ Result<std::vector<std::string>> ObjectKeys::keys_of(Ino ino) const {
   PAILFS_ASSIGN(const auto names, core_.names_of(ino));
   for (const Core::Impl::Name& name : names) {
     PAILFS_ASSIGN(std::string path, path_of(name.parent));
-    if (!path.empty()) path += '/';
-    keys.push_back(path + name.name);
+    add_name(path, name.name);
+    keys.push_back(std::move(path));
   }
   return keys;
 }

@@ -19,4 +19,10 @@ inline std::vector<std::string> split_path(std::string_view path) {
   return names;
 }
 
+// One name further down: "a" and "b" make "a/b", and an empty path is where paths begin.
+inline void add_name(std::string& path, std::string_view name) {
+  if (!path.empty()) path += '/';
+  path += name;
+}
+
 }  // namespace pailfs

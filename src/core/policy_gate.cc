@@ -8,6 +8,7 @@
 #include <array>
 #include <cctype>
 
+#include "core/path.h"
 #include "core/time_text.h"
 #include "policy/coverage.h"
 #include "policy/evaluate.h"
@@ -48,8 +49,9 @@ bool is_of_policy(Action action) {
          action == Action::kDeleteBucketPolicy;
 }
 
-std::string joined(const std::string& path, std::string_view name) {
-  return path.empty() ? std::string(name) : fmt::format("{}/{}", path, name);
+std::string joined(std::string path, std::string_view name) {
+  add_name(path, name);
+  return path;
 }
 
 // What stands in proc(5) for a process's program; empty: not known.

@@ -8,6 +8,7 @@
 #include "base/logging.h"
 #include "core/content.h"
 #include "core/object_keys.h"
+#include "core/path.h"
 
 namespace pailfs {
 
@@ -217,7 +218,8 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
   if (core_.gate.has_policies(bucket_of(parent))) {  // by the name that it gets, which it had, and those that it has
     PAILFS_ASSIGN(keys, core_.keys->keys_of(past.ino));
     PAILFS_ASSIGN(std::string key, core_.keys->path_of(parent));
-    keys.push_back(key + (key.empty() ? "" : "/") + name);
+    add_name(key, name);
+    keys.push_back(std::move(key));
     reading.keys = keys;
   }
   PAILFS_TRY(core_.gate.check(reading));

@@ -381,7 +381,7 @@ Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, I
   std::string above;
   for (const std::string& name : names) {
     PAILFS_ASSIGN(const auto open, permitted(core, caller, directories, Need::kSearch, above));
-    above += (above.empty() ? "" : "/") + name;
+    add_name(above, name);
     if (open.empty() && !directories.empty()) return fail(Code::kAccessDenied, "access denied");
     PAILFS_ASSIGN(spans, name_spans(core, open, name));
     directories = directories_of(spans);

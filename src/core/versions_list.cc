@@ -50,7 +50,7 @@ Result<std::vector<VersionEntry>> Core::versions(const Caller& caller, std::stri
     }
     if (denied || (open.empty() && !directories.empty())) return fail(Code::kAccessDenied, "access denied");
     PAILFS_ASSIGN(spans, name_spans(impl, open, names[i]));
-    above += (above.empty() ? "" : "/") + names[i];
+    add_name(above, names[i]);
     directories = directories_of(spans);
   }
   if (spans.empty()) return fail(Code::kNotFound, fmt::format("nothing in the bucket is or was called {}", path));

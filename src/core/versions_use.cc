@@ -5,6 +5,7 @@
 #include "base/logging.h"
 #include "core/content.h"
 #include "core/object_keys.h"
+#include "core/path.h"
 #include "core/s3_xattrs.h"
 #include "core/versions_view.h"
 
@@ -24,7 +25,7 @@ Result<std::vector<std::string>> VersionsView::keys_of(const Place& place) const
     PAILFS_ASSIGN(keys, core_.keys->keys_of(place.ino));
   }
   PAILFS_ASSIGN(std::string key, core_.keys->path_of(place.root));
-  for (const std::string& name : place.names) key += (key.empty() ? "" : "/") + name;
+  for (const std::string& name : place.names) add_name(key, name);
   keys.push_back(std::move(key));
   return keys;
 }

@@ -10,6 +10,7 @@
 #include "base/logging.h"
 #include "core/content.h"
 #include "core/object_keys.h"
+#include "core/path.h"
 #include "core/s3_xattrs.h"
 
 namespace pailfs {
@@ -162,7 +163,7 @@ Result<VersionsView::Resolved> VersionsView::resolve_for(const Caller& caller, c
     if (last && need != Need::kSearch) {
       PAILFS_ASSIGN(out.parents, permitted(core_, caller, out.parents, need, path));
     }
-    path += (path.empty() ? "" : "/") + place.names[i];
+    add_name(path, place.names[i]);
     PAILFS_ASSIGN(out.directories, permitted(core_, caller, all, last ? need : Need::kSearch, path));
     denied = denied || (!all.empty() && out.directories.empty());
   }

@@ -43,9 +43,9 @@ void FuseSession::Impl::negotiate(fuse_conn_info& connection) {
   if (entry_caching == EntryCaching::kNone && can_expire) entry_caching = EntryCaching::kOpenDirectories;
 #endif
   const bool caching = entry_caching != EntryCaching::kNone;
-  // Where entries are not kept, READDIRPLUS would read attributes that the next stat looks up again.
-  want(connection, FUSE_CAP_READDIRPLUS, caching);
-  want(connection, FUSE_CAP_READDIRPLUS_AUTO, caching);
+  // Elsewhere attributes in listings would be looked up again by the next stat: see keeps_listed().
+  want(connection, FUSE_CAP_READDIRPLUS, entry_caching == EntryCaching::kAll);
+  want(connection, FUSE_CAP_READDIRPLUS_AUTO, entry_caching == EntryCaching::kAll);
   // A symbolic link's target is free to whoever may look the link up.
   want(connection, FUSE_CAP_CACHE_SYMLINKS, caching);
   // Nothing changes content behind the kernel's back: pages stay until we say otherwise, whatever mtime does.
