@@ -209,7 +209,8 @@ struct RepairResult {
   LostChanges changes;              // commits that the log has lost
 };
 
-class Scrub;  // scrub.h
+class IdentityOps;  // identity_ops.h
+class Scrub;        // scrub.h
 
 class Core {
  public:
@@ -319,6 +320,7 @@ class Core {
   // Whether policies take part in what is decided about an inode: then no name in its bucket may be kept by the kernel.
   bool has_policies(Ino ino) const;
   std::string account_id() const;  // twelve digits
+  IdentityOps& identities();       // users, groups, roles, services and managed policies
 
   // --- Object Lock (object_lock.cc). Only the account.
   Status enable_object_lock(const Caller& caller, std::string_view bucket);

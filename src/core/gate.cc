@@ -126,6 +126,10 @@ std::string_view action_name(Action action) {
       return "s3:PutBucketPolicy";
     case Action::kDeleteBucketPolicy:
       return "s3:DeleteBucketPolicy";
+    case Action::kPutIdentity:
+      return "pailfs:PutIdentity";
+    case Action::kDeleteIdentity:
+      return "pailfs:DeleteIdentity";
   }
   return "s3:unknown";
 }

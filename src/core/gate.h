@@ -39,6 +39,8 @@ enum class Action : uint8_t {
   kGetBucketPolicy,
   kPutBucketPolicy,
   kDeleteBucketPolicy,
+  kPutIdentity,
+  kDeleteIdentity,
 };
 std::string_view action_name(Action action);  // "s3:GetObject"; of what nobody asks for the name of an event
 
