@@ -102,6 +102,8 @@ Status Core::Impl::load_buckets() {
       policies.load(scope);
     } else {
       log_error("bucket number {} cannot be used: its record is unreadable ({})", scope, record.error().message);
+      // Nobody knows which policies speak of it.
+      policies.set(scope, std::make_shared<const StoredPolicy>());
     }
   }
   WriterLock lock(buckets_lock);

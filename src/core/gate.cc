@@ -181,7 +181,7 @@ Status Gate::check_whole(const Caller& caller, Scope bucket, const std::string& 
   return policies_ == nullptr ? Status() : policies_->check_whole(caller, bucket, path, action);
 }
 
-void Gate::know(const Caller& caller) const {
+void Gate::know(Caller& caller) const {
   if (policies_ != nullptr) policies_->know(caller);
 }
 

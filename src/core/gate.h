@@ -95,7 +95,7 @@ class Gate {
   // Whether no policy denies the action on any of what is at or below a path of the bucket (empty: all).
   Status check_whole(const Caller& caller, Scope bucket, const std::string& path, Action action) const;
   // Before locks are taken: to find out who somebody is may take long.
-  void know(const Caller& caller) const;
+  void know(Caller& caller) const;
   // Whether a new name would give rights that the caller does not have by the old ones.
   Status check_link(const Caller& caller, const Attributes& old, Ino directory, std::string_view name) const;
   // Whether policies take part in what is decided about the bucket.

@@ -18,7 +18,7 @@ std::string described(IdentityKind kind, std::string_view name) {
 }
 
 // Derives from `all` what is asked for often.
-DirectoryPtr completed(Directory directory) {
+Directory completed(Directory directory) {
   directory.users.clear();
   directory.groups.clear();
   directory.services.clear();
@@ -35,7 +35,7 @@ DirectoryPtr completed(Directory directory) {
       directory.groups.push_back({identity, std::move(policies)});
     }
   }
-  return std::make_shared<const Directory>(std::move(directory));
+  return directory;
 }
 
 void add_policies(const Directory& directory, const Identity& identity, AttachedPolicies& out) {
@@ -148,12 +148,13 @@ DirectoryPtr Identities::directory() const {
   return directory_;
 }
 
-void Identities::replace(DirectoryPtr directory) {
-  const bool any = directory->policies || !directory->services.empty();
+void Identities::replace(Directory directory) {
+  const bool any = directory.policies || !directory.services.empty();
   WriterLock lock(lock_);
-  directory_ = std::move(directory);
+  directory.generation = generation_.load(std::memory_order_relaxed) + 1;
+  directory_ = std::make_shared<const Directory>(std::move(directory));
   any_.store(any, std::memory_order_release);
-  generation_.fetch_add(1, std::memory_order_acq_rel);
+  generation_.store(directory_->generation, std::memory_order_release);
 }
 
 Result<std::optional<Identity>> Identities::changed(IdentityKind kind, const std::string& name,

@@ -45,8 +45,9 @@ struct Directory {
   };
   std::vector<GroupOfGid> groups;
   std::vector<IdentityPtr> services;
-  bool policies = false;  // somebody has one
-  bool damaged = false;   // a record cannot be read: nobody but the account's root is allowed anything
+  bool policies = false;    // somebody has one
+  uint64_t generation = 0;  // another one after each change
+  bool damaged = false;     // a record cannot be read: nobody but the account's root is allowed anything
 
   IdentityPtr find(IdentityKind kind, std::string_view name) const;
   // Of a user with the groups that he is named in, of a group, or of a role.
@@ -62,7 +63,7 @@ class Identities {
   DirectoryPtr directory() const;
   // Whether policies of identities take part in any decision, or any principal other than a user or root can ask.
   bool any() const { return any_.load(std::memory_order_acquire); }
-  // Another one after each change.
+  // That of the directory.
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
   // What an identity becomes by a change; nullopt in and out: there is none. The result fits what else there is:
@@ -75,7 +76,7 @@ class Identities {
   void set(IdentityKind kind, const std::string& name, std::optional<Identity> identity);
 
  private:
-  void replace(DirectoryPtr directory);
+  void replace(Directory directory);
 
   Store& store_;
   mutable SharedMutex lock_;

@@ -34,8 +34,11 @@ PrincipalInfo info_of(const PrincipalPtr& principal) {
 
 Status IdentityOps::check_manager(const Caller& caller) const {
   if (caller.door == Door::kInternal) return {};
+  // By the uid, whatever is mapped or damaged: root has to be able to put that right.
+  const bool account = caller.uid == 0 || caller.uid == core_.gate.account();
   const PrincipalPtr principal = core_.principals.of(caller, core_.store.env().monotonic());
-  if (principal != nullptr && principal->is_root()) return {};
+  const bool session = principal != nullptr && principal->caller.type() == policy::PrincipalType::kRole;
+  if (account && !session) return {};
   return fail(Code::kAccessDenied,
               "users, groups, roles, services and managed policies are the account's: run it as root");
 }
@@ -72,9 +75,8 @@ Status IdentityOps::change(const Caller& caller, IdentityKind kind, const std::s
     core_.identities.set(kind, name, std::move(after));
     core_.policy_gate->decisions().everything_changed();
   }
-  PAILFS_TRY(core_.store.sync());
   core_.names_ended();  // what the kernel holds was looked up under the policies before
-  return {};
+  return core_.store.sync();
 }
 
 Result<StoredPolicyPtr> IdentityOps::compile(std::string text, policy::DocumentKind kind, bool accept_unknown_keys) {
@@ -92,10 +94,13 @@ Status IdentityOps::check_trust(const Caller& caller, const Identity& role, cons
   const PrincipalPtr own = core_.principals.of(caller, core_.store.env().monotonic(), true);
   if (own == nullptr) return denied("it is not known who you are, or what is attached to you cannot be read");
   if (role.trust->document == nullptr) return denied("the trust policy of the role cannot be read");
-  policy::Policies policies;
-  policies.identity = own->documents;
-  policies.boundary = own->boundary();
-  policies.bucket = role.trust->document.get();
+  // "A principal that makes an anonymous request" cannot assume a role; services can.
+  if (own->caller.type() == policy::PrincipalType::kAnonymous) return denied("anonymous callers assume no roles");
+  policy::Policies trust;
+  trust.bucket = role.trust->document.get();
+  policy::Policies all = trust;
+  all.identity = own->documents;
+  all.boundary = own->boundary();
   const Time now = core_.now();
   const std::string time = format_time(now), epoch = std::to_string(now / kSecond), uid = std::to_string(caller.uid),
                     gid = std::to_string(caller.gid);
@@ -116,28 +121,33 @@ Status IdentityOps::check_trust(const Caller& caller, const Identity& role, cons
   const std::string executable = process_executable(caller.pid);
   if (!executable.empty()) context.add("pail:executable", executable);
   const std::string arn = fmt::format("arn:aws:iam::{}:role/{}", core_.principals.account_id(), role.name);
-  const policy::Decision decision = policy::evaluate(policies, {.caller = own->caller,
-                                                                .account = core_.principals.account_id(),
-                                                                .action = "sts:AssumeRole",
-                                                                .resource = arn,
-                                                                .context = context});
+  const policy::Request request{.caller = own->caller,
+                                .account = core_.principals.account_id(),
+                                .action = "sts:AssumeRole",
+                                .resource = arn,
+                                .context = context};
+  // The trust policy has to name him, or to leave it to his account (IAM User Guide, "Roles terms and concepts").
+  const policy::Decision trusted = policy::evaluate(trust, request);
+  const bool named = trusted.outcome == policy::Outcome::kAllow || trusted.ground == policy::Ground::kNotForAccount;
+  const policy::Decision decision = named ? policy::evaluate(all, request) : trusted;
   if (decision.outcome == policy::Outcome::kAllow) return {};
   if (decision.outcome == policy::Outcome::kExplicitDeny) return denied("a policy denies you the role");
   if (decision.ground == policy::Ground::kNotForAccount) {
     return denied("the trust policy leaves it to the account, whose policies do not allow you sts:AssumeRole on " +
                   arn);
   }
-  return denied("neither the role's trust policy nor your own policies let you assume it");
+  return denied(fmt::format("no role {} trusts you", printable(role.name)));
 }
 
 Result<PrincipalInfo> IdentityOps::assume(const Caller& caller, const std::string& name, const std::string& session,
                                           uint32_t seconds) {
-  const IdentityPtr role = core_.identities.directory()->find(IdentityKind::kRole, name);
-  // Who may not assume it need not learn whether there is one.
-  if (role == nullptr)
-    return fail(Code::kAccessDenied, fmt::format("AccessDenied: no role {} lets you", printable(name)));
   if (!is_session_name(session)) {
     return fail(Code::kInvalid, "a session's name has 2 to 64 of the characters a-z, A-Z, 0-9 and _+=,.@-");
+  }
+  const IdentityPtr role = core_.identities.directory()->find(IdentityKind::kRole, name);
+  // Who may not assume it need not learn whether there is one.
+  if (role == nullptr) {
+    return fail(Code::kAccessDenied, fmt::format("AccessDenied: no role {} trusts you", printable(name)));
   }
   PAILFS_TRY(check_trust(caller, *role, session));
   if (seconds < kMinSession || seconds > role->max_session) {
@@ -149,17 +159,19 @@ Result<PrincipalInfo> IdentityOps::assume(const Caller& caller, const std::strin
     return fail(Code::kInvalid, "the process that asks cannot be seen from here: it runs in another PID namespace");
   }
   const Time now = core_.store.env().monotonic();
-  core_.principals.sessions().add({.pid = caller.pid,
-                                   .process_start = process->start,
-                                   .uid = caller.uid,
-                                   .role = name,
-                                   .name = session,
-                                   .ends = now + Time{seconds} * kSecond},
-                                  now);
+  if (!core_.principals.sessions().add({.pid = caller.pid,
+                                        .process_start = process->start,
+                                        .uid = caller.uid,
+                                        .role = name,
+                                        .name = session,
+                                        .ends = now + Time{seconds} * kSecond},
+                                       now)) {
+    return fail(Code::kBusy, "you have too many sessions of roles: end some of them first");
+  }
   return principal(caller);
 }
 
-void IdentityOps::leave(const Caller& caller) { core_.principals.sessions().remove(caller.pid); }
+void IdentityOps::leave(const Caller& caller) { core_.principals.sessions().remove(caller.pid, caller.uid); }
 
 PrincipalInfo IdentityOps::principal(const Caller& caller) const {
   return info_of(core_.principals.of(caller, core_.store.env().monotonic()));

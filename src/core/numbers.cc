@@ -99,11 +99,9 @@ Status Core::Impl::commit(Transaction&& tx) {
 // Decisions about an object are by its names.
 Status Core::Impl::commit_names(Transaction&& tx) {
   std::vector<Ino> named;
-  if (policy_gate->any()) {
-    tx.each_key([&](std::string_view key) {
-      if (const auto ino = keys::inode_of_parent_pointer(key)) named.push_back(*ino);
-    });
-  }
+  tx.each_key([&](std::string_view key) {
+    if (const auto ino = keys::inode_of_parent_pointer(key)) named.push_back(*ino);
+  });
   auto sequence = store.commit(std::move(tx));
   if (!sequence) return std::unexpected(std::move(sequence).error());
   for (const Ino ino : named) policy_gate->decisions().names_changed(ino);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "core/decision_trace.h"
 #include "core/path.h"
@@ -97,6 +98,12 @@ class PolicyGate::Question {
       const Time now = gate.keys_.now();
       time_ = format_time(now);
       epoch_ = std::to_string(now / kSecond);
+      const std::time_t seconds = now / kSecond;
+      std::tm local{};
+      if (::localtime_r(&seconds, &local) != nullptr) {
+        hour_ = std::to_string(local.tm_hour);
+        weekday_ = std::to_string(local.tm_wday == 0 ? 7 : local.tm_wday);  // ISO 8601
+      }
     }
     if ((policy_ != nullptr && policy_->wants_executable) || (knows && principal_->wants_executable)) {
       executable_ = process_executable(caller.pid);
@@ -210,6 +217,8 @@ class PolicyGate::Question {
     if (!time_.empty()) {
       context.add("aws:currenttime", time_);
       context.add("aws:epochtime", epoch_);
+      if (!hour_.empty()) context.add("pail:hour", hour_);
+      if (!weekday_.empty()) context.add("pail:weekday", weekday_);
     }
     if (!executable_.empty()) context.add("pail:executable", executable_);
     if (prefix != nullptr) {
@@ -298,7 +307,7 @@ class PolicyGate::Question {
   StoredPolicyPtr policy_;
   std::string bucket_name_, uid_, gid_;
   std::string_view door_;
-  std::string time_, epoch_, executable_;
+  std::string time_, epoch_, hour_, weekday_, executable_;
   policy::Policies policies_;
 };
 
@@ -313,6 +322,7 @@ bool PolicyGate::looks_spoken_of(Scope bucket) const {
   if (directory->damaged) return true;
   if (bucket == kStoreScope) return directory->policies;
   const std::string name = keys_.bucket_name(bucket);
+  if (name.empty()) return true;  // its record cannot be read
   const auto speaks = [&](const AttachedPolicies::One& one) {
     if (one.policy == nullptr || one.policy->document == nullptr) return true;
     return std::ranges::any_of(one.policy->document->statements(),
@@ -343,7 +353,8 @@ std::optional<PolicyGate::Asker> PolicyGate::asker(const Caller& caller, Scope b
   if (caller.door == Door::kInternal || !any()) return std::nullopt;
   StoredPolicyPtr policy = policies_.of(bucket);
   if (policy == nullptr && !is_spoken_of(bucket)) return std::nullopt;
-  return Asker{principals_.of(caller, keys_.monotonic()), std::move(policy)};
+  return Asker{caller.principal_known ? caller.principal : principals_.of(caller, keys_.monotonic()),
+               std::move(policy)};
 }
 
 std::optional<PolicyGate::Question> PolicyGate::question(const Caller& caller, Scope bucket) const {
@@ -374,13 +385,14 @@ Decisions::Key key_of(const AccessRequest& request, const Principal& principal, 
 
 Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request, const AclAllows& acl) const {
   const Scope bucket = bucket_of_request(request);
+  const Decisions::Moment begun = decisions_.begin(request.object.ino);
   auto asking = asker(request.caller, bucket);
   if (!asking) return Answer::kSilent;
   const bool of_store = bucket_of(request.object.ino) == kStoreScope;
   const bool named = !request.name.empty() && !of_store;
-  if (named && request.action == Action::kListBucket) return answer_lookup(request, std::move(*asking), acl);
+  if (named && request.action == Action::kListBucket) return answer_lookup(request, std::move(*asking), begun, acl);
   if (named && request.keys.empty() && !is_of_bucket(request.action)) {
-    return answer_child(request, std::move(*asking));
+    return answer_child(request, std::move(*asking), begun);
   }
   const bool keeps = asking->keeps() && request.keys.empty() && request.name.empty() && !of_store &&
                      request.object.nlink > 0 && !is_virtual(request.object.ino);
@@ -388,14 +400,13 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request, cons
   if (key) {
     if (const auto kept = decisions_.find(*key)) return static_cast<Answer>(*kept);
   }
-  const Decisions::Moment begun = decisions_.begin(request.object.ino);
   Question question(*this, request.caller, bucket, std::move(*asking));
   PAILFS_ASSIGN(const Answer answer, answer_object(request, question, acl));
   if (key) decisions_.keep(*key, begun, static_cast<uint8_t>(answer));
   return answer;
 }
 
-Result<PolicyGate::Answer> PolicyGate::answer_lookup(const AccessRequest& request, Asker asker,
+Result<PolicyGate::Answer> PolicyGate::answer_lookup(const AccessRequest& request, Asker asker, Decisions::Moment begun,
                                                      const AclAllows& acl) const {
   using Outcome = policy::Outcome;
   const Ino directory = request.object.ino;
@@ -408,7 +419,6 @@ Result<PolicyGate::Answer> PolicyGate::answer_lookup(const AccessRequest& reques
     if (listed == Outcome::kAllow) return Answer::kAllow;
     if (listed == Outcome::kImplicitDeny && acl && acl()) return Answer::kSilent;
   }
-  const Decisions::Moment begun = decisions_.begin(directory);
   Question question(*this, request.caller, bucket_of(directory), std::move(asker));
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
   const Outcome listed = kept ? static_cast<Outcome>(*kept) : question.listing(path);
@@ -418,7 +428,8 @@ Result<PolicyGate::Answer> PolicyGate::answer_lookup(const AccessRequest& reques
 
 // What is to be made in a directory, or removed from it. Most statements are about all that is in a directory, or about
 // nothing in it: then one decision is that of every name.
-Result<PolicyGate::Answer> PolicyGate::answer_child(const AccessRequest& request, Asker asker) const {
+Result<PolicyGate::Answer> PolicyGate::answer_child(const AccessRequest& request, Asker asker,
+                                                    Decisions::Moment begun) const {
   constexpr uint8_t kByName = 255;
   const Ino directory = request.object.ino;
   const auto key =
@@ -426,7 +437,6 @@ Result<PolicyGate::Answer> PolicyGate::answer_child(const AccessRequest& request
   std::optional<uint8_t> kept;
   if (key) kept = decisions_.find(*key);
   if (kept && *kept != kByName) return static_cast<Answer>(*kept);
-  const Decisions::Moment begun = decisions_.begin(directory);
   Question question(*this, request.caller, bucket_of(directory), std::move(asker));
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
   const std::string_view action = action_name(request.action);

@@ -68,9 +68,11 @@ class PolicyGate {
   // Whether the action is denied on nothing below a directory (its path; empty: in the whole bucket), the directory
   // itself included: for what is done to all of it at once.
   Status check_whole(const Caller& caller, Scope bucket, const std::string& directory, Action action) const;
-  // Finds out who the caller is, where that takes long, before any lock is held.
-  void know(const Caller& caller) const {
-    if (any()) static_cast<void>(principals_.of(caller, keys_.monotonic()));
+  // Finds out who the caller is, which may take long, before any lock is held.
+  void know(Caller& caller) const {
+    if (!any()) return;
+    caller.principal = principals_.of(caller, keys_.monotonic());
+    caller.principal_known = true;
   }
   // What policies would allow the caller with an object by a new name, and do not by those that it has.
   Result<std::vector<Action>> gained(const Caller& caller, Ino ino, Ino directory, std::string_view name) const;
@@ -89,8 +91,10 @@ class PolicyGate {
   // nullopt: no policy takes part.
   std::optional<Asker> asker(const Caller& caller, Scope bucket) const;
   std::optional<Question> question(const Caller& caller, Scope bucket) const;
-  Result<Answer> answer_lookup(const AccessRequest& request, Asker asker, const AclAllows& acl) const;
-  Result<Answer> answer_child(const AccessRequest& request, Asker asker) const;
+  // `begun`: before the asker was made. What changed since then is not in what is decided.
+  Result<Answer> answer_lookup(const AccessRequest& request, Asker asker, Decisions::Moment begun,
+                               const AclAllows& acl) const;
+  Result<Answer> answer_child(const AccessRequest& request, Asker asker, Decisions::Moment begun) const;
   Answer answer_store(const AccessRequest& request, Question& question) const;
   Result<Answer> answer_stat(const AccessRequest& request, Question& question, const AclAllows& acl) const;
   Result<Answer> answer_listing(const AccessRequest& request, Question& question) const;

@@ -35,9 +35,8 @@ Status Core::Impl::change_bucket_policy(const Caller& caller, std::string_view b
     policies.set(record.number, std::move(policy));
     policy_gate->decisions().everything_changed();
   }
-  PAILFS_TRY(store.sync());
   names_ended();  // what the kernel holds was looked up under the policy before
-  return {};
+  return store.sync();
 }
 
 Result<std::string> Core::bucket_policy(const Caller& caller, std::string_view bucket) {

@@ -25,13 +25,24 @@ bool is_member(const Caller& caller, uint32_t gid) {
   return std::ranges::find(groups, gid) != groups.end();
 }
 
-// A control group itself and what is below it; a unit wherever it is.
+// systemd.unit(5), systemd-system.conf(5): units of the system's manager lie below slices, and every user can name his
+// own, which lie in user.slice, whatever he likes.
+bool is_in_unit(std::string_view path, std::string_view unit) {
+  if (path.starts_with("user.slice/")) return false;
+  while (true) {
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (part == unit) return true;
+    if (!part.ends_with(".slice") || part.size() == path.size()) return false;
+    path.remove_prefix(part.size() + 1);
+  }
+}
+
+// A control group itself and what is below it.
 bool runs_in(const std::vector<std::string>& cgroups, const Identity& service) {
   return std::ranges::any_of(service.cgroups, [&](const std::string& named) {
     const bool unit = !named.contains('/');
     return std::ranges::any_of(cgroups, [&](const std::string& path) {
-      if (path == named || path.starts_with(named + "/")) return true;
-      return unit && (path.ends_with("/" + named) || path.contains("/" + named + "/"));
+      return path == named || path.starts_with(named + "/") || (unit && is_in_unit(path, named));
     });
   });
 }
@@ -160,14 +171,18 @@ PrincipalPtr Principals::make_session(const RoleSession& session, const Director
 }
 
 Result<Principals::GroupPlaces> Principals::groups_of(const Caller& caller, const Directory& directory,
-                                                      uint64_t generation, Time monotonic) {
+                                                      Time monotonic) {
   GroupPlaces out;
   if (directory.groups.empty()) return out;
+  // Policies of groups deny as well.
+  if (caller.groups != nullptr && !caller.groups->known()) {
+    return fail(Code::kNotFound, "the groups of the process are not known: it has ended, or cannot be seen from here");
+  }
   std::vector<std::vector<uint32_t>> gids;
   bool fresh = false;
   {
     ReaderLock lock(lock_);
-    if (gids_generation_ == generation) gids = gids_;
+    if (gids_generation_ == directory.generation) gids = gids_;
     fresh = !gids.empty() && monotonic - gids_asked_ < kNameTime;
   }
   if (!fresh) {
@@ -188,7 +203,7 @@ Result<Principals::GroupPlaces> Principals::groups_of(const Caller& caller, cons
     gids = std::move(asked);
     WriterLock lock(lock_);
     gids_ = gids;
-    gids_generation_ = generation;
+    gids_generation_ = directory.generation;
     gids_asked_ = monotonic;
   }
   for (uint32_t place = 0; place < gids.size(); ++place) {
@@ -220,49 +235,59 @@ PrincipalPtr Principals::keep(Key key, uint64_t generation, Time monotonic, Prin
   return known.principal;
 }
 
-PrincipalPtr Principals::of(const Caller& caller, Time monotonic, bool own) {
-  const uint64_t generation = identities_.generation();
-  DirectoryPtr directory;
+Result<Principals::Key> Principals::key_of(const Caller& caller, const Directory& directory, Time monotonic, bool own,
+                                           RoleSessionPtr& session) {
   Key key;
   key.uid = caller.uid;
-  RoleSessionPtr session;
-  if (!own && sessions_.any()) session = sessions_.of(caller.pid, caller.uid, monotonic);
+  const bool root = caller.uid == 0 || caller.uid == account_uid_;
+  if (!own && sessions_.any()) {
+    auto found = sessions_.of(caller.pid, caller.uid, monotonic);
+    if (!found && !root) return std::unexpected(found.error());
+    if (found) session = std::move(*found);
+  }
   if (session != nullptr) {
     key.who = fmt::format("role {}/{}", session->role, session->name);
-  } else if (identities_.any()) {
-    directory = identities_.directory();
-    if (!directory->services.empty()) {
-      const std::vector<std::string> cgroups = process_cgroups(caller.pid);
-      for (const IdentityPtr& service : directory->services) {
-        if (key.who.empty() && runs_in(cgroups, *service)) key.who = service->name;
-      }
+    return key;
+  }
+  if (!directory.services.empty()) {
+    const auto cgroups = process_cgroups(caller.pid);
+    if (!cgroups && !root) {
+      return fail(Code::kNotFound, "the control group of the process is not known: it has ended, or cannot be seen");
     }
-    if (key.who.empty() && caller.uid != 0 && caller.uid != account_uid_) {
-      auto groups = groups_of(caller, *directory, generation, monotonic);
-      if (!groups) {
-        log_warning("uid {}: {}", caller.uid, groups.error().message);
-        return nullptr;
-      }
-      key.groups = std::move(*groups);
+    for (const IdentityPtr& service : directory.services) {
+      if (cgroups && key.who.empty() && runs_in(*cgroups, *service)) key.who = service->name;
     }
   }
-  if (auto known = find(key, generation, monotonic)) return std::move(*known);
-  if (directory == nullptr) directory = identities_.directory();
+  if (key.who.empty() && !root) {
+    PAILFS_ASSIGN(key.groups, groups_of(caller, directory, monotonic));
+  }
+  return key;
+}
+
+PrincipalPtr Principals::of(const Caller& caller, Time monotonic, bool own) {
+  const DirectoryPtr directory = identities_.directory();
+  RoleSessionPtr session;
+  auto key = key_of(caller, *directory, monotonic, own, session);
+  if (!key) {
+    log_debug("uid {} is denied what policies have a say in: {}", caller.uid, key.error().message);
+    return nullptr;
+  }
+  if (auto known = find(*key, directory->generation, monotonic)) return std::move(*known);
   PrincipalPtr made;  // without the lock: a name service may be slow
   if (session != nullptr) {
     made = make_session(*session, *directory);
-  } else if (!key.who.empty()) {
+  } else if (!key->who.empty()) {
     Principal service;
-    if (auto it = policy::Caller::make(PrincipalType::kService, key.who, {})) {
+    if (auto it = policy::Caller::make(PrincipalType::kService, key->who, {})) {
       service.caller = std::move(*it);
       service.type = "Service";
-      service.userid = key.who;
+      service.userid = key->who;
       made = completed(std::move(service), *directory);
     }
   } else {
-    made = make_user(caller.uid, *directory, key.groups);
+    made = make_user(caller.uid, *directory, key->groups);
   }
-  return keep(std::move(key), generation, monotonic, std::move(made));
+  return keep(std::move(*key), directory->generation, monotonic, std::move(made));
 }
 
 }  // namespace pailfs

@@ -79,8 +79,10 @@ class Principals {
   // nullopt: it has to be found out (anew).
   std::optional<PrincipalPtr> find(const Key& key, uint64_t generation, Time monotonic) const;
   PrincipalPtr keep(Key key, uint64_t generation, Time monotonic, PrincipalPtr made);
-  // Fails where the name service does.
-  Result<GroupPlaces> groups_of(const Caller& caller, const Directory& directory, uint64_t generation, Time monotonic);
+  // Fails where it cannot be found out. `session`: the one that makes the key, if one does.
+  Result<Key> key_of(const Caller& caller, const Directory& directory, Time monotonic, bool own,
+                     RoleSessionPtr& session);
+  Result<GroupPlaces> groups_of(const Caller& caller, const Directory& directory, Time monotonic);
   PrincipalPtr make_user(uint32_t uid, const Directory& directory, const GroupPlaces& groups) const;
   PrincipalPtr make_session(const RoleSession& session, const Directory& directory) const;
   PrincipalPtr completed(Principal principal, const Directory& directory) const;

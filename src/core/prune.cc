@@ -81,8 +81,9 @@ Status Pruning::remove(const Candidate& candidate) {
   }
   if (!options_.dry_run) {
     const Status removed = remove_object_version(core_, caller_, candidate.span, candidate.version);
-    // Somebody else removed it, or gave the file a name again: it is as it should be.
-    if (!removed && (removed.error().code == Code::kNotFound || removed.error().code == Code::kNotPermitted)) return {};
+    // Somebody else removed it, or gave the file a name again, or still has it open: it is as it should be.
+    const Code code = removed ? Code::kIo : removed.error().code;
+    if (code == Code::kNotFound || code == Code::kNotPermitted || code == Code::kBusy) return {};
     if (!removed && removed.error().code == Code::kAccessDenied) {  // locked a moment ago
       ++result.locked;
       return {};

@@ -4,6 +4,7 @@
 
 #include "core/impl.h"
 #include "core/object_keys.h"
+#include "core/policy_gate.h"
 #include "core/versions_view.h"
 
 namespace pailfs {
@@ -272,6 +273,7 @@ Status Core::Impl::move(const Caller& caller, Ino parent, std::string_view name,
   impl.put_inode(move.moved->ino, move.moved->record, tx);
   PAILFS_TRY(impl.commit(std::move(tx), locked));
   if (S_ISDIR(move.moved->record.mode) || mode == RenameMode::kExchange) impl.keys->directory_moved();
+  impl.policy_gate->decisions().names_changed(move.moved->ino);  // also where it kept its slot
   if (move.other) {
     assert_locked(*move.other);
     if (move.other->gone) impl.inodes.remove(move.other->ino);

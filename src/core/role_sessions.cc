@@ -17,39 +17,54 @@ bool lives(const RoleSession& session) {
 
 }  // namespace
 
-void RoleSessions::drop_ended(Time monotonic) {
-  std::erase_if(sessions_, [&](const RoleSessionPtr& it) { return monotonic >= it->ends || !lives(*it); });
-  count_.store(sessions_.size(), std::memory_order_release);
+void RoleSessions::drop_ended(Sessions& sessions, Time monotonic) {
+  std::erase_if(sessions, [&](const RoleSessionPtr& it) { return monotonic >= it->ends || !lives(*it); });
 }
 
-void RoleSessions::add(RoleSession session, Time monotonic) {
+void RoleSessions::count() {
+  std::erase_if(by_uid_, [](const auto& entry) { return entry.second.empty(); });
+  count_.store(by_uid_.size(), std::memory_order_release);
+}
+
+bool RoleSessions::add(RoleSession session, Time monotonic) {
   MutexLock lock(mutex_);
-  drop_ended(monotonic);
-  std::erase_if(sessions_, [&](const RoleSessionPtr& it) { return it->pid == session.pid; });
-  sessions_.push_back(std::make_shared<const RoleSession>(std::move(session)));
-  count_.store(sessions_.size(), std::memory_order_release);
+  Sessions& sessions = by_uid_[session.uid];
+  drop_ended(sessions, monotonic);
+  std::erase_if(sessions, [&](const RoleSessionPtr& it) { return it->pid == session.pid; });
+  const bool room = sessions.size() < kMaxPerUser;
+  if (room) sessions.push_back(std::make_shared<const RoleSession>(std::move(session)));
+  count();
+  return room;
 }
 
-void RoleSessions::remove(uint32_t pid) {
+void RoleSessions::remove(uint32_t pid, uint32_t uid) {
   MutexLock lock(mutex_);
-  std::erase_if(sessions_, [&](const RoleSessionPtr& it) { return it->pid == pid; });
-  count_.store(sessions_.size(), std::memory_order_release);
+  const auto found = by_uid_.find(uid);
+  if (found == by_uid_.end()) return;
+  std::erase_if(found->second, [&](const RoleSessionPtr& it) { return it->pid == pid; });
+  count();
 }
 
-RoleSessionPtr RoleSessions::of(uint32_t pid, uint32_t uid, Time monotonic) {
-  std::vector<RoleSessionPtr> sessions;
+Result<RoleSessionPtr> RoleSessions::of(uint32_t tid, uint32_t uid, Time monotonic) {
+  Sessions sessions;
   {
     MutexLock lock(mutex_);
-    if (std::ranges::any_of(sessions_, [&](const RoleSessionPtr& it) { return monotonic >= it->ends; })) {
-      drop_ended(monotonic);
+    const auto found = by_uid_.find(uid);
+    if (found == by_uid_.end()) return nullptr;
+    if (std::ranges::any_of(found->second, [&](const RoleSessionPtr& it) { return monotonic >= it->ends; })) {
+      drop_ended(found->second, monotonic);
     }
-    sessions = sessions_;
+    sessions = found->second;
+    count();
   }
-  std::erase_if(sessions, [&](const RoleSessionPtr& it) { return it->uid != uid; });
   if (sessions.empty()) return nullptr;
-  for (int steps = 0; pid != 0 && steps < kMaxAncestors; ++steps) {
+  const auto unseen = [] { return fail(Code::kNotFound, "the process cannot be seen from here, or has ended"); };
+  const auto first = process_of_thread(tid);
+  if (tid == 0 || !first) return unseen();
+  uint32_t pid = *first;
+  for (int steps = 0; pid != 0; ++steps) {
     const auto process = process_start(pid);
-    if (!process) return nullptr;
+    if (!process || steps == kMaxAncestors) return unseen();
     for (const RoleSessionPtr& session : sessions) {
       if (session->pid == pid && session->process_start == process->start) return session;
     }

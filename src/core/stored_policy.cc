@@ -1,5 +1,9 @@
 #include "core/stored_policy.h"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 namespace pailfs {
 
 namespace {
@@ -7,7 +11,8 @@ namespace {
 StoredPolicyPtr made(std::string text, std::shared_ptr<const policy::Document> document) {
   auto out = std::make_shared<StoredPolicy>();
   if (document != nullptr) {
-    out->wants_time = document->asks_for("aws:currenttime") || document->asks_for("aws:epochtime");
+    constexpr std::array<std::string_view, 4> kOfTime{"aws:currenttime", "aws:epochtime", "pail:hour", "pail:weekday"};
+    out->wants_time = std::ranges::any_of(kOfTime, [&](std::string_view key) { return document->asks_for(key); });
     out->wants_executable = document->asks_for("pail:executable");
   }
   out->text = std::move(text);

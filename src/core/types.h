@@ -71,7 +71,11 @@ class GroupSource {
  public:
   virtual ~GroupSource() = default;
   virtual const std::vector<uint32_t>& groups() = 0;
+  // Whether they could be read: false where the process has ended, or cannot be seen from here.
+  virtual bool known() { return true; }
 };
+
+struct Principal;  // principals.h
 
 // Who asks. Cached writes of the kernel carry no caller: rights are bound to handles at open.
 struct Caller {
@@ -81,6 +85,9 @@ struct Caller {
   uint32_t umask = 0;  // for what the caller makes where the directory has no default ACL
   Door door = Door::kFuse;
   GroupSource* groups = nullptr;  // may be null: no supplementary groups
+  // Who that is to policies, for the whole request: Gate::know() finds it out, before any lock is taken.
+  std::shared_ptr<const Principal> principal = nullptr;
+  bool principal_known = false;
 };
 
 // 128 bits that sort by time: 48 bits of milliseconds, 80 random ones. Shown as 26 characters of Crockford's base 32.

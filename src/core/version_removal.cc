@@ -168,6 +168,8 @@ Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx, 
     if (current.nlink != 0) {
       return fail(Code::kNotPermitted, "this version is the current content of a file: remove the file itself first");
     }
+    // unlink(2): what a descriptor refers to stays until that is closed.
+    if (inode.handles > 0) return fail(Code::kBusy, "the file was deleted and is still open: its last version stays");
     std::optional<StoreView::Entry> older;
     {
       PAILFS_ASSIGN(older, store.view().last_before(scope, keys::version(ino, vseq), keys::version(ino, 0)));

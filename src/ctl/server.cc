@@ -12,6 +12,7 @@
 #include "crypto/secret.h"
 #include "ctl/commands.h"
 #include "ctl/protocol.h"
+#include "io/processes.h"
 #include "io/unix_socket.h"
 
 namespace pailfs {
@@ -164,7 +165,7 @@ void ControlServer::Impl::admit(std::unique_ptr<UnixConnection> socket) {
 
 void ControlServer::Impl::serve(UnixConnection& socket, const PeerCredentials& peer) {
   PeerGroups groups(peer.groups);
-  const Caller caller{peer.uid, peer.gid, peer.pid, 0, Door::kControl, &groups};
+  const auto process = process_start(peer.pid);
   LineReader reader(socket, kMaxRequest);
   while (!stopping()) {
     auto line = reader.next(kIdleLimit, kRequestLimit);
@@ -179,6 +180,11 @@ void ControlServer::Impl::serve(UnixConnection& socket, const PeerCredentials& p
       if (!socket.send(encode_error(request.error()), kReplyLimit)) return;
       continue;
     }
+    Caller caller{peer.uid, peer.gid, peer.pid, 0, Door::kControl, &groups};
+    // A connection can outlive the process that made it, and its pid become another's.
+    const auto now = process_start(peer.pid);
+    if (!process || !now || now->start != process->start) caller.pid = 0;
+    core.gate().know(caller);
     ProgressSender progress(socket);
     const CommandContext context{core, caller, &status, [&](uint64_t done, uint64_t total) {
                                    return !stopping() && progress.report(done, total);

@@ -125,13 +125,14 @@ const char* operation_name(Operation operation) {
 const std::vector<uint32_t>& RequestGroups::groups() {
   if (groups_) return *groups_;
   groups_.emplace();
-  // Fails where the caller is gone, or in another pid name space (pid 0): then he has no groups, which only denies.
+  // Fails where the caller is gone, or in another pid name space (pid 0).
   std::vector<gid_t> list(64);
   int count = fuse_req_getgroups(request_, static_cast<int>(list.size()), list.data());
   if (count > static_cast<int>(list.size())) {
     list.resize(static_cast<size_t>(count));
     count = std::min(count, fuse_req_getgroups(request_, count, list.data()));
   }
+  known_ = count >= 0;
   if (count > 0) groups_->assign(list.begin(), list.begin() + count);
   return *groups_;
 }

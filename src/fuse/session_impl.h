@@ -163,9 +163,14 @@ class RequestGroups final : public GroupSource {
  public:
   explicit RequestGroups(fuse_req_t request) : request_(request) {}
   const std::vector<uint32_t>& groups() override;
+  bool known() override {
+    static_cast<void>(groups());
+    return known_;
+  }
 
  private:
   fuse_req_t request_;
+  bool known_ = false;
   std::optional<std::vector<uint32_t>> groups_;
 };
 

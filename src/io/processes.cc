@@ -50,6 +50,14 @@ std::optional<ProcessStart> process_start(uint32_t pid) {
   return out;
 }
 
+std::optional<uint32_t> process_of_thread(uint32_t tid) {
+  constexpr std::string_view kField = "\nTgid:\t";
+  const std::string text = contents(fmt::format("/proc/{}/status", tid));
+  const size_t at = text.find(kField);
+  if (at == std::string::npos) return std::nullopt;
+  return static_cast<uint32_t>(number(std::string_view(text).substr(at + kField.size())));
+}
+
 std::string process_executable(uint32_t pid) {
   if (pid == 0) return {};
   std::string target(4096, '\0');
@@ -59,9 +67,10 @@ std::string process_executable(uint32_t pid) {
   return target;
 }
 
-std::vector<std::string> process_cgroups(uint32_t pid) {
+std::optional<std::vector<std::string>> process_cgroups(uint32_t pid) {
   // cgroups(7): lines of "hierarchy-ID:controllers:/path".
   const std::string text = pid == 0 ? std::string() : contents(fmt::format("/proc/{}/cgroup", pid));
+  if (text.empty()) return std::nullopt;
   std::vector<std::string> out;
   for (std::string_view rest = text; !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));

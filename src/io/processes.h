@@ -15,10 +15,14 @@ struct ProcessStart {
 // nullopt: there is no such process.
 std::optional<ProcessStart> process_start(uint32_t pid);
 
+// The process that a thread belongs to: itself, for its first thread. nullopt: there is no such thread.
+std::optional<uint32_t> process_of_thread(uint32_t tid);
+
 // The program that it runs; empty: not known.
 std::string process_executable(uint32_t pid);
 
-// The control groups that it is in, as paths below the root of their hierarchies, without a slash in front.
-std::vector<std::string> process_cgroups(uint32_t pid);
+// The control groups that it is in, but for the roots of their hierarchies: paths below these, without a slash in
+// front. nullopt: not known.
+std::optional<std::vector<std::string>> process_cgroups(uint32_t pid);
 
 }  // namespace pailfs

@@ -36,6 +36,12 @@ bool is_about(const Statement& statement, std::span<const std::string_view> acti
 
 Coverage coverage_below(const Statement& statement, std::string_view below, const Context& context) {
   Coverage most = Coverage::kNone;
+  // As in Statement::applies(): then it is about nothing.
+  if (statement.not_resource && std::ranges::any_of(statement.resources, [&](const ArnPattern& pattern) {
+        return pattern.matches(Arn("arn:aws:s3:::" + std::string(below)), context) == Match::kUnresolved;
+      })) {
+    return Coverage::kNone;
+  }
   for (const ArnPattern& pattern : statement.resources) most = std::max(most, of_pattern(pattern, below, context));
   if (!statement.not_resource || most == Coverage::kSome) return most;
   return most == Coverage::kAll ? Coverage::kNone : Coverage::kAll;
@@ -68,18 +74,19 @@ bool may_allow_below(const Policies& policies, const Caller& caller, std::span<c
       return statement.allow && statement.is_about(action) &&
              coverage_below(statement, below, context) != Coverage::kNone && conditions_hold(statement, context);
     };
-    bool allowed =
-        caller.account().empty() ? false : std::ranges::any_of(policies.identity, [&](const Document* document) {
-          return std::ranges::any_of(document->statements(), allows);
-        });
-    if (allowed && policies.boundary != nullptr) {
-      allowed = std::ranges::any_of(policies.boundary->statements(), allows);
+    const auto any_allows = [&](const Document* document) {
+      return document != nullptr && std::ranges::any_of(document->statements(), allows);
+    };
+    bool limited = !caller.account().empty() && std::ranges::any_of(policies.identity, any_allows);
+    bool allowed = false;
+    if (policies.bucket != nullptr) {
+      for (const Statement& statement : policies.bucket->statements()) {
+        const Naming naming = statement.allows(caller);
+        if (naming < Naming::kRole || !allows(statement)) continue;
+        (naming == Naming::kRole ? limited : allowed) = true;
+      }
     }
-    if (!allowed && policies.bucket != nullptr) {
-      allowed = std::ranges::any_of(policies.bucket->statements(), [&](const Statement& statement) {
-        return statement.allows(caller) >= Naming::kRole && allows(statement);
-      });
-    }
+    allowed = allowed || (limited && (policies.boundary == nullptr || any_allows(policies.boundary)));
     return allowed && !any_denial(policies, caller, [&](const Statement& statement) {
              return statement.is_about(action) && coverage_below(statement, below, context) == Coverage::kAll &&
                     conditions_hold(statement, context);
@@ -109,7 +116,7 @@ bool decides_alike_below(const Policies& policies, const Caller& caller, std::sp
   const bool root = caller.type() == PrincipalType::kRoot;
   const auto alike = [&](const Document* document) {
     return document == nullptr || std::ranges::all_of(document->statements(), [&](const Statement& statement) {
-             if (statement.allow && root) return true;
+             if (statement.allow && root && statement.allows(caller) != Naming::kDirect) return true;
              if (statement.principal && !statement.denies(caller) && statement.allows(caller) == Naming::kNot)
                return true;
              return !is_about(statement, actions) || coverage_below(statement, below, context) != Coverage::kSome;

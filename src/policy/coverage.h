@@ -34,7 +34,8 @@ bool denies_by(const Policies& policies, const Caller& caller, std::span<const s
                std::string_view key);
 
 // Whether every statement about the caller and one of the actions is about all keys that begin with `below`, or about
-// none: then what is decided for one of them holds for each. Of the account's root only denials are asked for.
+// none: then what is decided for one of them holds for each. Of the account's root, who is allowed everything, only
+// denials and statements that name him count.
 bool decides_alike_below(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
                          std::string_view below, const Context& context);
 

@@ -149,11 +149,26 @@ bool Document::asks_for(std::string_view key) const {
 
 bool is_supplied_key(std::string_view key) {
   if (key.starts_with("aws:principaltag/")) return true;
-  constexpr auto kKeys = std::to_array<std::string_view>(
-      {"aws:currenttime", "aws:epochtime", "aws:principalaccount", "aws:principalarn", "aws:principaltype",
-       "aws:securetransport", "aws:sourceip", "aws:userid", "aws:username", "pail:door", "pail:executable", "pail:gid",
-       "pail:uid", "s3:delimiter", "s3:prefix", "s3:x-amz-server-side-encryption", "s3:x-amz-storage-class",
-       "sts:rolesessionname"});
+  constexpr auto kKeys = std::to_array<std::string_view>({"aws:currenttime",
+                                                          "aws:epochtime",
+                                                          "aws:principalaccount",
+                                                          "aws:principalarn",
+                                                          "aws:principaltype",
+                                                          "aws:securetransport",
+                                                          "aws:sourceip",
+                                                          "aws:userid",
+                                                          "aws:username",
+                                                          "pail:door",
+                                                          "pail:executable",
+                                                          "pail:gid",
+                                                          "pail:hour",
+                                                          "pail:uid",
+                                                          "pail:weekday",
+                                                          "s3:delimiter",
+                                                          "s3:prefix",
+                                                          "s3:x-amz-server-side-encryption",
+                                                          "s3:x-amz-storage-class",
+                                                          "sts:rolesessionname"});
   return std::ranges::find(kKeys, key) != kKeys.end();
 }
 

@@ -266,6 +266,27 @@ TEST(Content, LongListsOfExtentsAreWrittenAnewAsOne) {
   }
 }
 
+TEST(Content, ADeletedFileThatIsOpenKeepsItsContentWhenVersionsGo) {
+  ContentFixture f;
+  f.put("file", "first");
+  f.put("file", "second");
+  const auto file = f.open_file(f.lookup(f.bucket, "file"), {.read = true});
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "file"));
+  const auto versions = f.core->versions(f.root, "bucket", "file");
+  ASSERT_TRUE(versions) << versions.error().message;
+  const auto last = std::ranges::find_if(*versions, [](const VersionEntry& it) { return !it.marker && it.size == 6; });
+  ASSERT_NE(last, versions->end());
+  const Status purged = f.core->purge_version(f.root, "bucket", "file", last->name);
+  ASSERT_FALSE(purged);
+  EXPECT_EQ(purged.error().code, Code::kBusy);
+  EXPECT_OK(f.core->prune(f.root, "bucket", "", {.older_than = {}, .keep = 0}, nullptr));
+  EXPECT_EQ(f.read(file, 0, 100), "second");
+  f.close(file);
+  EXPECT_OK(f.core->prune(f.root, "bucket", "", {.older_than = {}, .keep = 0}, nullptr));
+  f.core->forget(file.ino, 1);
+  f.expect_all_released();
+}
+
 TEST(Content, SparseFilesStoreOnlyWhatWasWritten) {
   ContentFixture f;
   const auto file = f.create("sparse");
