@@ -23,9 +23,11 @@ Core::Impl::Impl(Store& s, uint32_t account)
       mfa(std::make_unique<MfaDevice>(s)),
       policies(s),
       principals(account, account_id_of(s.status().uuid), system_user_name),
+      acl_facts(principals, [&s] { return s.env().monotonic(); }),
       keys(std::make_unique<ObjectKeys>(*this)),
       policy_gate(std::make_unique<PolicyGate>(policies, principals, *keys)) {
   gate.set_policies(policy_gate.get());
+  gate.set_acl_facts(&acl_facts);
 }
 Core::Impl::~Impl() = default;
 
