@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 36> kCommands{{
+constexpr std::array<Command, 39> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -42,6 +42,9 @@ constexpr std::array<Command, 36> kCommands{{
     {"policy.get", commands::policy_get},
     {"policy.put", commands::policy_put},
     {"policy.delete", commands::policy_delete},
+    {"acl.get", commands::acl_get},
+    {"acl.put", commands::acl_put},
+    {"ownership", commands::ownership},
     {"lock.enable", commands::lock_enable},
     {"lock.status", commands::lock_status},
     {"lock.default", commands::lock_default},

@@ -31,6 +31,9 @@ Result<Json> policy_list(const CommandContext& context, const Json& args);  // c
 Result<Json> policy_get(const CommandContext& context, const Json& args);
 Result<Json> policy_put(const CommandContext& context, const Json& args);
 Result<Json> policy_delete(const CommandContext& context, const Json& args);
+Result<Json> acl_get(const CommandContext& context, const Json& args);  // commands_acl.cc
+Result<Json> acl_put(const CommandContext& context, const Json& args);
+Result<Json> ownership(const CommandContext& context, const Json& args);
 Result<Json> lock_enable(const CommandContext& context, const Json& args);  // commands_lock.cc
 Result<Json> lock_status(const CommandContext& context, const Json& args);
 Result<Json> lock_default(const CommandContext& context, const Json& args);
