@@ -19,6 +19,8 @@ struct OwnershipOptions {
   std::string value;
 };
 
+constexpr std::string_view kEnforced = "BucketOwnerEnforced";
+
 std::string words(const Json& list) {
   std::string out;
   for (const Json& one : list) {
@@ -47,7 +49,7 @@ void print_acl(Invocation& invocation, const Json& acl) {
     row(grantee_words(object_member(grant, "grantee")),
         fmt::format("not {}, though AllUsers have it", words(object_member(grant, "permissions"))));
   }
-  if (text_member(acl, "ownership") == "BucketOwnerEnforced") {
+  if (text_member(acl, "ownership") == kEnforced) {
     invocation.line("ACLs decide nothing in this bucket: it is BucketOwnerEnforced.");
   }
 }
@@ -105,6 +107,8 @@ int ownership(Invocation& invocation, const OwnershipOptions& options) {
   if (!invocation.printed_json(*result)) {
     invocation.line(
         fmt::format("The object ownership of {} is {}.", options.bucket, text_member(*result, "ownership")));
+    if (options.value == kEnforced)
+      invocation.line("What no policy allows is for root and the owner of the store now.");
   }
   return kExitOk;
 }

@@ -114,7 +114,14 @@ Status Core::put_object_acl(const Caller& caller, std::string_view bucket, std::
                               "ownership {} ObjectWriter'",
                               of.name, of.name, of.name));
     }
-    PAILFS_TRY(impl.check_acl_change(caller, ino, record));
+    if (const Status may = impl.check_acl_change(caller, ino, record); !may) {
+      if (may.error().code != Code::kNotPermitted) return may;
+      return fail(
+          Code::kNotPermitted,
+          fmt::format("AccessDenied: the ACL is changed by its owner (uid {}), by root, by the owner of the store, "
+                      "and, where no set-ID bit is on it, by whom it or a policy allows that",
+                      record.uid));
+    }
     InodeRecord after = record;
     PAILFS_TRY(grant(impl, caller, request, of.ownership, ino, after));
     Transaction tx;

@@ -1,6 +1,9 @@
 // What the gate makes of S3's groups, of WRITE_ACP, of the bucket's owner and of buckets without ACLs.
+#include <random>
+
 #include "core/acl.h"
 #include "core/acl_facts.h"
+#include "core/acl_view.h"
 #include "core/gate.h"
 #include "support/core_fixture.h"
 
@@ -137,6 +140,63 @@ TEST_F(AclGateTest, TheBucketsOwnerRemovesAndClosesWhatOthersMade) {
   root.ino = kRootIno;
   EXPECT_EQ(ask(account_, Need::kSearch, root), denied_);
   EXPECT_EQ(ask(account_, Need::kWriteAcl, root), not_permitted_);
+}
+
+// What the gate makes of grants is never more than S3 does, which adds all up that match; and all of it for whom one
+// grantee alone matches.
+TEST_F(AclGateTest, GrantsGiveNoMoreThanTheyAddUpTo) {
+  User known_in_team{kKnown, {200}}, unknown_in_teams{kUnknown, {200, 300}},
+      in_owners_group{2000, {1000, kLogDeliveryGid}};
+  const std::vector<const Caller*> callers = {&owner_.caller,   &known_.caller,           &known_in_team.caller,
+                                              &unknown_.caller, &unknown_in_teams.caller, &in_owners_group.caller};
+  std::mt19937 random(7);
+  for (int round = 0; round < 3000; ++round) {
+    std::vector<Grant> grants;
+    const auto maybe = [&](GranteeKind kind, uint32_t id = 0) {
+      const auto permissions = static_cast<uint8_t>(random() % 16);
+      if (random() % 2 != 0 && permissions != 0 && permissions != kGrantReadAcp)
+        grants.push_back({{kind, id}, permissions});
+    };
+    maybe(GranteeKind::kUser, 1000);
+    maybe(GranteeKind::kUser, kKnown);
+    maybe(GranteeKind::kUser, kUnknown);
+    maybe(GranteeKind::kGroup, 200);
+    maybe(GranteeKind::kGroup, 300);
+    maybe(GranteeKind::kGroup, 1000);
+    maybe(GranteeKind::kAuthenticatedUsers);
+    maybe(GranteeKind::kLogDelivery);
+    maybe(GranteeKind::kAllUsers);
+    const auto rights = grant_rights({S_IFREG | 0600, 1000, 1000, nullptr}, grants);
+    ASSERT_TRUE(rights) << rights.error().message;
+    Attributes file = object(rights->mode);
+    file.acl = rights->acl;
+    // An owner who is not named has everything.
+    const bool named = std::ranges::any_of(
+        grants, [](const Grant& grant) { return grant.grantee == Grantee{GranteeKind::kUser, 1000}; });
+    for (const Caller* one : callers) {
+      const Caller& caller = *one;
+      uint8_t sum = caller.uid == 1000 && !named ? kGrantFullControl : 0;
+      int matching = 0;
+      for (const auto& [grantee, permissions] : grants) {
+        const bool matches = grantee.kind == GranteeKind::kAllUsers ||
+                             (grantee.kind == GranteeKind::kUser && grantee.id == caller.uid) ||
+                             (grantee.kind == GranteeKind::kGroup && gate_.in_group(caller, grantee.id)) ||
+                             (grantee.kind == GranteeKind::kAuthenticatedUsers && caller.uid == kKnown);
+        if (matches) sum |= permissions;
+        matching += matches && grantee.kind != GranteeKind::kAllUsers ? 1 : 0;
+      }
+      const bool read = ask(caller, Need::kRead, file) == "ok", write = ask(caller, Need::kWrite, file) == "ok";
+      const bool may_read = (sum & kGrantRead) != 0, may_write = (sum & kGrantWrite) != 0;
+      EXPECT_LE(read, may_read) << caller.uid;
+      EXPECT_LE(write, may_write) << caller.uid;
+      if (matching <= 1) {
+        EXPECT_EQ(read, may_read) << caller.uid;
+        EXPECT_EQ(write, may_write) << caller.uid;
+      }
+      const bool changes = caller.uid == 1000 || (sum & kGrantWriteAcp) != 0;
+      EXPECT_EQ(ask(caller, Need::kWriteAcl, file) == "ok", changes) << caller.uid;
+    }
+  }
 }
 
 TEST_F(AclGateTest, WithoutAclsOnlyTheAccountIsLet) {
