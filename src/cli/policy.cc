@@ -28,7 +28,7 @@ struct PolicyCommand {
   bool why = false;
 };
 
-// Only bucket policies say for whom they are.
+// Bucket policies and trust policies say for whom they are, and the latter not what they are about.
 policy::DocumentKind kind_by_look(std::string_view text) {
   const auto tree = policy::JsonTree::parse(text);
   if (!tree) return policy::DocumentKind::kIdentity;
@@ -37,9 +37,16 @@ policy::DocumentKind kind_by_look(std::string_view text) {
   const auto names_principals = [&](const policy::JsonNode& statement) {
     return tree->member(statement, "Principal") != nullptr || tree->member(statement, "NotPrincipal") != nullptr;
   };
-  bool bucket = names_principals(*given);
-  for (const policy::JsonNode& statement : tree->children(*given)) bucket = bucket || names_principals(statement);
-  return bucket ? policy::DocumentKind::kBucket : policy::DocumentKind::kIdentity;
+  const auto names_resources = [&](const policy::JsonNode& statement) {
+    return tree->member(statement, "Resource") != nullptr || tree->member(statement, "NotResource") != nullptr;
+  };
+  bool principals = names_principals(*given), resources = names_resources(*given);
+  for (const policy::JsonNode& statement : tree->children(*given)) {
+    principals = principals || names_principals(statement);
+    resources = resources || names_resources(statement);
+  }
+  if (!principals) return policy::DocumentKind::kIdentity;
+  return resources ? policy::DocumentKind::kBucket : policy::DocumentKind::kTrust;
 }
 
 std::string_view kind_text(policy::DocumentKind kind) {
@@ -50,6 +57,8 @@ std::string_view kind_text(policy::DocumentKind kind) {
       return "permissions boundary";
     case policy::DocumentKind::kBucket:
       return "bucket policy";
+    case policy::DocumentKind::kTrust:
+      return "trust policy";
   }
   return "";
 }
@@ -64,7 +73,9 @@ policy::DocumentRules rules_for(const PolicyCommand& command, std::string_view t
   } else if (command.type.empty()) {
     rules.kind = kind_by_look(text);
   } else {
-    rules.kind = command.type == "boundary" ? policy::DocumentKind::kBoundary : policy::DocumentKind::kIdentity;
+    rules.kind = command.type == "boundary" ? policy::DocumentKind::kBoundary
+                 : command.type == "trust"  ? policy::DocumentKind::kTrust
+                                            : policy::DocumentKind::kIdentity;
   }
   return rules;
 }
@@ -195,7 +206,7 @@ CLI::App* add_command(CLI::App& parent, Invocation& invocation, const std::strin
 void add_document_options(CLI::App& leaf, Invocation& invocation, PolicyCommand& command) {
   leaf.add_option("FILE", command.file, "The document; - for standard input")->required();
   auto* const type = leaf.add_option("--type", command.type, "identity, boundary or bucket (default: as it looks)");
-  type->check(CLI::IsMember({"identity", "boundary", "bucket"}));
+  type->check(CLI::IsMember({"identity", "boundary", "bucket", "trust"}));
   leaf.add_flag("--json", invocation.common.json, "Print one JSON document");
 }
 

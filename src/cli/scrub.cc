@@ -27,9 +27,9 @@ std::string lost_line(const Json& lost) {
 
 std::string pass_line(const Json& scrub) {
   const std::string completed = text_member(scrub, "completed");
-  const std::string before = completed.empty() ? "there was no complete pass yet"
-                                               : fmt::format("the last complete pass ended {} ({} read)", completed,
-                                                             human_size(number_member(scrub, "completed_bytes")));
+  std::string before = completed.empty() ? "there was no complete pass yet"
+                                         : fmt::format("the last complete pass ended {} ({} read)", completed,
+                                                       human_size(number_member(scrub, "completed_bytes")));
   if (flag_member(scrub, "running")) {
     const uint64_t verified = number_member(scrub, "verified_bytes");
     const uint64_t expected = std::max<uint64_t>(number_member(scrub, "expected_bytes"), 1);

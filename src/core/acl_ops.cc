@@ -166,8 +166,17 @@ Status Core::set_bucket_ownership(const Caller& caller, std::string_view bucket,
 }
 
 std::string Core::principal_arn(uint32_t uid) const {
-  const auto principal = impl_->principals.of(uid, impl_->store.env().monotonic());
+  Caller who;
+  who.uid = who.gid = uid;
+  const PrincipalPtr principal = impl_->principals.of(who, impl_->store.env().monotonic(), true);
   return principal == nullptr ? std::string() : principal->caller.arn();
+}
+
+Result<std::optional<uint32_t>> Core::mapped_uid(const std::string& user) const {
+  const IdentityPtr identity = impl_->identities.directory()->find(IdentityKind::kUser, user);
+  if (identity == nullptr || identity->numbers.empty()) return std::nullopt;
+  if (identity->numbers.size() == 1) return identity->numbers.front();
+  return fail(Code::kInvalid, fmt::format("InvalidArgument: the user {} is more than one uid: name the one", user));
 }
 
 }  // namespace pailfs

@@ -125,7 +125,9 @@ Status Core::Impl::check_new_bucket(const Caller& caller, std::string_view name,
   PAILFS_ASSIGN(where, place(kRootIno, name));
   if (where.found) return fail(Code::kExists, "the bucket exists");
   const Attributes attributes = Impl::attributes(kRootIno, root.record);
-  return gate.check({caller, Action::kCreateBucket, Need::kChangeDirectory, attributes});
+  AccessRequest request{caller, Action::kCreateBucket, Need::kChangeDirectory, attributes};
+  request.name = name;
+  return gate.check(request);
 }
 
 Result<InodePtr> Core::Impl::make_bucket(const Caller& caller, std::string_view name, Versioning state, uint32_t mode,
@@ -379,7 +381,8 @@ Result<BucketInfo> Core::bucket_usage(const Caller& caller, std::string_view nam
         ++info.noncurrent;
         info.noncurrent_bytes += record.size;
       }
-      if (++done % 1024 == 0 && progress && !progress(done, 0)) return interrupted();
+      ++done;
+      if (done % 1024 == 0 && progress && !progress(done, 0)) return interrupted();
       return true;
     };
     PAILFS_TRY(scan_range(impl.store, info.number, keys::numbered(kind, first), keys::numbered(kind, end), count));

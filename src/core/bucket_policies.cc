@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
-
 #include "base/codec.h"
 #include "base/logging.h"
 #include "core/records.h"
@@ -15,21 +12,6 @@ namespace pailfs {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-
-// Names of condition keys have no case.
-bool speaks_of(std::string text, std::string_view key) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text.contains(key);
-}
-
-BucketPolicies::PolicyPtr made(std::string text, std::shared_ptr<const policy::Document> document) {
-  auto out = std::make_shared<BucketPolicies::Policy>();
-  out->wants_time = speaks_of(text, "aws:currenttime") || speaks_of(text, "aws:epochtime");
-  out->wants_executable = speaks_of(text, "pail:executable");
-  out->text = std::move(text);
-  out->document = std::move(document);
-  return out;
-}
 
 }  // namespace
 
@@ -43,45 +25,38 @@ void BucketPolicies::load(Scope bucket) {
     if (in.u8() == kFormat) text = in.bytes();
     if (!in.done() || text.empty()) why = "it does not parse";
   }
-  std::shared_ptr<const policy::Document> document;
+  StoredPolicyPtr policy;
   if (why.empty()) {
-    policy::DocumentRules rules;
-    rules.kind = policy::DocumentKind::kBucket;
-    auto compiled = policy::Document::compile(text, rules);
-    if (compiled) {
-      document = std::move(*compiled);
-    } else {
-      why = compiled.error().to_string();
-    }
+    policy = read_policy(std::move(text), policy::DocumentKind::kBucket, why);
+  } else {
+    policy = std::make_shared<const StoredPolicy>(StoredPolicy{std::move(text), nullptr});
   }
-  if (document == nullptr) {
+  if (policy->document == nullptr) {
     log_error(
         "the policy of bucket number {} cannot be read ({}): the bucket is closed to all but root until 'pail "
         "policy put' or 'delete' replaces it",
         bucket, why);
   }
-  set(bucket, made(std::move(text), std::move(document)));
+  set(bucket, std::move(policy));
 }
 
-BucketPolicies::PolicyPtr BucketPolicies::find(Scope bucket) const {
+StoredPolicyPtr BucketPolicies::find(Scope bucket) const {
   ReaderLock lock(lock_);
   const auto found = policies_.find(bucket);
   return found == policies_.end() ? nullptr : found->second;
 }
 
-Result<BucketPolicies::PolicyPtr> BucketPolicies::compile(std::string text, const std::string& bucket_name,
-                                                          bool accept_unknown_keys) {
+Result<StoredPolicyPtr> BucketPolicies::compile(std::string text, const std::string& bucket_name,
+                                                bool accept_unknown_keys) {
   policy::DocumentRules rules;
   rules.kind = policy::DocumentKind::kBucket;
   rules.storing = true;
   rules.bucket = bucket_name;
   rules.accept_unknown_keys = accept_unknown_keys;
-  auto document = policy::Document::compile(text, rules);
-  if (!document) return fail(Code::kInvalid, "MalformedPolicy: " + document.error().to_string());
-  return made(std::move(text), std::move(*document));
+  return compile_policy(std::move(text), rules);
 }
 
-BucketPolicies::PolicyPtr BucketPolicies::closed(const std::string& bucket_name, const std::string& account_id) {
+StoredPolicyPtr BucketPolicies::closed(const std::string& bucket_name, const std::string& account_id) {
   auto policy = compile(fmt::format(R"({{
   "Version": "2012-10-17",
   "Id": "InPlaceOfALostPolicy",
@@ -100,7 +75,7 @@ BucketPolicies::PolicyPtr BucketPolicies::closed(const std::string& bucket_name,
   return policy ? std::move(*policy) : nullptr;
 }
 
-void BucketPolicies::write(Scope bucket, const PolicyPtr& policy, Transaction& tx) {
+void BucketPolicies::write(Scope bucket, const StoredPolicyPtr& policy, Transaction& tx) {
   if (policy == nullptr) return tx.erase(keys::bucket_policy(bucket));
   Encoder out;
   out.u8(kFormat);
@@ -108,7 +83,7 @@ void BucketPolicies::write(Scope bucket, const PolicyPtr& policy, Transaction& t
   tx.put(kStoreScope, keys::bucket_policy(bucket), out.take());
 }
 
-void BucketPolicies::set(Scope bucket, PolicyPtr policy) {
+void BucketPolicies::set(Scope bucket, StoredPolicyPtr policy) {
   WriterLock lock(lock_);
   if (policy == nullptr) {
     policies_.erase(bucket);

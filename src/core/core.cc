@@ -3,9 +3,11 @@
 #include <sys/stat.h>
 
 #include "base/logging.h"
+#include "core/identity_ops.h"
 #include "core/impl.h"
 #include "core/mfa.h"
 #include "core/object_keys.h"
+#include "core/policy_gate.h"
 #include "core/scrub.h"
 #include "core/versions_view.h"
 #include "io/users.h"
@@ -22,10 +24,12 @@ Core::Impl::Impl(Store& s, uint32_t account)
       scrub(std::make_unique<Scrub>(*this)),
       mfa(std::make_unique<MfaDevice>(s)),
       policies(s),
-      principals(account, account_id_of(s.status().uuid), system_user_name),
+      identities(s),
+      principals(account, account_id_of(s.status().uuid), identities, {system_user_name, system_group_id}),
       acl_facts(principals, [&s] { return s.env().monotonic(); }),
       keys(std::make_unique<ObjectKeys>(*this)),
-      policy_gate(std::make_unique<PolicyGate>(policies, principals, *keys)) {
+      policy_gate(std::make_unique<PolicyGate>(policies, identities, principals, *keys)),
+      identity_ops(std::make_unique<IdentityOps>(*this)) {
   gate.set_policies(policy_gate.get());
   gate.set_acl_facts(&acl_facts);
 }
@@ -55,6 +59,7 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
   PAILFS_TRY(impl->load_stamps());
   PAILFS_TRY(impl->clock.load());
   PAILFS_TRY(impl->load_buckets());
+  PAILFS_TRY(impl->identities.load());
   impl->begin_clock();
   PAILFS_TRY(impl->shares.load());
   PAILFS_TRY(impl->make_root());
@@ -71,6 +76,7 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
 
 InUse Core::in_use() const { return {impl_->handles.size(), impl_->inodes.reference_count()}; }
 Store& Core::store() { return impl_->store; }
+IdentityOps& Core::identities() { return *impl_->identity_ops; }
 Scrub& Core::scrub() { return *impl_->scrub; }
 const Gate& Core::gate() const { return impl_->gate; }
 

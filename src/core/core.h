@@ -211,6 +211,7 @@ struct RepairResult {
   LostChanges changes;              // commits that the log has lost
 };
 
+class IdentityOps;  // identity_ops.h
 class Scrub;        // scrub.h
 struct AclRequest;  // acl_ops.h
 struct ObjectAcl;   //
@@ -323,6 +324,7 @@ class Core {
   // Whether policies take part in what is decided about an inode: then no name in its bucket may be kept by the kernel.
   bool has_policies(Ino ino) const;
   std::string account_id() const;  // twelve digits
+  IdentityOps& identities();       // users, groups, roles, services and managed policies
 
   // --- S3's view of ACLs, and Object Ownership (acl_ops.h, acl_ops.cc). An empty path is the bucket itself.
   Result<ObjectAcl> object_acl(const Caller& caller, std::string_view bucket, std::string_view path);
@@ -332,6 +334,8 @@ class Core {
   Status set_bucket_ownership(const Caller& caller, std::string_view bucket, ObjectOwnership ownership);
   // Of the principal that a uid maps to; empty: anonymous, or nobody knows.
   std::string principal_arn(uint32_t uid) const;
+  // The uid that was given to a user; nullopt: none was. kInvalid: several were.
+  Result<std::optional<uint32_t>> mapped_uid(const std::string& user) const;
 
   // --- Object Lock (object_lock.cc). Only the account.
   Status enable_object_lock(const Caller& caller, std::string_view bucket);

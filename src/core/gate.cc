@@ -156,6 +156,10 @@ std::string_view action_name(Action action) {
       return "s3:PutBucketPolicy";
     case Action::kDeleteBucketPolicy:
       return "s3:DeleteBucketPolicy";
+    case Action::kPutIdentity:
+      return "pailfs:PutIdentity";
+    case Action::kDeleteIdentity:
+      return "pailfs:DeleteIdentity";
     case Action::kPutBucketOwnershipControls:
       return "s3:PutBucketOwnershipControls";
     case Action::kGetBucketOwnershipControls:

@@ -39,6 +39,8 @@ enum class Action : uint8_t {
   kGetBucketPolicy,
   kPutBucketPolicy,
   kDeleteBucketPolicy,
+  kPutIdentity,
+  kDeleteIdentity,
   kPutBucketOwnershipControls,
   kGetBucketOwnershipControls,
 };

@@ -15,7 +15,6 @@ namespace pailfs {
 
 namespace {
 
-constexpr Stamp kSecond = 1'000'000'000;
 // 20261123T145600.123456789Z-ID
 constexpr size_t kTimeLength = 27;
 
@@ -425,11 +424,11 @@ bool name_needs_escape(std::string_view name) {
 std::optional<Stamp> version_time(std::string_view name) {
   if (name.starts_with('@') || !name_needs_escape(name)) return std::nullopt;
   const auto number = [&](size_t from, size_t length) {
-    int out = 0;
+    int64_t out = 0;
     for (const char digit : name.substr(from, length)) out = out * 10 + (digit - '0');
     return out;
   };
-  const std::chrono::year_month_day date(std::chrono::year(number(0, 4)),
+  const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(number(0, 4))),
                                          std::chrono::month(static_cast<unsigned>(number(4, 2))),
                                          std::chrono::day(static_cast<unsigned>(number(6, 2))));
   if (!date.ok() || number(0, 4) < 1678 || number(0, 4) > 2261) return std::nullopt;  // what 64 bits of ns can be

@@ -21,6 +21,7 @@
 #include "core/acl_facts.h"
 #include "core/bucket_policies.h"
 #include "core/core.h"
+#include "core/identities.h"
 #include "core/principals.h"
 #include "core/records.h"
 #include "core/retention_clock.h"
@@ -179,10 +180,12 @@ struct Core::Impl {
   std::unique_ptr<Scrub> scrub;
   std::unique_ptr<MfaDevice> mfa;
   BucketPolicies policies;
+  Identities identities;
   Principals principals;
   AclFacts acl_facts;
   std::unique_ptr<ObjectKeys> keys;
   std::unique_ptr<PolicyGate> policy_gate;
+  std::unique_ptr<IdentityOps> identity_ops;
   Core::NameObserver name_observer;  // set before anything uses the core
   void name_changed(Ino parent, const std::string& name, Ino ino) {
     if (name_observer) name_observer(parent, name, ino);
@@ -284,7 +287,7 @@ struct Core::Impl {
 
   // --- bucket policies (policy_ops.cc)
   Status change_bucket_policy(const Caller& caller, std::string_view bucket, Action action,
-                              const std::function<Result<BucketPolicies::PolicyPtr>()>& make) EXCLUDES(tree);
+                              const std::function<Result<StoredPolicyPtr>()>& make) EXCLUDES(tree);
 
   // --- names (lookup.cc)
   // kNotFound, kNotDirectory, kNameTooLong; a name that no directory can hold is kInvalid.
@@ -436,6 +439,7 @@ struct Core::Impl {
   Status read_content(const InodeRecord& content, uint64_t offset, std::span<char> out) const;
 
   Status commit(Transaction&& tx);
+  Status commit_names(Transaction&& tx);
   // The same for one that makes content show units of another one: `added`, once for every owner (shares.h).
   Status commit(Transaction&& tx, std::span<const Run> added);
   // Commits the change of inodes whose locks are held; when that fails, reloads them.

@@ -55,6 +55,12 @@ std::string parent_pointer(Ino ino, Ino parent, uint64_t slot) {
   return out.take();
 }
 
+std::optional<Ino> inode_of_parent_pointer(std::string_view key) {
+  Decoder in(key);
+  if (in.u8() != 'w') return std::nullopt;
+  return in.be64();
+}
+
 std::string inode(Ino ino) { return numbered('i', ino); }
 
 std::string version(Ino ino, uint32_t vseq) {
@@ -80,6 +86,13 @@ std::string chunk(Ino cid, uint64_t chunk, uint32_t vseq) {
   out.be64(chunk);
   out.be32(vseq);
   return out.take();
+}
+
+std::string identities() { return "u"; }
+std::string identity(uint8_t kind, std::string_view token) {
+  std::string out = identities();
+  out.push_back(static_cast<char>(kind));
+  return out.append(token);
 }
 
 std::string xattr(Ino ino, std::string_view token) { return numbered('x', ino).append(token); }

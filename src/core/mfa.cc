@@ -12,7 +12,6 @@ namespace pailfs {
 
 namespace {
 
-constexpr Time kSecond = 1'000'000'000;
 constexpr uint32_t kFreeAttempts = 5;
 constexpr Time kFirstWait = 30 * kSecond;
 constexpr uint32_t kDoublings = 5;  // 16 minutes

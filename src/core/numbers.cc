@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/impl.h"
+#include "core/policy_gate.h"
 
 namespace pailfs {
 namespace {
@@ -92,17 +93,27 @@ Result<Scope> Core::Impl::new_bucket_number() {
 Status Core::Impl::commit(Transaction&& tx) {
   PAILFS_ASSIGN(const bool shared, shares.concerns(tx));
   if (shared) return commit(std::move(tx), std::span<const Run>());
+  return commit_names(std::move(tx));
+}
+
+// Decisions about an object are by its names.
+Status Core::Impl::commit_names(Transaction&& tx) {
+  std::vector<Ino> named;
+  if (policy_gate->any()) {
+    tx.each_key([&](std::string_view key) {
+      if (const auto ino = keys::inode_of_parent_pointer(key)) named.push_back(*ino);
+    });
+  }
   auto sequence = store.commit(std::move(tx));
   if (!sequence) return std::unexpected(std::move(sequence).error());
+  for (const Ino ino : named) policy_gate->decisions().names_changed(ino);
   return {};
 }
 
 Status Core::Impl::commit(Transaction&& tx, std::span<const Run> added) {
   const MutexLock lock(shares.lock);
   PAILFS_TRY(shares.resolve(tx, added));
-  auto sequence = store.commit(std::move(tx));
-  if (!sequence) return std::unexpected(std::move(sequence).error());
-  return {};
+  return commit_names(std::move(tx));
 }
 
 Status Core::Impl::commit(Transaction&& tx, const LockedInodes& changed) {

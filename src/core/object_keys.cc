@@ -91,6 +91,7 @@ void ObjectKeys::directory_moved() {
   MutexLock lock(mutex_);
   ++moves_;
   paths_.clear();
+  core_.policy_gate->decisions().everything_changed();
 }
 
 }  // namespace pailfs

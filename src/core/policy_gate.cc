@@ -2,22 +2,20 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 
+#include "core/decision_trace.h"
 #include "core/path.h"
 #include "core/time_text.h"
+#include "io/processes.h"
 #include "policy/coverage.h"
 #include "policy/evaluate.h"
+#include "policy/letters.h"
 
 namespace pailfs {
 
 namespace {
-
-constexpr Time kSecond = 1'000'000'000;
 
 // What can be done with an object: who may do any of it knows that it is there.
 constexpr std::array<Action, 6> kUses{Action::kGetObject,    Action::kPutObject,        Action::kDeleteObject,
@@ -56,20 +54,25 @@ std::string joined(std::string path, std::string_view name) {
   return path;
 }
 
-// What stands in proc(5) for a process's program; empty: not known.
-std::string executable_of(uint32_t pid) {
-  if (pid == 0) return {};
-  std::string target(4096, '\0');
-  const ssize_t length = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), target.data(), target.size());
-  if (length <= 0 || static_cast<size_t>(length) == target.size()) return {};
-  target.resize(static_cast<size_t>(length));
-  return target;
-}
-
 // The bucket that a request is about; the store's own scope: none.
 Scope bucket_of_request(const AccessRequest& request) {
   if (bucket_of(request.object.ino) == kStoreScope && request.victim != nullptr) return bucket_of(request.victim->ino);
   return bucket_of(request.object.ino);
+}
+
+// How much of a bucket, given by its name, a statement is about.
+bool is_about_bucket(const policy::Statement& statement, const std::string& name) {
+  const policy::Context nothing;
+  // Variables, which are not known here, may stand for anything.
+  if (std::ranges::any_of(statement.resources, [](const policy::ArnPattern& it) { return !it.keys().empty(); })) {
+    return true;
+  }
+  if (policy::coverage_below(statement, name + "/", nothing) != policy::Coverage::kNone) return true;
+  const policy::Arn bucket("arn:aws:s3:::" + name);
+  const bool named = std::ranges::any_of(statement.resources, [&](const policy::ArnPattern& it) {
+    return it.matches(bucket, nothing) != policy::Match::kNo;
+  });
+  return named != statement.not_resource;
 }
 
 }  // namespace
@@ -78,32 +81,40 @@ Scope bucket_of_request(const AccessRequest& request) {
 class PolicyGate::Question {
  public:
   using Outcome = policy::Outcome;
-  Question(const Question&) = delete;
-  Question& operator=(const Question&) = delete;
-
-  Question(const PolicyGate& gate, const Caller& caller, Scope bucket, BucketPolicies::PolicyPtr policy)
+  Question(const PolicyGate& gate, const Caller& caller, Scope bucket, Asker asker)
       : gate_(gate),
-        policy_(std::move(policy)),
-        principal_(gate.principals_.of(caller.uid, gate.keys_.monotonic())),
-        bucket_name_(gate.keys_.bucket_name(bucket)),
+        principal_(std::move(asker.principal)),
+        policy_(std::move(asker.policy)),
+        bucket_name_(bucket == kStoreScope ? std::string() : gate.keys_.bucket_name(bucket)),
         uid_(std::to_string(caller.uid)),
         gid_(std::to_string(caller.gid)),
         door_(caller.door == Door::kFuse ? "fuse" : "control") {
-    policies_.bucket = policy_->document.get();
-    if (policy_->wants_time) {
+    if (policy_ != nullptr) policies_.bucket = policy_->document.get();
+    if (principal_ != nullptr) {
+      policies_.identity = principal_->documents;
+      policies_.boundary = principal_->boundary();
+    }
+    const bool knows = principal_ != nullptr;
+    if ((policy_ != nullptr && policy_->wants_time) || (knows && principal_->wants_time)) {
       const Time now = gate.keys_.now();
       time_ = format_time(now);
       epoch_ = std::to_string(now / kSecond);
     }
-    if (policy_->wants_executable) executable_ = executable_of(caller.pid);
+    if ((policy_ != nullptr && policy_->wants_executable) || (knows && principal_->wants_executable)) {
+      executable_ = process_executable(caller.pid);
+    }
   }
 
   // Nobody but the root of the account gets past a policy that cannot be read.
-  bool closed() const { return policies_.bucket == nullptr; }
-  bool is_root() const { return principal_ != nullptr && principal_->caller.type() == policy::PrincipalType::kRoot; }
+  bool closed() const { return policy_ != nullptr && policies_.bucket == nullptr; }
+  bool is_root() const { return principal_ != nullptr && principal_->is_root(); }
 
   Outcome about_bucket(std::string_view action, const std::string* prefix) {
     return decide(action, fmt::format("arn:aws:s3:::{}", bucket_name_), prefix);
+  }
+  // Of what is not about a bucket: `resource` is "*" or what the action is about.
+  Outcome about_store(std::string_view action, const std::string& resource) {
+    return decide(action, resource, nullptr);
   }
   Outcome about_key(std::string_view action, std::string_view key) {
     return decide(action, fmt::format("arn:aws:s3:::{}/{}", bucket_name_, key), nullptr);
@@ -124,10 +135,11 @@ class PolicyGate::Question {
     const policy::Context context = make_context("s3:GetObject", nullptr);
     return policy::may_allow_below(policies_, principal_->caller, kLoweredUses, below(directory), context);
   }
-  bool alike_below(const std::string& directory) {
+  bool alike_below(const std::string& directory) { return alike_below(directory, kLoweredUses); }
+  bool alike_below(const std::string& directory, std::span<const std::string_view> actions) {
     if (closed() || principal_ == nullptr) return true;
     const policy::Context context = make_context("s3:PutObject", nullptr);
-    return policy::decides_alike_below(policies_, principal_->caller, kLoweredUses, below(directory), context);
+    return policy::decides_alike_below(policies_, principal_->caller, actions, below(directory), context);
   }
 
   // Whether a new key lets do what the old ones do not, as far as policies go.
@@ -147,10 +159,7 @@ class PolicyGate::Question {
   bool denied_somewhere(std::string_view action, const std::string& directory) {
     if (closed() || principal_ == nullptr) return !is_root();
     const policy::Context context = make_context(action, nullptr);
-    std::string lowered(action);
-    std::ranges::transform(lowered, lowered.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return policy::may_deny_below(policies_, principal_->caller, lowered, below(directory), context);
+    return policy::may_deny_below(policies_, principal_->caller, policy::lowered(action), below(directory), context);
   }
   // Whether what may be listed is told apart by prefixes.
   bool listings_differ() {
@@ -165,9 +174,8 @@ class PolicyGate::Question {
     return about_bucket("s3:ListBucket", &prefix);
   }
 
-  // To look a name of the directory up.
-  Answer visible(const std::string& directory, const std::string& key, const AclAllows& acl) {
-    const Outcome listed = listing(directory);
+  // To look a name of a directory up, of whose listing that was decided.
+  Answer visible(Outcome listed, const std::string& key, const AclAllows& acl) {
     if (listed == Outcome::kAllow) return Answer::kAllow;
     if (listed == Outcome::kImplicitDeny && acl && acl()) return Answer::kSilent;
     if (uses(key)) return Answer::kAllow;
@@ -188,7 +196,11 @@ class PolicyGate::Question {
     policy::Context context;
     if (principal_ != nullptr) {
       context.add("aws:principaltype", principal_->type);
-      if (!principal_->caller.arn().empty()) context.add("aws:principalarn", principal_->caller.arn());
+      if (!principal_->arn.empty()) {
+        context.add("aws:principalarn", principal_->arn);
+        context.add("aws:principalaccount", gate_.principals_.account_id());
+      }
+      for (const auto& [key, value] : principal_->tags) context.add(key, value);
       if (!principal_->username.empty()) context.add("aws:username", principal_->username);
       context.add("aws:userid", principal_->userid.empty() ? std::string_view("anonymous") : principal_->userid);
     }
@@ -214,7 +226,11 @@ class PolicyGate::Question {
   }
 
   Outcome decide(std::string_view action, const std::string& resource, const std::string* prefix) {
-    if (closed() || principal_ == nullptr) return is_root() ? Outcome::kImplicitDeny : Outcome::kExplicitDeny;
+    if (closed() || principal_ == nullptr) {
+      const Outcome outcome = is_root() ? Outcome::kImplicitDeny : Outcome::kExplicitDeny;
+      if (TracedDecisions::current != nullptr) trace(action, resource, outcome, nullptr);
+      return outcome;
+    }
     const policy::Context context = make_context(action, prefix);
     const policy::Request request{.caller = principal_->caller,
                                   .account = gate_.principals_.account_id(),
@@ -222,88 +238,291 @@ class PolicyGate::Question {
                                   .resource = resource,
                                   .context = context};
     const policy::Decision decision = policy::evaluate(policies_, request);
+    if (TracedDecisions::current != nullptr) trace(action, resource, decision.outcome, &decision);
     // The root may do everything in S3's eyes; here what the policy does not speak of is for the ACL.
     if (decision.ground == policy::Ground::kRoot) return Outcome::kImplicitDeny;
     return decision.outcome;
   }
 
+  std::string statement_text(const policy::Decision& decision) const {
+    std::string owner = fmt::format("the policy of bucket {}", bucket_name_);
+    if (decision.document != policies_.bucket) {
+      const auto name_if = [&](const AttachedPolicies::One& one) {
+        if (one.policy != nullptr && one.policy->document.get() == decision.document) owner = one.name;
+      };
+      for (const AttachedPolicies::One& one : principal_->policies.identity) name_if(one);
+      if (decision.document == policies_.boundary) owner = principal_->policies.boundary->name;
+    }
+    const policy::Statement& statement = decision.document->statements()[decision.statement];
+    std::string which = fmt::format("statement {}", decision.statement + 1);
+    if (!statement.sid.empty()) which += fmt::format(" ({})", printable(statement.sid));
+    return fmt::format("{} of {}", which, owner);
+  }
+
+  std::string because(const policy::Decision& decision) const {
+    switch (decision.ground) {
+      case policy::Ground::kStatement:
+        return statement_text(decision);
+      case policy::Ground::kRoot:
+        return "no policy denies it to the account's root";
+      case policy::Ground::kNothingAllows:
+        return "no policy speaks of it";
+      case policy::Ground::kNotForAccount:
+        return statement_text(decision) + " leaves it to the account, whose policies do not allow it";
+      case policy::Ground::kOnlyOneAccount:
+        return "only one of the two accounts allows it";
+      case policy::Ground::kBoundary:
+        return statement_text(decision) + " allows it, but " + principal_->policies.boundary->name + " does not";
+    }
+    return {};
+  }
+
+  void trace(std::string_view action, const std::string& resource, Outcome outcome, const policy::Decision* decision) {
+    DecisionTrace& trace = *TracedDecisions::current;
+    trace.principal = principal_ == nullptr                ? "unknown"
+                      : !principal_->caller.arn().empty()  ? principal_->caller.arn()
+                      : !principal_->caller.name().empty() ? principal_->caller.name()
+                                                           : "anonymous";
+    std::string why;
+    if (decision != nullptr) {
+      why = because(*decision);
+    } else if (closed()) {
+      why = "the policy of the bucket cannot be read: it is closed to all but root";
+    } else {
+      why = "it is not known who this is, or a policy that is attached cannot be read: all is denied";
+    }
+    trace.policies.push_back(
+        {std::string(action), resource, std::string(policy::outcome_name(outcome)), std::move(why)});
+  }
+
   const PolicyGate& gate_;
-  const BucketPolicies::PolicyPtr policy_;
-  const Principals::PrincipalPtr principal_;
-  const std::string bucket_name_, uid_, gid_;
-  const std::string_view door_;
+  PrincipalPtr principal_;
+  StoredPolicyPtr policy_;
+  std::string bucket_name_, uid_, gid_;
+  std::string_view door_;
   std::string time_, epoch_, executable_;
   policy::Policies policies_;
 };
 
+bool PolicyGate::Asker::keeps() const {
+  if (principal == nullptr || TracedDecisions::current != nullptr) return false;
+  if (principal->wants_time || principal->wants_executable) return false;
+  return policy == nullptr || (policy->document != nullptr && !policy->wants_time && !policy->wants_executable);
+}
+
+bool PolicyGate::looks_spoken_of(Scope bucket) const {
+  const DirectoryPtr directory = identities_.directory();
+  if (directory->damaged) return true;
+  if (bucket == kStoreScope) return directory->policies;
+  const std::string name = keys_.bucket_name(bucket);
+  const auto speaks = [&](const AttachedPolicies::One& one) {
+    if (one.policy == nullptr || one.policy->document == nullptr) return true;
+    return std::ranges::any_of(one.policy->document->statements(),
+                               [&](const policy::Statement& statement) { return is_about_bucket(statement, name); });
+  };
+  return std::ranges::any_of(directory->all, [&](const auto& entry) {
+    const Identity& identity = *entry.second;
+    if (identity.kind == IdentityKind::kManagedPolicy || identity.kind == IdentityKind::kService) return false;
+    const AttachedPolicies policies = directory->policies_of(identity);
+    return policies.unreadable || std::ranges::any_of(policies.identity, speaks) ||
+           (policies.boundary && speaks(*policies.boundary));
+  });
+}
+
+bool PolicyGate::is_spoken_of(Scope bucket) const {
+  if (!identities_.any()) return false;
+  const uint64_t generation = identities_.generation();
+  if (bucket >= kSpokenOf) return looks_spoken_of(bucket);
+  std::atomic<uint64_t>& known = spoken_of_[bucket];
+  const uint64_t held = known.load(std::memory_order_acquire);
+  if (held >> 1 == generation) return (held & 1) != 0;
+  const bool answer = looks_spoken_of(bucket);
+  known.store(generation << 1 | (answer ? 1 : 0), std::memory_order_release);
+  return answer;
+}
+
+std::optional<PolicyGate::Asker> PolicyGate::asker(const Caller& caller, Scope bucket) const {
+  if (caller.door == Door::kInternal || !any()) return std::nullopt;
+  StoredPolicyPtr policy = policies_.of(bucket);
+  if (policy == nullptr && !is_spoken_of(bucket)) return std::nullopt;
+  return Asker{principals_.of(caller, keys_.monotonic()), std::move(policy)};
+}
+
+std::optional<PolicyGate::Question> PolicyGate::question(const Caller& caller, Scope bucket) const {
+  auto asking = asker(caller, bucket);
+  if (!asking) return std::nullopt;
+  return Question(*this, caller, bucket, std::move(*asking));
+}
+
+namespace {
+
+PolicyGate::Answer answer_of(policy::Outcome outcome) {
+  if (outcome == policy::Outcome::kAllow) return PolicyGate::Answer::kAllow;
+  return outcome == policy::Outcome::kExplicitDeny ? PolicyGate::Answer::kDeny : PolicyGate::Answer::kSilent;
+}
+
+Decisions::Key key_of(const AccessRequest& request, const Principal& principal, Decisions::About about) {
+  return {.ino = request.object.ino,
+          .principal = principal.serial,
+          .uid = request.caller.uid,
+          .gid = request.caller.gid,
+          .about = about,
+          .action = request.action,
+          .need = about == Decisions::About::kObject ? request.need : Need::kNothing,
+          .door = request.caller.door};
+}
+
+}  // namespace
+
 Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request, const AclAllows& acl) const {
   const Scope bucket = bucket_of_request(request);
-  BucketPolicies::PolicyPtr policy = policies_.of(bucket);
-  if (policy == nullptr || request.caller.door == Door::kInternal) return Answer::kSilent;
+  auto asking = asker(request.caller, bucket);
+  if (!asking) return Answer::kSilent;
+  const bool of_store = bucket_of(request.object.ino) == kStoreScope;
+  const bool named = !request.name.empty() && !of_store;
+  if (named && request.action == Action::kListBucket) return answer_lookup(request, std::move(*asking), acl);
+  if (named && request.keys.empty() && !is_of_bucket(request.action)) {
+    return answer_child(request, std::move(*asking));
+  }
+  const bool keeps = asking->keeps() && request.keys.empty() && request.name.empty() && !of_store &&
+                     request.object.nlink > 0 && !is_virtual(request.object.ino);
+  const auto key = keeps ? std::optional(key_of(request, *asking->principal, Decisions::About::kObject)) : std::nullopt;
+  if (key) {
+    if (const auto kept = decisions_.find(*key)) return static_cast<Answer>(*kept);
+  }
+  const Decisions::Moment begun = decisions_.begin(request.object.ino);
+  Question question(*this, request.caller, bucket, std::move(*asking));
+  PAILFS_ASSIGN(const Answer answer, answer_object(request, question, acl));
+  if (key) decisions_.keep(*key, begun, static_cast<uint8_t>(answer));
+  return answer;
+}
+
+Result<PolicyGate::Answer> PolicyGate::answer_lookup(const AccessRequest& request, Asker asker,
+                                                     const AclAllows& acl) const {
   using Outcome = policy::Outcome;
-  Question question(*this, request.caller, bucket, std::move(policy));
-  const auto answer_of = [](Outcome outcome) {
-    if (outcome == Outcome::kAllow) return Answer::kAllow;
-    return outcome == Outcome::kExplicitDeny ? Answer::kDeny : Answer::kSilent;
-  };
+  const Ino directory = request.object.ino;
+  const auto key =
+      asker.keeps() ? std::optional(key_of(request, *asker.principal, Decisions::About::kListing)) : std::nullopt;
+  std::optional<uint8_t> kept;
+  if (key) kept = decisions_.find(*key);
+  if (kept) {
+    const auto listed = static_cast<Outcome>(*kept);
+    if (listed == Outcome::kAllow) return Answer::kAllow;
+    if (listed == Outcome::kImplicitDeny && acl && acl()) return Answer::kSilent;
+  }
+  const Decisions::Moment begun = decisions_.begin(directory);
+  Question question(*this, request.caller, bucket_of(directory), std::move(asker));
+  PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
+  const Outcome listed = kept ? static_cast<Outcome>(*kept) : question.listing(path);
+  if (key && !kept) decisions_.keep(*key, begun, static_cast<uint8_t>(listed));
+  return question.visible(listed, joined(path, request.name), acl);
+}
+
+// What is to be made in a directory, or removed from it. Most statements are about all that is in a directory, or about
+// nothing in it: then one decision is that of every name.
+Result<PolicyGate::Answer> PolicyGate::answer_child(const AccessRequest& request, Asker asker) const {
+  constexpr uint8_t kByName = 255;
+  const Ino directory = request.object.ino;
+  const auto key =
+      asker.keeps() ? std::optional(key_of(request, *asker.principal, Decisions::About::kChildren)) : std::nullopt;
+  std::optional<uint8_t> kept;
+  if (key) kept = decisions_.find(*key);
+  if (kept && *kept != kByName) return static_cast<Answer>(*kept);
+  const Decisions::Moment begun = decisions_.begin(directory);
+  Question question(*this, request.caller, bucket_of(directory), std::move(asker));
+  PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
+  const std::string_view action = action_name(request.action);
+  const Answer answer = answer_of(question.about_key(action, joined(path, request.name)));
+  if (key && !kept) {
+    const std::string lowered_action = policy::lowered(action);
+    const std::string_view actions[] = {lowered_action};
+    const bool alike = question.alike_below(path, actions);
+    decisions_.keep(*key, begun, alike ? static_cast<uint8_t>(answer) : kByName);
+  }
+  return answer;
+}
+
+// In the list of buckets: their names are no secret to who knows them.
+PolicyGate::Answer PolicyGate::answer_store(const AccessRequest& request, Question& question) const {
+  switch (request.action) {
+    case Action::kListAllMyBuckets:
+      return answer_of(question.about_store(action_name(request.action), "*"));
+    case Action::kListBucket:
+      if (request.need != Need::kRead) return Answer::kSilent;
+      return answer_of(question.about_store("s3:ListAllMyBuckets", "*"));
+    case Action::kCreateBucket:
+      return answer_of(question.about_store(action_name(request.action), fmt::format("arn:aws:s3:::{}", request.name)));
+    case Action::kDeleteBucket:
+      return answer_of(question.about_bucket(action_name(request.action), nullptr));
+    default:
+      return Answer::kSilent;
+  }
+}
+
+// stat(2) of what was looked up: by any of its names.
+Result<PolicyGate::Answer> PolicyGate::answer_stat(const AccessRequest& request, Question& question,
+                                                   const AclAllows& acl) const {
+  PAILFS_ASSIGN(const auto keys, keys_.keys_of(request.object.ino));
+  Answer best = Answer::kHidden;
+  for (const std::string& key : keys) {
+    const size_t slash = key.rfind('/');
+    const std::string directory = slash == std::string::npos ? std::string() : key.substr(0, slash);
+    const Answer one = question.visible(question.listing(directory), key, acl);
+    if (one == Answer::kAllow) return one;
+    if (one == Answer::kSilent) best = one;
+  }
+  return best;
+}
+
+Result<PolicyGate::Answer> PolicyGate::answer_listing(const AccessRequest& request, Question& question) const {
+  using Outcome = policy::Outcome;
+  const bool versions = request.action == Action::kListBucketVersions;
+  std::vector<std::string> directories(request.keys.begin(), request.keys.end());
+  if (const auto path = keys_.path_of(request.object.ino)) {
+    directories.push_back(*path);
+  } else if (path.error().code != Code::kNotFound) {
+    return std::unexpected(path.error());
+  }
+  bool allowed = false;
+  for (const std::string& directory : directories) {
+    const std::string prefix = directory.empty() ? std::string() : directory + "/";
+    const Outcome outcome = question.about_bucket(action_name(request.action), &prefix);
+    const bool uses = outcome != Outcome::kAllow && !versions && question.uses_below(directory);
+    if (outcome == Outcome::kExplicitDeny && !uses) return Answer::kDeny;
+    allowed |= outcome == Outcome::kAllow || uses;
+  }
+  return allowed ? Answer::kAllow : Answer::kSilent;
+}
+
+Result<PolicyGate::Answer> PolicyGate::answer_object(const AccessRequest& request, Question& question,
+                                                     const AclAllows& acl) const {
+  using Outcome = policy::Outcome;
+  const Ino ino = request.object.ino;
+  if (bucket_of(ino) == kStoreScope) return answer_store(request, question);
+  const bool root_of_bucket = ino == bucket_root(bucket_of(ino));
+  const std::string_view action = action_name(request.action);
   // What has no name any more had one that may be denied. What has one that is not known, by damage, is for root.
   const auto without_key = [&] {
-    if (question.denied_somewhere(action_name(request.action), {})) return Answer::kDeny;
+    if (question.denied_somewhere(action, {})) return Answer::kDeny;
     return request.object.nlink == 0 || question.is_root() ? Answer::kSilent : Answer::kDeny;
   };
-  const Ino ino = request.object.ino;
-  const bool root_of_store = bucket_of(ino) == kStoreScope;  // buckets are made and removed there
-  const bool root_of_bucket = !root_of_store && ino == bucket_root(bucket);
-
+  if (request.action == Action::kListBucket && request.need == Need::kNothing) {
+    if (root_of_bucket) return Answer::kSilent;
+    PAILFS_ASSIGN(const auto keys, keys_.keys_of(ino));
+    return keys.empty() ? without_key() : answer_stat(request, question, acl);
+  }
   if (request.action == Action::kListBucket || request.action == Action::kListBucketVersions) {
-    if (root_of_store) return Answer::kSilent;
-    const bool versions = request.action == Action::kListBucketVersions;
-    if (!request.name.empty() && !versions) {
-      PAILFS_ASSIGN(const std::string path, keys_.path_of(ino));
-      return question.visible(path, joined(path, request.name), acl);
-    }
-    if (request.need == Need::kNothing && !versions) {  // stat(2) of what was looked up
-      if (root_of_bucket) return Answer::kSilent;
-      PAILFS_ASSIGN(const auto keys, keys_.keys_of(ino));
-      if (keys.empty()) return without_key();
-      Answer best = Answer::kHidden;
-      for (const std::string& key : keys) {
-        const size_t slash = key.rfind('/');
-        const Answer one = question.visible(slash == key.npos ? std::string() : key.substr(0, slash), key, acl);
-        if (one == Answer::kAllow) return one;
-        if (one == Answer::kSilent) best = one;
-      }
-      return best;
-    }
-    std::vector<std::string> directories(request.keys.begin(), request.keys.end());
-    if (const auto path = keys_.path_of(ino)) {
-      directories.push_back(*path);
-    } else if (path.error().code != Code::kNotFound) {
-      return std::unexpected(path.error());
-    }
-    bool allowed = false;
-    for (const std::string& directory : directories) {
-      const std::string prefix = directory.empty() ? std::string() : directory + "/";
-      const Outcome outcome = question.about_bucket(action_name(request.action), &prefix);
-      const bool uses = outcome != Outcome::kAllow && !versions && question.uses_below(directory);
-      if (outcome == Outcome::kExplicitDeny && !uses) return Answer::kDeny;
-      allowed |= outcome == Outcome::kAllow || uses;
-    }
-    return allowed ? Answer::kAllow : Answer::kSilent;
+    return answer_listing(request, question);
   }
   if (is_of_bucket(request.action)) {
     if (is_of_policy(request.action) && question.is_root()) return Answer::kAllow;
-    return answer_of(question.about_bucket(action_name(request.action), nullptr));
+    return answer_of(question.about_bucket(action, nullptr));
   }
-  if (root_of_store) return Answer::kSilent;
   if (root_of_bucket && request.name.empty() && request.keys.empty() && request.action == Action::kPutObjectAcl) {
     return answer_of(question.about_bucket("s3:PutBucketAcl", nullptr));
   }
   std::vector<std::string> keys(request.keys.begin(), request.keys.end());
-  if (keys.empty() && !request.name.empty()) {
-    PAILFS_ASSIGN(const std::string path, keys_.path_of(ino));
-    keys.push_back(joined(path, request.name));
-  } else if (keys.empty() && root_of_bucket) {
+  if (keys.empty() && root_of_bucket) {
     keys.emplace_back();
   } else if (keys.empty()) {
     PAILFS_ASSIGN(keys, keys_.keys_of(ino));
@@ -315,7 +534,7 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request, cons
   }
   bool allowed = false;
   for (const std::string& key : keys) {
-    const Outcome outcome = question.about_key(action_name(request.action), key);
+    const Outcome outcome = question.about_key(action, key);
     if (outcome == Outcome::kExplicitDeny) return Answer::kDeny;
     allowed |= outcome == Outcome::kAllow;
   }
@@ -323,35 +542,31 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request, cons
 }
 
 Result<PolicyGate::Answer> PolicyGate::lists(const Caller& caller, Ino directory) const {
-  BucketPolicies::PolicyPtr policy = policies_.of(bucket_of(directory));
-  if (policy == nullptr || caller.door == Door::kInternal) return Answer::kSilent;
-  Question question(*this, caller, bucket_of(directory), std::move(policy));
+  auto asked = question(caller, bucket_of(directory));
+  if (!asked) return Answer::kSilent;
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
-  const policy::Outcome outcome = question.listing(path);
-  if (outcome == policy::Outcome::kAllow) return Answer::kAllow;
-  return outcome == policy::Outcome::kExplicitDeny ? Answer::kDeny : Answer::kSilent;
+  return answer_of(asked->listing(path));
 }
 
 Status PolicyGate::check_tree(const Caller& caller, Ino from, std::string_view name, Ino to,
                               std::string_view new_name) const {
-  BucketPolicies::PolicyPtr policy = policies_.of(bucket_of(from));
-  if (policy == nullptr || caller.door == Door::kInternal) return {};
-  Question question(*this, caller, bucket_of(from), std::move(policy));
+  auto asked = question(caller, bucket_of(from));
+  if (!asked) return {};
   PAILFS_ASSIGN(const std::string from_path, keys_.path_of(from));
   PAILFS_ASSIGN(const std::string to_path, keys_.path_of(to));
   const std::string old_directory = joined(from_path, name), new_directory = joined(to_path, new_name);
-  if (!question.alike_below(old_directory) || !question.alike_below(new_directory) || question.listings_differ()) {
+  if (!asked->alike_below(old_directory) || !asked->alike_below(new_directory) || asked->listings_differ()) {
     return fail(Code::kCrossDevice, "policies decide differently about what is below the directory");
   }
   // Any key below stands for all of them.
   const std::string old_key = old_directory + "/x", new_key = new_directory + "/x";
-  if (question.about_key("s3:DeleteObject", old_key) == policy::Outcome::kExplicitDeny ||
-      question.about_key("s3:PutObject", new_key) == policy::Outcome::kExplicitDeny) {
+  if (asked->about_key("s3:DeleteObject", old_key) == policy::Outcome::kExplicitDeny ||
+      asked->about_key("s3:PutObject", new_key) == policy::Outcome::kExplicitDeny) {
     return fail(Code::kAccessDenied, "a policy denies it for what is below the directory");
   }
   for (const Action action : kUses) {
     if (action == Action::kDeleteObject) continue;
-    if (question.gains(action, {old_key}, new_key) || question.gains(action, {old_directory}, new_directory)) {
+    if (asked->gains(action, {old_key}, new_key) || asked->gains(action, {old_directory}, new_directory)) {
       return fail(Code::kCrossDevice, "policies allow more below the new name than below the old one");
     }
   }
@@ -359,27 +574,24 @@ Status PolicyGate::check_tree(const Caller& caller, Ino from, std::string_view n
 }
 
 Status PolicyGate::check_whole(const Caller& caller, Scope bucket, const std::string& directory, Action action) const {
-  BucketPolicies::PolicyPtr policy = policies_.of(bucket);
-  if (policy == nullptr || caller.door == Door::kInternal) return {};
-  Question question(*this, caller, bucket, std::move(policy));
+  auto asked = question(caller, bucket);
+  if (!asked) return {};
   const std::string_view name = action_name(action);
-  const bool itself = !directory.empty() && question.about_key(name, directory) == policy::Outcome::kExplicitDeny;
-  if (!itself && !question.denied_somewhere(name, directory)) return {};
-  return fail(Code::kAccessDenied, fmt::format("the bucket's policy denies {} for some of it", name));
+  const bool itself = !directory.empty() && asked->about_key(name, directory) == policy::Outcome::kExplicitDeny;
+  if (!itself && !asked->denied_somewhere(name, directory)) return {};
+  return fail(Code::kAccessDenied, fmt::format("a policy denies {} for some of it", name));
 }
 
 Result<std::vector<Action>> PolicyGate::gained(const Caller& caller, Ino ino, Ino directory,
                                                std::string_view name) const {
   std::vector<Action> actions;
-  const Scope bucket = bucket_of(directory);
-  BucketPolicies::PolicyPtr policy = policies_.of(bucket);
-  if (policy == nullptr || caller.door == Door::kInternal) return actions;
-  Question question(*this, caller, bucket, std::move(policy));
+  auto asked = question(caller, bucket_of(directory));
+  if (!asked) return actions;
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
   PAILFS_ASSIGN(const auto keys, keys_.keys_of(ino));
   const std::string key = joined(path, name);
   for (const Action action : kUses) {
-    if (question.gains(action, keys, key)) actions.push_back(action);
+    if (asked->gains(action, keys, key)) actions.push_back(action);
   }
   return actions;
 }

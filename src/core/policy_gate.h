@@ -1,21 +1,24 @@
-// The gate's other half: what bucket policies say of a request. FUSE names inodes and S3 keys, so here are the keys of
-// an object: its paths in the bucket, one for each of its names. An explicit Deny on any of them denies, otherwise an
-// Allow on one allows; what no policy speaks of is for the ACL.
+// The gate's other half: what policies of identities and buckets say of a request. FUSE names inodes and S3 keys, so
+// here are the keys of an object: its paths in the bucket, one for each of its names. An explicit Deny on any of them
+// denies, otherwise an Allow on one allows; what no policy speaks of is for the ACL.
 //
 // A directory is an object whose key is its path. To look a name up, one has to be able to list its directory (with
 // s3:prefix that directory's path and a slash), or to use the key that the name stands for, or some key below it.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "base/mutex.h"
 #include "core/bucket_policies.h"
+#include "core/decisions.h"
 #include "core/gate.h"
+#include "core/identities.h"
 #include "core/principals.h"
 
 namespace pailfs {
@@ -35,11 +38,15 @@ class PolicyGate {
     virtual Time monotonic() const = 0;  // ns
   };
 
-  PolicyGate(const BucketPolicies& policies, Principals& principals, const Keys& keys)
-      : policies_(policies), principals_(principals), keys_(keys) {}
+  PolicyGate(const BucketPolicies& policies, const Identities& identities, Principals& principals, const Keys& keys)
+      : policies_(policies), identities_(identities), principals_(principals), keys_(keys) {}
 
-  // Whether policies take part in what is decided about the bucket.
-  bool concerns(Scope bucket) const { return policies_.of(bucket) != nullptr; }
+  // Whether policies take part in any decision.
+  bool any() const { return policies_.any() || identities_.any(); }
+  // Whether they take part in what is decided about the bucket (the store's scope: about the list of buckets).
+  bool concerns(Scope bucket) const { return any() && (policies_.of(bucket) != nullptr || is_spoken_of(bucket)); }
+  // To be told of what kept decisions depend on.
+  Decisions& decisions() const { return decisions_; }
 
   enum class Answer {
     kSilent,  // the ACL decides
@@ -63,16 +70,40 @@ class PolicyGate {
   Status check_whole(const Caller& caller, Scope bucket, const std::string& directory, Action action) const;
   // Finds out who the caller is, where that takes long, before any lock is held.
   void know(const Caller& caller) const {
-    if (policies_.any()) static_cast<void>(principals_.of(caller.uid, keys_.monotonic()));
+    if (any()) static_cast<void>(principals_.of(caller, keys_.monotonic()));
   }
   // What policies would allow the caller with an object by a new name, and do not by those that it has.
   Result<std::vector<Action>> gained(const Caller& caller, Ino ino, Ino directory, std::string_view name) const;
 
  private:
   class Question;
+  // Who asks, and what decides.
+  struct Asker {
+    PrincipalPtr principal;  // null: nobody knows
+    StoredPolicyPtr policy;  // of the bucket; null: it has none
+    bool keeps() const;      // whether what is decided may be kept
+  };
+
+  bool is_spoken_of(Scope bucket) const;
+  bool looks_spoken_of(Scope bucket) const;
+  // nullopt: no policy takes part.
+  std::optional<Asker> asker(const Caller& caller, Scope bucket) const;
+  std::optional<Question> question(const Caller& caller, Scope bucket) const;
+  Result<Answer> answer_lookup(const AccessRequest& request, Asker asker, const AclAllows& acl) const;
+  Result<Answer> answer_child(const AccessRequest& request, Asker asker) const;
+  Answer answer_store(const AccessRequest& request, Question& question) const;
+  Result<Answer> answer_stat(const AccessRequest& request, Question& question, const AclAllows& acl) const;
+  Result<Answer> answer_listing(const AccessRequest& request, Question& question) const;
+  Result<Answer> answer_object(const AccessRequest& request, Question& question, const AclAllows& acl) const;
+
   const BucketPolicies& policies_;
+  const Identities& identities_;
   Principals& principals_;
   const Keys& keys_;
+  mutable Decisions decisions_;
+  // Whether a policy of an identity speaks of a bucket: generation << 1 | answer, at its number; 0: not found out yet.
+  static constexpr size_t kSpokenOf = 4096;
+  mutable std::array<std::atomic<uint64_t>, kSpokenOf> spoken_of_{};
 };
 
 }  // namespace pailfs

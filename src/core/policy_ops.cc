@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "core/impl.h"
+#include "core/policy_gate.h"
 #include "core/s3_xattrs.h"
 
 namespace pailfs {
@@ -18,20 +19,21 @@ Status check_policy_access(Core::Impl& core, const Caller& caller, Scope bucket,
 }  // namespace
 
 Status Core::Impl::change_bucket_policy(const Caller& caller, std::string_view bucket, Action action,
-                                        const std::function<Result<BucketPolicies::PolicyPtr>()>& make) {
+                                        const std::function<Result<StoredPolicyPtr>()>& make) {
   {
     // One change at a time, and none while the bucket goes.
     MutexLock tree_lock(tree);
     PAILFS_ASSIGN(const BucketRecord record, bucket_by_name(caller, bucket));
     if (record.deleting) return fail(Code::kNotFound, "the bucket is being deleted");
     PAILFS_TRY(check_policy_access(*this, caller, record.number, action));
-    PAILFS_ASSIGN(BucketPolicies::PolicyPtr policy, make());
+    PAILFS_ASSIGN(StoredPolicyPtr policy, make());
     if (policy == nullptr && policies.of(record.number) == nullptr) return {};
     Transaction tx;
     BucketPolicies::write(record.number, policy, tx);
     tx.record(encode_change({action, caller, kRootIno, bucket, bucket_root(record.number)}, now()));
     PAILFS_TRY(commit(std::move(tx)));
     policies.set(record.number, std::move(policy));
+    policy_gate->decisions().everything_changed();
   }
   PAILFS_TRY(store.sync());
   names_ended();  // what the kernel holds was looked up under the policy before
@@ -61,7 +63,7 @@ Status Core::put_bucket_policy(const Caller& caller, std::string_view bucket, st
 
 Status Core::delete_bucket_policy(const Caller& caller, std::string_view bucket) {
   return impl_->change_bucket_policy(caller, bucket, Action::kDeleteBucketPolicy,
-                                     []() -> Result<BucketPolicies::PolicyPtr> { return nullptr; });
+                                     []() -> Result<StoredPolicyPtr> { return nullptr; });
 }
 
 bool Core::has_policies(Ino ino) const { return impl_->gate.has_policies(bucket_of(ino)); }

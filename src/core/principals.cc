@@ -5,19 +5,34 @@
 #include <algorithm>
 
 #include "base/logging.h"
+#include "core/gate.h"
+#include "io/processes.h"
+#include "policy/letters.h"
 
 namespace pailfs {
 
 namespace {
 
+using policy::PrincipalType;
+
 constexpr Time kNameTime = 10'000'000'000;
 constexpr size_t kKnown = 65536;
 
-// IAM API Reference, CreateUser: "upper and lowercase alphanumeric characters with no spaces […] _+=,.@-".
-bool is_iam_name(std::string_view name) {
-  constexpr std::string_view kOthers = "_+=,.@-";
-  return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || kOthers.contains(c);
+bool is_member(const Caller& caller, uint32_t gid) {
+  if (caller.gid == gid) return true;
+  if (caller.groups == nullptr) return false;
+  const std::vector<uint32_t>& groups = caller.groups->groups();
+  return std::ranges::find(groups, gid) != groups.end();
+}
+
+// A control group itself and what is below it; a unit wherever it is.
+bool runs_in(const std::vector<std::string>& cgroups, const Identity& service) {
+  return std::ranges::any_of(service.cgroups, [&](const std::string& named) {
+    const bool unit = !named.contains('/');
+    return std::ranges::any_of(cgroups, [&](const std::string& path) {
+      if (path == named || path.starts_with(named + "/")) return true;
+      return unit && (path.ends_with("/" + named) || path.contains("/" + named + "/"));
+    });
   });
 }
 
@@ -29,50 +44,225 @@ std::string account_id_of(std::string_view store_uuid) {
   return fmt::format("{:012}", number % 900'000'000'000u + 100'000'000'000u);
 }
 
-Principals::Principals(uint32_t account_uid, std::string account_id, Names names)
-    : account_uid_(account_uid), account_id_(std::move(account_id)), names_(std::move(names)) {}
+Principals::Principals(uint32_t account_uid, std::string account_id, const Identities& identities, SystemNames names)
+    : account_uid_(account_uid),
+      account_id_(std::move(account_id)),
+      identities_(identities),
+      names_(std::move(names)) {}
 
-Principals::PrincipalPtr Principals::make(uint32_t uid) const {
-  using policy::PrincipalType;
-  const auto made = [](Result<policy::Caller> caller, std::string_view type, std::string username,
-                       std::string userid) -> PrincipalPtr {
-    if (!caller) return nullptr;
-    return std::make_shared<const Principal>(
-        Principal{std::move(*caller), type, std::move(username), std::move(userid)});
+PrincipalPtr Principals::completed(Principal principal, const Directory& directory) const {
+  AttachedPolicies& policies = principal.policies;
+  policies.unreadable |= directory.damaged;
+  const auto add = [&](const AttachedPolicies::One& one) {
+    if (one.policy == nullptr) return;  // unreadable
+    principal.wants_time |= one.policy->wants_time;
+    principal.wants_executable |= one.policy->wants_executable;
   };
-  if (uid == 0 || uid == account_uid_) {
-    return made(policy::Caller::make(PrincipalType::kRoot, {}, fmt::format("arn:aws:iam::{}:root", account_id_)),
-                "Account", {}, account_id_);
-  }
-  const auto asked = names_(uid);
-  if (!asked) {
-    log_warning("uid {}: {}", uid, asked.error().message);
-    return nullptr;
-  }
-  const std::optional<std::string>& name = *asked;
-  if (name && is_iam_name(*name)) {
-    const std::string arn = fmt::format("arn:aws:iam::{}:user/{}", account_id_, *name);
-    if (auto user = made(policy::Caller::make(PrincipalType::kUser, *name, arn), "User", *name, std::to_string(uid))) {
-      return user;
+  for (const AttachedPolicies::One& one : policies.identity) {
+    add(one);
+    if (one.policy != nullptr && one.policy->document != nullptr) {
+      principal.documents.push_back(one.policy->document.get());
     }
   }
-  if (name) log_debug("uid {} is anonymous to policies: its login name is no name of an IAM user", uid);
-  return made(policy::Caller::make(PrincipalType::kAnonymous, {}, {}), "Anonymous", {}, {});
+  if (policies.boundary) add(*policies.boundary);
+  // Unless he is root, whom a policy that cannot be read does not bind: he has to be able to replace it.
+  if (policies.unreadable && !principal.is_root()) return nullptr;
+  principal.serial = next_serial_.fetch_add(1, std::memory_order_relaxed);
+  return std::make_shared<const Principal>(std::move(principal));
 }
 
-Principals::PrincipalPtr Principals::of(uint32_t uid, Time monotonic) {
+PrincipalPtr Principals::make_user(uint32_t uid, const Directory& directory, const GroupPlaces& groups) const {
+  Principal out;
+  if (uid == 0 || uid == account_uid_) {
+    auto root = policy::Caller::make(PrincipalType::kRoot, {}, fmt::format("arn:aws:iam::{}:root", account_id_));
+    if (!root) return nullptr;
+    out.caller = std::move(*root);
+    out.type = "Account";
+    out.arn = out.caller.arn();
+    out.userid = account_id_;
+    return completed(std::move(out), directory);
+  }
+  IdentityPtr identity;
+  if (const auto mapped = directory.users.find(uid); mapped != directory.users.end()) {
+    identity = mapped->second;
+    out.username = identity->name;
+  } else {
+    const auto name = names_.user_name(uid);
+    if (!name) {
+      log_warning("uid {}: {}", uid, name.error().message);
+      return nullptr;
+    }
+    if (*name && is_iam_name(**name)) {
+      identity = directory.find(IdentityKind::kUser, **name);
+      // Who was given uids is nobody else.
+      if (identity == nullptr || identity->numbers.empty()) out.username = **name;
+    }
+    if (*name && out.username.empty()) {
+      log_debug("uid {} is anonymous to policies: its login name is that of a user with other uids, or no user's", uid);
+    }
+  }
+  if (out.username.empty()) return anonymous(directory, groups);
+  auto caller = policy::Caller::make(PrincipalType::kUser, out.username,
+                                     fmt::format("arn:aws:iam::{}:user/{}", account_id_, out.username));
+  if (!caller) return anonymous(directory, groups);
+  out.caller = std::move(*caller);
+  out.type = "User";
+  out.arn = out.caller.arn();
+  out.userid = std::to_string(uid);
+  if (identity != nullptr) {
+    out.policies = directory.policies_of(*identity);
+    for (const auto& [key, value] : identity->tags)
+      out.tags.emplace_back("aws:principaltag/" + policy::lowered(key), value);
+  }
+  for (const uint32_t place : groups) {
+    const Directory::GroupOfGid& group = directory.groups[place];
+    // He may be named in it as well.
+    const bool named =
+        identity != nullptr && std::ranges::find(identity->groups, group.group->name) != identity->groups.end();
+    if (named) continue;
+    out.policies.unreadable |= group.policies.unreadable;
+    out.policies.identity.insert(out.policies.identity.end(), group.policies.identity.begin(),
+                                 group.policies.identity.end());
+  }
+  return completed(std::move(out), directory);
+}
+
+// A group's policies bind whoever has its gid; what they allow counts for users only.
+PrincipalPtr Principals::anonymous(const Directory& directory, const GroupPlaces& groups) const {
+  Principal out;
+  auto caller = policy::Caller::make(PrincipalType::kAnonymous, {}, {});
+  if (!caller) return nullptr;
+  out.caller = std::move(*caller);
+  out.type = "Anonymous";
+  for (const uint32_t place : groups) {
+    const AttachedPolicies& policies = directory.groups[place].policies;
+    out.policies.unreadable |= policies.unreadable;
+    out.policies.identity.insert(out.policies.identity.end(), policies.identity.begin(), policies.identity.end());
+  }
+  return completed(std::move(out), directory);
+}
+
+PrincipalPtr Principals::make_session(const RoleSession& session, const Directory& directory) const {
+  const IdentityPtr role = directory.find(IdentityKind::kRole, session.role);
+  if (role == nullptr) return nullptr;  // it was deleted meanwhile: its sessions may do nothing
+  Principal out;
+  auto caller =
+      policy::Caller::make(PrincipalType::kRole, session.role,
+                           fmt::format("arn:aws:sts::{}:assumed-role/{}/{}", account_id_, session.role, session.name));
+  if (!caller) return nullptr;
+  out.caller = std::move(*caller);
+  out.type = "AssumedRole";
+  out.arn = fmt::format("arn:aws:iam::{}:role/{}", account_id_, session.role);
+  out.userid = fmt::format("{}:{}", session.role, session.name);
+  out.policies = directory.policies_of(*role);
+  for (const auto& [key, value] : role->tags) out.tags.emplace_back("aws:principaltag/" + policy::lowered(key), value);
+  return completed(std::move(out), directory);
+}
+
+Result<Principals::GroupPlaces> Principals::groups_of(const Caller& caller, const Directory& directory,
+                                                      uint64_t generation, Time monotonic) {
+  GroupPlaces out;
+  if (directory.groups.empty()) return out;
+  std::vector<std::vector<uint32_t>> gids;
+  bool fresh = false;
   {
     ReaderLock lock(lock_);
-    const auto known = known_.find(uid);
-    if (known != known_.end() && monotonic - known->second.asked < kNameTime) return known->second.principal;
+    if (gids_generation_ == generation) gids = gids_;
+    fresh = !gids.empty() && monotonic - gids_asked_ < kNameTime;
   }
-  PrincipalPtr principal = make(uid);  // without the lock: a name service may be slow
+  if (!fresh) {
+    std::vector<std::vector<uint32_t>> asked;
+    for (const Directory::GroupOfGid& group : directory.groups) {
+      std::vector<uint32_t> numbers = group.group->numbers;
+      if (numbers.empty()) {
+        const auto gid = names_.group_id(group.group->name);
+        if (!gid && gids.empty()) return std::unexpected(gid.error());
+        if (!gid) {  // as before
+          numbers = gids[asked.size()];
+        } else if (*gid) {
+          numbers.push_back(**gid);
+        }
+      }
+      asked.push_back(std::move(numbers));
+    }
+    gids = std::move(asked);
+    WriterLock lock(lock_);
+    gids_ = gids;
+    gids_generation_ = generation;
+    gids_asked_ = monotonic;
+  }
+  for (uint32_t place = 0; place < gids.size(); ++place) {
+    if (std::ranges::any_of(gids[place], [&](uint32_t gid) { return is_member(caller, gid); })) out.push_back(place);
+  }
+  return out;
+}
+
+std::optional<PrincipalPtr> Principals::find(const Key& key, uint64_t generation, Time monotonic) const {
+  ReaderLock lock(lock_);
+  const auto known = known_.find(key);
+  const bool fresh =
+      known != known_.end() && known->second.generation == generation && monotonic - known->second.asked < kNameTime;
+  return fresh ? std::optional(known->second.principal) : std::nullopt;
+}
+
+PrincipalPtr Principals::keep(Key key, uint64_t generation, Time monotonic, PrincipalPtr made) {
   WriterLock lock(lock_);
   if (known_.size() >= kKnown) known_.clear();
-  Known& known = known_[uid];
-  if (principal != nullptr) known.principal = std::move(principal);
+  Known& known = known_[std::move(key)];
+  // The same as before keeps its serial number, by which decisions are kept. While the name service fails he stays who
+  // he was, unless something was changed.
+  const bool current = known.principal != nullptr && known.generation == generation;
+  const bool same = current && made != nullptr && made->caller.arn() == known.principal->caller.arn() &&
+                    made->caller.type() == known.principal->caller.type();
+  if (!same && !(current && made == nullptr)) known.principal = std::move(made);
+  known.generation = generation;
   known.asked = monotonic;
   return known.principal;
+}
+
+PrincipalPtr Principals::of(const Caller& caller, Time monotonic, bool own) {
+  const uint64_t generation = identities_.generation();
+  DirectoryPtr directory;
+  Key key;
+  key.uid = caller.uid;
+  RoleSessionPtr session;
+  if (!own && sessions_.any()) session = sessions_.of(caller.pid, caller.uid, monotonic);
+  if (session != nullptr) {
+    key.who = fmt::format("role {}/{}", session->role, session->name);
+  } else if (identities_.any()) {
+    directory = identities_.directory();
+    if (!directory->services.empty()) {
+      const std::vector<std::string> cgroups = process_cgroups(caller.pid);
+      for (const IdentityPtr& service : directory->services) {
+        if (key.who.empty() && runs_in(cgroups, *service)) key.who = service->name;
+      }
+    }
+    if (key.who.empty() && caller.uid != 0 && caller.uid != account_uid_) {
+      auto groups = groups_of(caller, *directory, generation, monotonic);
+      if (!groups) {
+        log_warning("uid {}: {}", caller.uid, groups.error().message);
+        return nullptr;
+      }
+      key.groups = std::move(*groups);
+    }
+  }
+  if (auto known = find(key, generation, monotonic)) return std::move(*known);
+  if (directory == nullptr) directory = identities_.directory();
+  PrincipalPtr made;  // without the lock: a name service may be slow
+  if (session != nullptr) {
+    made = make_session(*session, *directory);
+  } else if (!key.who.empty()) {
+    Principal service;
+    if (auto it = policy::Caller::make(PrincipalType::kService, key.who, {})) {
+      service.caller = std::move(*it);
+      service.type = "Service";
+      service.userid = key.who;
+      made = completed(std::move(service), *directory);
+    }
+  } else {
+    made = make_user(caller.uid, *directory, key.groups);
+  }
+  return keep(std::move(key), generation, monotonic, std::move(made));
 }
 
 }  // namespace pailfs

@@ -19,6 +19,8 @@
 //                                               bucket 0: first bucket number that was not
 //   'm' 0                                       a stamp that was not reached yet; scope 0
 //   'p' bucket(be32)                            the bucket's policy, as it was given; scope 0
+//   'u' kind(1) token(16)                      Identity: a user, group, role, service or managed policy (identity.h);
+//                                               scope 0
 //   'r' 0                                       the retention clock (retention_clock.h); scope 0
 //   't' 0                                       the device for MFA delete (mfa.h); scope 0
 //
@@ -174,9 +176,12 @@ Result<uint64_t> decode_counter(std::string_view value);
 namespace keys {
 std::string bucket(Scope number);
 std::string bucket_policy(Scope number);
+std::string identities();  // what the keys of all begin with
+std::string identity(uint8_t kind, std::string_view token);
 std::string dirent(Ino parent, uint64_t slot);
 std::string ended(Ino parent, uint64_t slot, Stamp end);
 std::string parent_pointer(Ino ino, Ino parent, uint64_t slot);
+std::optional<Ino> inode_of_parent_pointer(std::string_view key);  // nullopt: the key is another record's
 std::string inode(Ino ino);
 std::string version(Ino ino, uint32_t vseq);
 std::string chunk(Ino cid, uint64_t chunk, uint32_t vseq);

@@ -337,8 +337,7 @@ Result<RepairResult> Repair::run() {
   runs.reserve(stretches_.size());
   for (const OwnedStretch& stretch : stretches_) runs.push_back(run_of(stretch.range));
   PAILFS_TRY(store_.repair_room(
-      std::move(runs), [&](std::string what) { fixed("space", 0, std::move(what)); },
-      [&] { return report_.proceed(); }));
+      runs, [&](std::string what) { fixed("space", 0, std::move(what)); }, [&] { return report_.proceed(); }));
   PAILFS_TRY(store_.finish_repair());
   report_.finish();
   result_.fixes = std::move(report_.result.problems);

@@ -299,7 +299,8 @@ Status Rewind::directory(Side side, const std::string& path, int depth) {
     }));
   }
   for (const auto& [name, both] : names) {
-    const std::string below = path.empty() ? name : path + "/" + name;
+    std::string below = path;
+    add_name(below, name);
     PAILFS_TRY(entry(side, name, both.first, both.second, below, depth));
   }
   return {};

@@ -15,7 +15,6 @@ namespace pailfs {
 
 namespace {
 
-constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kLongest = 3600 * kSecond;     // to sleep: clocks are set
 constexpr int64_t kRetry = 60 * kSecond;         // after a failure
 constexpr int64_t kSaveInterval = 30 * kSecond;  // what a crash makes it read again

@@ -9,8 +9,6 @@
 namespace pailfs {
 namespace {
 
-constexpr int64_t kSecond = 1'000'000'000;
-
 // Takes exactly `n` digits off the front.
 std::optional<int> digits(std::string_view& text, size_t n) {
   int value = 0;
@@ -120,7 +118,7 @@ Result<Time> parse_time(std::string_view text) {
   }
   const auto east = zone(rest);
   if (!east) return bad_time(text);
-  return (start + *hour * 3600 + *minute * 60 + *second - *east) * kSecond + nanoseconds_part;
+  return (start + int64_t{*hour} * 3600 + int64_t{*minute} * 60 + *second - *east) * kSecond + nanoseconds_part;
 }
 
 Result<int64_t> parse_duration(std::string_view text) {
@@ -143,10 +141,10 @@ Result<int64_t> parse_duration(std::string_view text) {
         unit = 86400;
         break;
       case 'w':
-        unit = 7 * 86400;
+        unit = int64_t{7} * 86400;
         break;
       case 'y':
-        unit = 365 * 86400;
+        unit = int64_t{365} * 86400;
         break;
       default:
         break;

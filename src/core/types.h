@@ -33,6 +33,7 @@ inline constexpr uint64_t kMaxFileSize = uint64_t{1} << 60;
 // Nanoseconds since 1970. Stamps are times that never repeat and never go back in one store: they order history.
 using Time = int64_t;
 using Stamp = int64_t;
+inline constexpr Time kSecond = 1'000'000'000;
 
 struct Acl;  // acl.h
 

@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 39> kCommands{{
+constexpr std::array<Command, 45> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -42,6 +42,12 @@ constexpr std::array<Command, 39> kCommands{{
     {"policy.get", commands::policy_get},
     {"policy.put", commands::policy_put},
     {"policy.delete", commands::policy_delete},
+    {"identity.list", commands::identity_list},
+    {"identity.get", commands::identity_get},
+    {"identity.change", commands::identity_change},
+    {"role.assume", commands::role_assume},
+    {"role.leave", commands::role_leave},
+    {"whoami", commands::whoami},
     {"acl.get", commands::acl_get},
     {"acl.put", commands::acl_put},
     {"ownership", commands::ownership},

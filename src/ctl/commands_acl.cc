@@ -91,7 +91,11 @@ Result<uint32_t> parse_id(std::string_view what, const std::string& text,
 Result<uint32_t> parse_arn(const Core& core, const std::string& arn) {
   const std::string account = fmt::format("arn:aws:iam::{}:", core.account_id()), user = account + "user/";
   if (arn == account + "root") return core.gate().account();
-  if (arn.starts_with(user)) return parse_id("user", arn.substr(user.size()), system_user_id);
+  if (arn.starts_with(user)) {
+    const std::string name = arn.substr(user.size());
+    PAILFS_ASSIGN(const auto mapped, core.mapped_uid(name));
+    return mapped ? *mapped : parse_id("user", name, system_user_id);
+  }
   return fail(Code::kInvalid, fmt::format("InvalidArgument: {} is no user of this store's account ({}USER, or {}root)",
                                           printable(arn), user, account));
 }

@@ -31,6 +31,12 @@ Result<Json> policy_list(const CommandContext& context, const Json& args);  // c
 Result<Json> policy_get(const CommandContext& context, const Json& args);
 Result<Json> policy_put(const CommandContext& context, const Json& args);
 Result<Json> policy_delete(const CommandContext& context, const Json& args);
+Result<Json> identity_list(const CommandContext& context, const Json& args);  // commands_identity.cc
+Result<Json> identity_get(const CommandContext& context, const Json& args);
+Result<Json> identity_change(const CommandContext& context, const Json& args);
+Result<Json> role_assume(const CommandContext& context, const Json& args);
+Result<Json> role_leave(const CommandContext& context, const Json& args);
+Result<Json> whoami(const CommandContext& context, const Json& args);
 Result<Json> acl_get(const CommandContext& context, const Json& args);  // commands_acl.cc
 Result<Json> acl_put(const CommandContext& context, const Json& args);
 Result<Json> ownership(const CommandContext& context, const Json& args);

@@ -24,7 +24,7 @@ std::vector<std::string> socket_directories(uint32_t uid) {
   if (uid == 0) return {"/run/pailfs"};
   std::vector<std::string> out;
   if (uid == ::geteuid()) {
-    const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+    const char* runtime = std::getenv("XDG_RUNTIME_DIR");  // NOLINT(concurrency-mt-unsafe): nothing sets variables
     if (runtime != nullptr && runtime[0] == '/' && is_directory(runtime))
       out.push_back(std::string(runtime) + "/pailfs");
   }

@@ -1,6 +1,7 @@
 // pailfs STORE MOUNTPOINT [-o OPTIONS]: mounts a store and serves it. See pailfs(8).
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string>
 #include <variant>
 #include <vector>
@@ -37,9 +38,7 @@ int serve(const DaemonOptions& options, const Paths& paths, Starter& starter) {
   return status;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   open_standard_descriptors();
   auto parsed = parse_arguments(std::vector<std::string>(argv, argv + argc));
   if (!parsed) return refuse(parsed.error());
@@ -62,4 +61,15 @@ int main(int argc, char** argv) {
     if (!forked->child) return forked->parent_status;
   }
   return serve(options, *paths, starter);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& failure) {  // out of memory, before there was a store
+    (void)std::fprintf(stderr, "pailfs: %s\n", failure.what());
+    return kSystemError;
+  }
 }

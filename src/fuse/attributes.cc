@@ -15,7 +15,6 @@ namespace {
 // What is out of reach (from 1677 to 2262) becomes the nearest second that is not, as it does on the kernel's own file
 // systems.
 Time time_of(const timespec& time) {
-  constexpr Time kSecond = 1'000'000'000;
   constexpr Time kLast = std::numeric_limits<Time>::max() / kSecond - 1;
   if (time.tv_sec > kLast) return kLast * kSecond;
   if (time.tv_sec < -kLast) return -kLast * kSecond;

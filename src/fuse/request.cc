@@ -14,7 +14,6 @@ namespace {
 constexpr uint32_t kReportsPerSecond = 10;
 
 timespec timespec_of(Time time) {
-  constexpr Time kSecond = 1'000'000'000;
   Time seconds = time / kSecond;
   Time rest = time % kSecond;
   if (rest < 0) {

@@ -52,7 +52,7 @@ CacheTimes FuseSession::Impl::version_times(const Attributes& to) const {
 }
 
 std::string FuseSession::entry_caching() const {
-  switch (impl_->entry_caching) {
+  switch (impl_->entry_caching.load()) {
     case EntryCaching::kNone:
       return "none";
     case EntryCaching::kOpenDirectories:

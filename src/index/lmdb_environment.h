@@ -34,7 +34,7 @@ int guard_lmdb(const Call& call) {
   std::jmp_buf here;
   volatile int rc = kLmdbAssertionFailed;
   lmdb_assertion_exit = &here;
-  if (setjmp(here) == 0) rc = call();
+  if (setjmp(here) == 0) rc = call();  // NOLINT(cert-err52-cpp): out of a C library
   lmdb_assertion_exit = nullptr;
   return rc;
 }

@@ -9,7 +9,7 @@
 namespace pailfs {
 namespace {
 
-// One of the calls getpwnam_r(3), getgrnam_r(3) and getgrgid_r(3): `look` gets room for strings, and returns an errno
+// One of the calls getpwnam_r(3) and getgrgid_r(3): `look` gets room for strings, and returns an errno
 // with the entry or null. `take` is called with an entry.
 template <class Entry, class Look, class Take>
 Status look_up(Look look, Take take) {
@@ -40,16 +40,6 @@ Result<std::optional<uint32_t>> system_user_id(const std::string& login) {
       },
       [&](const passwd& entry) { uid = entry.pw_uid; }));
   return uid;
-}
-
-Result<std::optional<uint32_t>> system_group_id(const std::string& group) {
-  std::optional<uint32_t> gid;
-  PAILFS_TRY(look_up<::group>(
-      [&](::group& entry, std::vector<char>& room, ::group*& found) {
-        return ::getgrnam_r(group.c_str(), &entry, room.data(), room.size(), &found);
-      },
-      [&](const ::group& entry) { gid = entry.gr_gid; }));
-  return gid;
 }
 
 Result<std::optional<std::string>> system_group_name(uint32_t gid) {

@@ -12,7 +12,6 @@ namespace pailfs {
 
 // nullopt: there is none of the name. Fails where the name service does.
 Result<std::optional<uint32_t>> system_user_id(const std::string& login);
-Result<std::optional<uint32_t>> system_group_id(const std::string& group);
 // The name of a group; nullopt: it has none.
 Result<std::optional<std::string>> system_group_name(uint32_t gid);
 

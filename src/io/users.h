@@ -12,4 +12,7 @@ namespace pailfs {
 // The login name of a uid; nullopt: it has none. Fails where the name service does. May take as long as that does.
 Result<std::optional<std::string>> system_user_name(uint32_t uid);
 
+// The gid of a group; nullopt: there is none of the name. As above.
+Result<std::optional<uint32_t>> system_group_id(const std::string& name);
+
 }  // namespace pailfs

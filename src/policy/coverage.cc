@@ -68,9 +68,13 @@ bool may_allow_below(const Policies& policies, const Caller& caller, std::span<c
       return statement.allow && statement.is_about(action) &&
              coverage_below(statement, below, context) != Coverage::kNone && conditions_hold(statement, context);
     };
-    bool allowed = std::ranges::any_of(policies.identity, [&](const Document* document) {
-      return std::ranges::any_of(document->statements(), allows);
-    });
+    bool allowed =
+        caller.account().empty() ? false : std::ranges::any_of(policies.identity, [&](const Document* document) {
+          return std::ranges::any_of(document->statements(), allows);
+        });
+    if (allowed && policies.boundary != nullptr) {
+      allowed = std::ranges::any_of(policies.boundary->statements(), allows);
+    }
     if (!allowed && policies.bucket != nullptr) {
       allowed = std::ranges::any_of(policies.bucket->statements(), [&](const Statement& statement) {
         return statement.allows(caller) >= Naming::kRole && allows(statement);

@@ -21,7 +21,7 @@ enum class Coverage : uint8_t {
 Coverage coverage_below(const Statement& statement, std::string_view below, const Context& context);
 
 // Whether the caller may be allowed one of the actions (in lower case) on some key that begins with `below`: a
-// statement allows it on some, and none denies it on all. Boundaries aside.
+// statement allows it on some, and none denies it on all.
 bool may_allow_below(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
                      std::string_view below, const Context& context);
 

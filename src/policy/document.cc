@@ -22,7 +22,9 @@ Checked<void> check_size(std::string_view text, const DocumentRules& rules) {
     return fault(0, fmt::format("a bucket policy has at most {} bytes, and this has {}", kMaxBucketBytes, text.size()));
   }
   // A boundary is a managed policy always. What is stored here says what it is elsewhere.
-  const size_t most = rules.kind == DocumentKind::kBoundary ? kMaxManagedCharacters : kMaxIdentityCharacters;
+  const size_t most = rules.kind == DocumentKind::kBoundary ? kMaxManagedCharacters
+                      : rules.kind == DocumentKind::kTrust  ? kMaxTrustCharacters
+                                                            : kMaxIdentityCharacters;
   const auto characters =
       static_cast<size_t>(std::ranges::count_if(text, [](char c) { return !is_white_space(c) && (c & 0xC0) != 0x80; }));
   if (characters <= most) return {};
@@ -68,7 +70,7 @@ class DocumentReader {
 
   // "The id_block is allowed in resource-based policies, but not in identity-based policies."
   Checked<void> check_id(const JsonNode& node) const {
-    if (rules_.kind != DocumentKind::kBucket) return fault(node.name_begin, "only bucket policies have an Id");
+    if (!has_principals(rules_.kind)) return fault(node.name_begin, "only bucket and trust policies have an Id");
     if (node.is(JsonKind::kString)) return {};
     return fault(node.begin, "the Id is a string, and not " + std::string(kind_name(node.kind)));
   }
@@ -90,7 +92,7 @@ class DocumentReader {
     auto statement = StatementReader(tree_, rules_, document.variables_).read(node);
     if (!statement) return std::unexpected(statement.error());
     // "In IAM, the Sid value must be unique within a JSON policy."
-    const bool unique = rules_.kind != DocumentKind::kBucket && !statement->sid.empty();
+    const bool unique = !has_principals(rules_.kind) && !statement->sid.empty();
     if (unique &&
         std::ranges::find(document.statements_, statement->sid, &Statement::sid) != document.statements_.end()) {
       return fault(node.begin, "the Sid " + in_quotes(statement->sid) + " is that of a statement before");
@@ -134,11 +136,24 @@ bool Statement::applies(std::string_view action, const Arn& resource, const Cont
   return std::ranges::all_of(conditions, [&](const Condition& condition) { return condition.holds(context); });
 }
 
+bool Document::asks_for(std::string_view key) const {
+  const auto among = [&](const std::vector<std::string_view>& keys) {
+    return std::ranges::find(keys, key) != keys.end();
+  };
+  return std::ranges::any_of(statements_, [&](const Statement& statement) {
+    return std::ranges::any_of(statement.resources, [&](const ArnPattern& it) { return among(it.keys()); }) ||
+           std::ranges::any_of(statement.conditions,
+                               [&](const Condition& it) { return it.key() == key || among(it.variables()); });
+  });
+}
+
 bool is_supplied_key(std::string_view key) {
+  if (key.starts_with("aws:principaltag/")) return true;
   constexpr auto kKeys = std::to_array<std::string_view>(
-      {"aws:currenttime", "aws:epochtime", "aws:principalarn", "aws:principaltype", "aws:securetransport",
-       "aws:sourceip", "aws:userid", "aws:username", "pail:door", "pail:executable", "pail:gid", "pail:uid",
-       "s3:delimiter", "s3:prefix", "s3:x-amz-server-side-encryption", "s3:x-amz-storage-class"});
+      {"aws:currenttime", "aws:epochtime", "aws:principalaccount", "aws:principalarn", "aws:principaltype",
+       "aws:securetransport", "aws:sourceip", "aws:userid", "aws:username", "pail:door", "pail:executable", "pail:gid",
+       "pail:uid", "s3:delimiter", "s3:prefix", "s3:x-amz-server-side-encryption", "s3:x-amz-storage-class",
+       "sts:rolesessionname"});
   return std::ranges::find(kKeys, key) != kKeys.end();
 }
 

@@ -20,12 +20,15 @@ enum class DocumentKind : uint8_t {
   kIdentity,  // of a user, a group or a role
   kBoundary,  // a permissions boundary
   kBucket,
+  kTrust,  // of a role: who may assume it; without resources, as it is about the role alone
 };
 
 // How large a document may be, in characters without white space, which IAM does not count (IAM User Guide, "IAM and
-// AWS STS quotas"). Identity: the largest that IAM takes anywhere, inline in a role; a managed policy has 6,144.
+// AWS STS quotas"). Identity: the largest that IAM takes anywhere, inline in a role; a managed policy has 6,144. A
+// trust policy: 2,048, or up to 4,096 on request.
 inline constexpr size_t kMaxIdentityCharacters = 10240;
 inline constexpr size_t kMaxManagedCharacters = 6144;
+inline constexpr size_t kMaxTrustCharacters = 4096;
 // "Bucket policies are limited to 20 KB in size": all bytes.
 inline constexpr size_t kMaxBucketBytes = 20480;
 
@@ -41,7 +44,7 @@ struct DocumentRules {
 struct Statement {
   bool allow = false;
   std::string sid;
-  std::optional<PrincipalElement> principal;  // of bucket policies
+  std::optional<PrincipalElement> principal;  // of bucket and trust policies
   bool not_action = false;
   std::vector<ActionPattern> actions;
   bool not_resource = false;
@@ -53,7 +56,7 @@ struct Statement {
   bool is_about(std::string_view action) const;
   // Whether it is about a request, whoever asks. `action` in lower case.
   bool applies(std::string_view action, const Arn& resource, const Context& context) const;
-  // Of a bucket policy: whom it is about.
+  // Of a bucket or trust policy: whom it is about.
   bool denies(const Caller& caller) const { return principal && principal->denies(caller); }
   Naming allows(const Caller& caller) const { return principal ? principal->allows(caller) : Naming::kNot; }
 };
@@ -66,6 +69,8 @@ class Document {
   DocumentKind kind() const { return kind_; }
   bool variables() const { return variables_; }  // version 2012-10-17
   const std::vector<Statement>& statements() const { return statements_; }
+  // Whether a condition or a variable anywhere in it goes by the condition key, given in lower case.
+  bool asks_for(std::string_view key) const;
 
  private:
   friend class DocumentReader;
@@ -75,6 +80,11 @@ class Document {
   bool variables_ = false;
   std::vector<Statement> statements_;
 };
+
+// Whether a kind of policy names principals.
+inline constexpr bool has_principals(DocumentKind kind) {
+  return kind == DocumentKind::kBucket || kind == DocumentKind::kTrust;
+}
 
 // Whether this store can ever supply a condition key, given in lower case.
 bool is_supplied_key(std::string_view key);

@@ -64,9 +64,15 @@ Checked<void> StatementReader::read_elements(const JsonNode& node, const Element
   if (auto done = read_principal(node, principal, not_principal); !done) return done;
   if (auto done = check_pair(node, action, not_action, "Action"); !done) return done;
   if (auto done = read_actions(action != nullptr ? *action : *not_action, action == nullptr); !done) return done;
-  if (auto done = check_pair(node, resource, not_resource, "Resource"); !done) return done;
-  if (auto done = read_resources(resource != nullptr ? *resource : *not_resource, resource == nullptr); !done) {
-    return done;
+  if (rules_.kind == DocumentKind::kTrust) {
+    const JsonNode* const given = resource != nullptr ? resource : not_resource;
+    if (given != nullptr) return fault(given->name_begin, "a trust policy is about its role and names no resources");
+    out_.not_resource = true;  // than none
+  } else {
+    if (auto done = check_pair(node, resource, not_resource, "Resource"); !done) return done;
+    if (auto done = read_resources(resource != nullptr ? *resource : *not_resource, resource == nullptr); !done) {
+      return done;
+    }
   }
   return condition != nullptr ? read_conditions(*condition) : Checked<void>{};
 }
@@ -86,7 +92,7 @@ Checked<void> StatementReader::read_effect(const JsonNode& node) {
 // Amazon S3 User Guide have sentences.
 Checked<void> StatementReader::read_sid(const JsonNode& node) {
   if (!node.is(JsonKind::kString)) return fault(node.begin, not_kind("the Sid is a string", node));
-  if (rules_.kind != DocumentKind::kBucket && !std::ranges::all_of(node.text, is_letter_or_digit)) {
+  if (!has_principals(rules_.kind) && !std::ranges::all_of(node.text, is_letter_or_digit)) {
     return fault(node.begin, "the Sid " + in_quotes(node.text) + " may hold the characters A-Z, a-z and 0-9 only");
   }
   out_.sid = node.text;
@@ -96,10 +102,10 @@ Checked<void> StatementReader::read_sid(const JsonNode& node) {
 Checked<void> StatementReader::read_principal(const JsonNode& statement, const JsonNode* principal,
                                               const JsonNode* not_principal) {
   const JsonNode* const given = principal != nullptr ? principal : not_principal;
-  if (rules_.kind != DocumentKind::kBucket) {
+  if (!has_principals(rules_.kind)) {
     if (given == nullptr) return {};
-    return fault(given->name_begin,
-                 std::string(given->name) + " is for bucket policies: this policy is for whom it is attached to");
+    return fault(given->name_begin, std::string(given->name) +
+                                        " is for bucket and trust policies: this policy is for whom it is attached to");
   }
   if (auto pair = check_pair(statement, principal, not_principal, "Principal"); !pair) return pair;
   auto element = PrincipalElement::parse(tree_, *given, principal == nullptr);

@@ -340,6 +340,7 @@ Status Keyring::save() {
 std::vector<SlotInfo> Keyring::slots() const {
   const MutexLock lock(mutex_);
   std::vector<SlotInfo> out;
+  out.reserve(slots_.size());
   for (const Slot& slot : slots_) out.push_back(slot.info);
   return out;
 }
@@ -416,6 +417,7 @@ Status Keyring::destroy_scope(Scope scope) {
 std::vector<Scope> Keyring::scopes() const {
   const MutexLock lock(mutex_);
   std::vector<Scope> out;
+  out.reserve(keys_.size());
   for (const auto& [scope, keys] : keys_) out.push_back(scope);
   return out;
 }

@@ -198,6 +198,7 @@ class Store::Impl::TableRepair {
 
   Status segments() {
     std::vector<uint64_t> known;
+    known.reserve(records_.size() + dead_.size());
     for (const auto& [segment, record] : records_) known.push_back(segment);
     for (const auto& [segment, ranges] : dead_) known.push_back(segment);
     std::ranges::sort(known);

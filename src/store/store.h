@@ -56,6 +56,12 @@ class Transaction {
   std::vector<Run>& released() { return released_; }
   // An opaque change record; written into the commit frame with the transaction's sequence number and time.
   void record(std::string encoded) { records_.push_back(std::move(encoded)); }
+  // The keys of everything that is put or erased.
+  template <class Visit>
+  void each_key(const Visit& visit) const {
+    for (const Put& put : puts_) visit(std::string_view(put.key));
+    for (const std::string& key : erased_) visit(std::string_view(key));
+  }
   bool empty() const { return puts_.empty() && erased_.empty() && released_.empty() && records_.empty(); }
 
  private:
@@ -283,7 +289,7 @@ class Store {
   Status repair_tables(const Report& report);
   // Room that content refers to is neither dead nor released; room in damaged segments that nothing refers to is
   // released. `referenced`: all that content refers to, in any order.
-  Status repair_room(std::vector<Run> referenced, const Report& report, const std::function<Status()>& proceed);
+  Status repair_room(const std::vector<Run>& referenced, const Report& report, const std::function<Status()>& proceed);
   // Makes everything durable, in the index too, and removes segments that are of no use any more.
   Status finish_repair();
   // True when `run` lies wholly in room that the log still holds and no dead range touches it.

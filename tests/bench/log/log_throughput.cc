@@ -43,6 +43,7 @@ void report(const char* what, size_t record, int threads, uint64_t bytes, const 
 void in_parallel(int threads, uint64_t records, const std::function<void(uint64_t)>& each) {
   std::atomic<uint64_t> next = 0;
   std::vector<std::thread> running;
+  running.reserve(static_cast<size_t>(threads));
   for (int t = 0; t < threads; ++t) {
     running.emplace_back([&] {
       for (uint64_t i = next++; i < records; i = next++) each(i);

@@ -115,7 +115,6 @@ TEST_F(CommandsTest, Init) {
       EXPECT_TRUE(begin->make_dir(made));
       EXPECT_TRUE(begin->sync_dir(made_.path().substr(0, made_.path().rfind('/'))));
     }
-    std::string empty;
     sweep(*begin, made_.path(), init, [&](const MemoryEnv& image, bool ended) {
       const auto memory = same(image);
       LmdbMedium medium(*memory, made_.path());

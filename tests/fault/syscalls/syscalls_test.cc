@@ -59,13 +59,15 @@ size_t part(const std::string& path, size_t size) {
 }
 
 class SystemCallsTest : public testing::Test {
+ public:
+  ~SystemCallsTest() override { plan = {}; }
+
  protected:
   SystemCallsTest() {
     set_log_level(LogLevel::kError);
     plan = {};
     plan.directory = directory_.path();
   }
-  ~SystemCallsTest() override { plan = {}; }
 
   // A world, every operation in a row (some do not apply after those before them), a new start; what is shown after it,
   // and which operations were refused, without the times.

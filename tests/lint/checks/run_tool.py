@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs one of the programs that check sources over the tree: clang-format, clang-tidy, shellcheck, man.
+"""Runs one of the programs that check sources over the tree: clang-format, shellcheck, man. (For clang-tidy: tidy.py.)
 
 Exit status 77 (ctest: skipped) where the program is not installed; packaging/setup --tests installs all of them.
 """
@@ -24,15 +24,11 @@ def shell_scripts(root: pathlib.Path):
             yield path
 
 
-def commands(tool: str, root: pathlib.Path, build: pathlib.Path):
+def commands(tool: str, root: pathlib.Path):
     """(program, its arguments) for each call of `tool`."""
     if tool == "clang-format":
         return "clang-format-19", ["--dry-run", "-Werror", *map(str, cxx_files(root, "src", "include", "tests"))]
-    if tool == "shellcheck":
-        return "shellcheck", list(map(str, shell_scripts(root)))
-    # The expression names directories of the tree, not of its parents, so that every source is checked wherever the tree lies.
-    jobs = str(len(os.sched_getaffinity(0)))
-    return "run-clang-tidy-19", ["-p", str(build), "-quiet", "-j", jobs, "^%s/(src|tests)/" % root.resolve()]
+    return "shellcheck", list(map(str, shell_scripts(root)))
 
 
 def page_warnings(root: pathlib.Path):
@@ -56,9 +52,8 @@ def page_warnings(root: pathlib.Path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tool", choices=["clang-format", "clang-tidy", "shellcheck", "man"])
+    parser.add_argument("tool", choices=["clang-format", "shellcheck", "man"])
     parser.add_argument("--root", type=pathlib.Path, required=True)
-    parser.add_argument("--build", type=pathlib.Path, help="where compile_commands.json is, for clang-tidy")
     arguments = parser.parse_args()
     if arguments.tool == "man":
         if shutil.which("man") is None:
@@ -67,7 +62,7 @@ def main():
         found = page_warnings(arguments.root)
         print("\n".join(found) if found else "man warns of nothing")
         return 1 if found else 0
-    program, rest = commands(arguments.tool, arguments.root, arguments.build)
+    program, rest = commands(arguments.tool, arguments.root)
     if shutil.which(program) is None:
         print("%s is not installed: nothing was checked" % program)
         return SKIPPED

@@ -247,7 +247,7 @@ class ContentModel {
       case 6:
         return flush();
       case 7:
-        return f_.env.advance(below(2) * 61 * kSecond);
+        return f_.env.advance(static_cast<Time>(below(2)) * 61 * kSecond);
       case 8:
         return remove_a_version();
       case 9:

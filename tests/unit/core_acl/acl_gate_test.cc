@@ -33,12 +33,18 @@ class AclGateTest : public testing::Test {
 
   int asked_ = 0;
   Time time_ = 1;
-  Principals principals_{kAccount, "111122223333", [this](uint32_t uid) -> Result<std::optional<std::string>> {
-                           ++asked_;
-                           if (uid == kKnown) return std::optional<std::string>("known");
-                           if (uid == kUnknown) return std::nullopt;
-                           return fail(Code::kIo, "no answer");
-                         }};
+  CoreOnMemory store_;
+  Identities identities_{*store_.store};  // none
+  Principals principals_{kAccount,
+                         "111122223333",
+                         identities_,
+                         {[this](uint32_t uid) -> Result<std::optional<std::string>> {
+                            ++asked_;
+                            if (uid == kKnown) return std::optional<std::string>("known");
+                            if (uid == kUnknown) return std::nullopt;
+                            return fail(Code::kIo, "no answer");
+                          },
+                          [](const std::string&) -> Result<std::optional<uint32_t>> { return std::nullopt; }}};
   AclFacts facts_{principals_, [this] { return time_; }};
   Gate gate_;
   User root_{0}, account_{kAccount}, owner_{1000}, known_{kKnown}, unknown_{kUnknown}, unclear_{1003};

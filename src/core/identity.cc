@@ -1,0 +1,231 @@
+#include "core/identity.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/codec.h"
+#include "base/logging.h"
+
+namespace pailfs {
+
+namespace {
+
+constexpr uint8_t kFormat = 1;
+
+std::unexpected<Error> invalid(const Identity& identity, std::string_view what) {
+  return fail(Code::kInvalid,
+              fmt::format("{} {}: {}", identity_kind_name(identity.kind), printable(identity.name), what));
+}
+
+// IAM User Guide, "Tags for IAM resources": letters, digits, spaces and _.:/=+-@, keys of 1 to 128 characters, values
+// of up to 256.
+bool is_tag_text(std::string_view text, size_t least, size_t most) {
+  constexpr std::string_view kOthers = " _.:/=+-@";
+  return text.size() >= least && text.size() <= most && std::ranges::all_of(text, [&](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c & 0x80) != 0 ||
+                  kOthers.contains(c);
+         });
+}
+
+// "backup.example", as the Principal element has it below "Service".
+bool is_service_name(std::string_view name) {
+  return name.size() <= 128 && name.contains('.') && std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+         });
+}
+
+bool is_cgroup(std::string_view path) {
+  return !path.empty() && path.size() < 4096 && !path.starts_with('/') && !path.ends_with('/') &&
+         !path.contains("//") && !path.contains("..");
+}
+
+Status check_parts(const Identity& identity) {
+  const IdentityKind kind = identity.kind;
+  const bool principal = kind == IdentityKind::kUser || kind == IdentityKind::kRole;
+  if (!identity.tags.empty() && !principal) return invalid(identity, "only users and roles have tags");
+  if (identity.tags.size() > kMaxTags) return invalid(identity, fmt::format("at most {} tags", kMaxTags));
+  for (const auto& [key, value] : identity.tags) {
+    if (!is_tag_text(key, 1, 128) || !is_tag_text(value, 0, 256)) {
+      return invalid(identity, fmt::format("{}={} is no tag: letters, digits, spaces and _.:/=+-@", printable(key),
+                                           printable(value)));
+    }
+  }
+  if (!identity.boundary.empty() && !principal) return invalid(identity, "only users and roles have a boundary");
+  for (const auto& [name, policy] : identity.inlined) {
+    if (!is_iam_name(name)) return invalid(identity, fmt::format("{} is no name of a policy", printable(name)));
+  }
+  for (const std::string& path : identity.cgroups) {
+    if (!is_cgroup(path)) {
+      return invalid(identity, fmt::format("{} is no unit and no control group: write restic.service, or a path below "
+                                           "/sys/fs/cgroup such as system.slice/restic.service",
+                                           printable(path)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view identity_kind_name(IdentityKind kind) {
+  switch (kind) {
+    case IdentityKind::kUser:
+      return "user";
+    case IdentityKind::kGroup:
+      return "group";
+    case IdentityKind::kRole:
+      return "role";
+    case IdentityKind::kService:
+      return "service";
+    case IdentityKind::kManagedPolicy:
+      return "managed policy";
+  }
+  return "";
+}
+
+bool is_iam_name(std::string_view name) {
+  constexpr std::string_view kOthers = "_+=,.@-";
+  return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || kOthers.contains(c);
+  });
+}
+
+Status check_identity(const Identity& identity) {
+  if (identity.kind == IdentityKind::kService) {
+    if (!is_service_name(identity.name)) {
+      return invalid(identity, "a service is named like backup.example: letters, digits, hyphens and at least one dot");
+    }
+    if (identity.cgroups.empty()) return invalid(identity, "it runs nowhere: name a unit or a control group");
+  } else if (!is_iam_name(identity.name)) {
+    return invalid(identity, "a name has 1 to 64 of the characters a-z, A-Z, 0-9 and _+=,.@-");
+  }
+  if (identity.kind == IdentityKind::kRole) {
+    if (identity.trust == nullptr) return invalid(identity, "it needs a trust policy, which says who may assume it");
+    if (identity.max_session < kMinSession || identity.max_session > kMaxSession) {
+      return invalid(identity, "a session lasts from 15 minutes to 12 hours at most");
+    }
+  }
+  if (identity.kind == IdentityKind::kManagedPolicy) {
+    if (identity.versions.size() > kMaxVersions) {
+      return invalid(identity, fmt::format("it has {} versions already: delete one", kMaxVersions));
+    }
+    if (!identity.versions.contains(identity.default_version)) return invalid(identity, "there is no such version");
+  }
+  return check_parts(identity);
+}
+
+std::string encode_identity(const Identity& identity) {
+  Encoder out;
+  const auto list = [&out](const std::vector<std::string>& texts) {
+    out.varint(texts.size());
+    for (const std::string& text : texts) out.bytes(text);
+  };
+  out.u8(kFormat);
+  out.u8(static_cast<uint8_t>(identity.kind));
+  out.bytes(identity.name);
+  out.varint(identity.numbers.size());
+  for (const uint32_t number : identity.numbers) out.varint(number);
+  list(identity.groups);
+  out.varint(identity.inlined.size());
+  for (const auto& [name, policy] : identity.inlined) {
+    out.bytes(name);
+    out.bytes(policy->text);
+  }
+  list(identity.attached);
+  out.bytes(identity.boundary);
+  out.varint(identity.tags.size());
+  for (const auto& [key, value] : identity.tags) {
+    out.bytes(key);
+    out.bytes(value);
+  }
+  out.bytes(identity.trust == nullptr ? std::string_view() : identity.trust->text);
+  out.varint(identity.max_session);
+  list(identity.cgroups);
+  out.varint(identity.versions.size());
+  for (const auto& [number, version] : identity.versions) {
+    out.varint(number);
+    out.i64(version.created);
+    out.bytes(version.policy->text);
+  }
+  out.varint(identity.default_version);
+  return out.take();
+}
+
+namespace {
+
+class IdentityReader {
+ public:
+  explicit IdentityReader(std::string_view value) : in_(value) {}
+
+  Result<Identity> read() {
+    if (in_.u8() != kFormat) return malformed();
+    const uint8_t kind = in_.u8();
+    if (kind < 1 || kind > 5) return malformed();
+    out_.kind = static_cast<IdentityKind>(kind);
+    out_.name = in_.bytes();
+    repeat([&] { out_.numbers.push_back(number()); });
+    repeat([&] { out_.groups.emplace_back(in_.bytes()); });
+    repeat([&] {
+      std::string name(in_.bytes());
+      out_.inlined[std::move(name)] = policy(policy::DocumentKind::kIdentity);
+    });
+    repeat([&] { out_.attached.emplace_back(in_.bytes()); });
+    out_.boundary = in_.bytes();
+    repeat([&] {
+      std::string key(in_.bytes());
+      out_.tags[std::move(key)] = in_.bytes();
+    });
+    read_role();
+    repeat([&] { out_.cgroups.emplace_back(in_.bytes()); });
+    repeat([&] {
+      const uint32_t version = number();
+      const Time created = in_.i64();
+      out_.versions[version] = {created, policy(policy::DocumentKind::kBoundary)};
+    });
+    out_.default_version = number();
+    if (!in_.done() || !fits_ || !check_identity(out_)) return malformed();
+    return std::move(out_);
+  }
+
+ private:
+  static std::unexpected<Error> malformed() {
+    return fail(Code::kCorrupt, "the record of a user, group, role, service or managed policy does not parse");
+  }
+
+  template <class Read>
+  void repeat(const Read& read) {
+    for (uint64_t count = in_.varint(); count > 0 && in_.ok(); --count) read();
+  }
+  uint32_t number() {
+    const uint64_t value = in_.varint();
+    fits_ = fits_ && value <= ~uint32_t{0};
+    return static_cast<uint32_t>(value);
+  }
+  void read_role() {
+    const bool role = out_.kind == IdentityKind::kRole;
+    StoredPolicyPtr trust = policy(policy::DocumentKind::kTrust, !role);
+    if (role) out_.trust = std::move(trust);
+    out_.max_session = number();
+  }
+  StoredPolicyPtr policy(policy::DocumentKind kind, bool none = false) {
+    std::string text(in_.bytes());
+    if (none && text.empty()) return nullptr;
+    std::string why;
+    StoredPolicyPtr policy = read_policy(std::move(text), kind, why);
+    if (policy->document == nullptr && in_.ok()) {
+      log_error("a policy of {} {} cannot be read ({}): who goes by it is denied everything",
+                identity_kind_name(out_.kind), printable(out_.name), why);
+    }
+    return policy;
+  }
+
+  Decoder in_;
+  Identity out_;
+  bool fits_ = true;
+};
+
+}  // namespace
+
+Result<Identity> decode_identity(std::string_view value) { return IdentityReader(value).read(); }
+
+}  // namespace pailfs

@@ -1,0 +1,168 @@
+#include "core/identity_ops.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/impl.h"
+#include "core/policy_gate.h"
+#include "core/time_text.h"
+#include "io/processes.h"
+#include "policy/evaluate.h"
+
+namespace pailfs {
+
+namespace {
+
+// AWS STS API Reference, AssumeRole, RoleSessionName: "[\w+=,.@-]*", 2 to 64 characters.
+bool is_session_name(std::string_view name) { return name.size() >= 2 && is_iam_name(name); }
+
+PrincipalInfo info_of(const PrincipalPtr& principal) {
+  PrincipalInfo out;
+  if (principal == nullptr) return out;
+  out.type = principal->type;
+  out.arn = !principal->caller.arn().empty()    ? principal->caller.arn()
+            : !principal->caller.name().empty() ? principal->caller.name()
+                                                : "anonymous";
+  out.userid = principal->userid;
+  for (const AttachedPolicies::One& one : principal->policies.identity) out.policies.push_back(one.name);
+  if (principal->policies.boundary) out.boundary = principal->policies.boundary->name;
+  return out;
+}
+
+}  // namespace
+
+Status IdentityOps::check_manager(const Caller& caller) const {
+  if (caller.door == Door::kInternal) return {};
+  const PrincipalPtr principal = core_.principals.of(caller, core_.store.env().monotonic());
+  if (principal != nullptr && principal->is_root()) return {};
+  return fail(Code::kAccessDenied,
+              "users, groups, roles, services and managed policies are the account's: run it as root");
+}
+
+Result<std::vector<IdentityPtr>> IdentityOps::list(const Caller& caller) const {
+  PAILFS_TRY(check_manager(caller));
+  std::vector<IdentityPtr> out;
+  const DirectoryPtr directory = core_.identities.directory();
+  out.reserve(directory->all.size());
+  for (const auto& [key, identity] : directory->all) out.push_back(identity);
+  return out;
+}
+
+Result<IdentityPtr> IdentityOps::get(const Caller& caller, IdentityKind kind, const std::string& name) const {
+  PAILFS_TRY(check_manager(caller));
+  IdentityPtr found = core_.identities.directory()->find(kind, name);
+  if (found != nullptr) return found;
+  return fail(Code::kNotFound,
+              fmt::format("NoSuchEntity: there is no {} {}", identity_kind_name(kind), printable(name)));
+}
+
+Status IdentityOps::change(const Caller& caller, IdentityKind kind, const std::string& name,
+                           const Identities::Change& change) {
+  PAILFS_TRY(check_manager(caller));
+  {
+    // One change at a time, and none of names meanwhile.
+    MutexLock lock(core_.tree);
+    PAILFS_ASSIGN(std::optional<Identity> after, core_.identities.changed(kind, name, change));
+    Transaction tx;
+    core_.identities.write(kind, name, after, tx);
+    const Action action = after ? Action::kPutIdentity : Action::kDeleteIdentity;
+    tx.record(encode_change({action, caller, 0, name}, core_.now()));
+    PAILFS_TRY(core_.commit(std::move(tx)));
+    core_.identities.set(kind, name, std::move(after));
+    core_.policy_gate->decisions().everything_changed();
+  }
+  PAILFS_TRY(core_.store.sync());
+  core_.names_ended();  // what the kernel holds was looked up under the policies before
+  return {};
+}
+
+Result<StoredPolicyPtr> IdentityOps::compile(std::string text, policy::DocumentKind kind, bool accept_unknown_keys) {
+  policy::DocumentRules rules;
+  rules.kind = kind;
+  rules.storing = true;
+  rules.accept_unknown_keys = accept_unknown_keys;
+  return compile_policy(std::move(text), rules);
+}
+
+Status IdentityOps::check_trust(const Caller& caller, const Identity& role, const std::string& session) const {
+  const auto denied = [&](std::string_view why) {
+    return fail(Code::kAccessDenied, fmt::format("AccessDenied: {}", why));
+  };
+  const PrincipalPtr own = core_.principals.of(caller, core_.store.env().monotonic(), true);
+  if (own == nullptr) return denied("it is not known who you are, or what is attached to you cannot be read");
+  if (role.trust->document == nullptr) return denied("the trust policy of the role cannot be read");
+  policy::Policies policies;
+  policies.identity = own->documents;
+  policies.boundary = own->boundary();
+  policies.bucket = role.trust->document.get();
+  const Time now = core_.now();
+  const std::string time = format_time(now), epoch = std::to_string(now / kSecond), uid = std::to_string(caller.uid),
+                    gid = std::to_string(caller.gid);
+  policy::Context context;
+  context.add("aws:principaltype", own->type);
+  if (!own->arn.empty()) context.add("aws:principalarn", own->arn);
+  if (!own->arn.empty()) context.add("aws:principalaccount", core_.principals.account_id());
+  if (!own->username.empty()) context.add("aws:username", own->username);
+  context.add("aws:userid", own->userid.empty() ? std::string_view("anonymous") : own->userid);
+  for (const auto& [key, value] : own->tags) context.add(key, value);
+  context.add("aws:currenttime", time);
+  context.add("aws:epochtime", epoch);
+  context.add("aws:securetransport", "true");
+  context.add("aws:sourceip", "127.0.0.1");
+  context.add("pail:uid", uid);
+  context.add("pail:gid", gid);
+  context.add("sts:rolesessionname", session);
+  const std::string executable = process_executable(caller.pid);
+  if (!executable.empty()) context.add("pail:executable", executable);
+  const std::string arn = fmt::format("arn:aws:iam::{}:role/{}", core_.principals.account_id(), role.name);
+  const policy::Decision decision = policy::evaluate(policies, {.caller = own->caller,
+                                                                .account = core_.principals.account_id(),
+                                                                .action = "sts:AssumeRole",
+                                                                .resource = arn,
+                                                                .context = context});
+  if (decision.outcome == policy::Outcome::kAllow) return {};
+  if (decision.outcome == policy::Outcome::kExplicitDeny) return denied("a policy denies you the role");
+  if (decision.ground == policy::Ground::kNotForAccount) {
+    return denied("the trust policy leaves it to the account, whose policies do not allow you sts:AssumeRole on " +
+                  arn);
+  }
+  return denied("neither the role's trust policy nor your own policies let you assume it");
+}
+
+Result<PrincipalInfo> IdentityOps::assume(const Caller& caller, const std::string& name, const std::string& session,
+                                          uint32_t seconds) {
+  const IdentityPtr role = core_.identities.directory()->find(IdentityKind::kRole, name);
+  // Who may not assume it need not learn whether there is one.
+  if (role == nullptr)
+    return fail(Code::kAccessDenied, fmt::format("AccessDenied: no role {} lets you", printable(name)));
+  if (!is_session_name(session)) {
+    return fail(Code::kInvalid, "a session's name has 2 to 64 of the characters a-z, A-Z, 0-9 and _+=,.@-");
+  }
+  PAILFS_TRY(check_trust(caller, *role, session));
+  if (seconds < kMinSession || seconds > role->max_session) {
+    return fail(Code::kInvalid, fmt::format("sessions of the role {} last from {} to {} seconds", printable(name),
+                                            kMinSession, role->max_session));
+  }
+  const auto process = process_start(caller.pid);
+  if (caller.pid == 0 || !process) {
+    return fail(Code::kInvalid, "the process that asks cannot be seen from here: it runs in another PID namespace");
+  }
+  const Time now = core_.store.env().monotonic();
+  core_.principals.sessions().add({.pid = caller.pid,
+                                   .process_start = process->start,
+                                   .uid = caller.uid,
+                                   .role = name,
+                                   .name = session,
+                                   .ends = now + Time{seconds} * kSecond},
+                                  now);
+  return principal(caller);
+}
+
+void IdentityOps::leave(const Caller& caller) { core_.principals.sessions().remove(caller.pid); }
+
+PrincipalInfo IdentityOps::principal(const Caller& caller) const {
+  return info_of(core_.principals.of(caller, core_.store.env().monotonic()));
+}
+
+}  // namespace pailfs

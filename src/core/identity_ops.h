@@ -1,0 +1,51 @@
+// Managing users, groups, roles, services and managed policies, and assuming roles: for the doors. What is changed
+// holds from the next request on.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/core.h"
+#include "core/identities.h"
+
+namespace pailfs {
+
+struct PrincipalInfo {
+  std::string arn;   // or the name of a service; "anonymous"; empty: not known, as the name service fails
+  std::string type;  // "Account", "User", "AssumedRole", "Service", "Anonymous"
+  std::string userid;
+  std::vector<std::string> policies;  // that are attached: "policy add-only of user alice"
+  std::string boundary;
+};
+
+class IdentityOps {
+ public:
+  explicit IdentityOps(Core::Impl& core) : core_(core) {}
+
+  // Only for the account's root, as everything but assume(), leave() and principal(). In the order of kinds and names.
+  Result<std::vector<IdentityPtr>> list(const Caller& caller) const;
+  // kNotFound: NoSuchEntity.
+  Result<IdentityPtr> get(const Caller& caller, IdentityKind kind, const std::string& name) const;
+  // Creates, changes and deletes: see Identities::Change, whose errors these are.
+  Status change(const Caller& caller, IdentityKind kind, const std::string& name, const Identities::Change& change);
+  // For Identity::inlined, trust and versions. kInvalid says where what is wrong.
+  static Result<StoredPolicyPtr> compile(std::string text, policy::DocumentKind kind, bool accept_unknown_keys);
+
+  // The caller's process, and all that descend from it, are this session of the role from now on, for `seconds`
+  // (AWS STS API Reference, AssumeRole: 15 minutes up to the role's maximum). kAccessDenied: neither the role's trust
+  // policy nor one of his own, where the former leaves it to the account, lets him.
+  Result<PrincipalInfo> assume(const Caller& caller, const std::string& role, const std::string& session,
+                               uint32_t seconds);
+  // What the caller's process has assumed; nothing where it has not.
+  void leave(const Caller& caller);
+  PrincipalInfo principal(const Caller& caller) const;
+
+ private:
+  Status check_manager(const Caller& caller) const;
+  Status check_trust(const Caller& caller, const Identity& role, const std::string& session) const;
+
+  Core::Impl& core_;
+};
+
+}  // namespace pailfs

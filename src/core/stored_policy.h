@@ -1,0 +1,28 @@
+// A policy document as it was given, and compiled, once, for all who are decided by it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "policy/document.h"
+
+namespace pailfs {
+
+struct StoredPolicy {
+  std::string text;
+  // Null: it cannot be read. Then nobody whom it could be about is allowed anything, but for the account's root.
+  std::shared_ptr<const policy::Document> document;
+  // What is costly to find out, and asked for only where a statement wants it.
+  bool wants_time = false;
+  bool wants_executable = false;
+};
+using StoredPolicyPtr = std::shared_ptr<const StoredPolicy>;
+
+// kInvalid: what is wrong with the document, with line and column, and that it is malformed as IAM and S3 have it.
+Result<StoredPolicyPtr> compile_policy(std::string text, const policy::DocumentRules& rules);
+// Of what stands in a record: where the document is no policy any more, one without a compiled form, and in `why` what
+// is wrong.
+StoredPolicyPtr read_policy(std::string text, policy::DocumentKind kind, std::string& why);
+
+}  // namespace pailfs

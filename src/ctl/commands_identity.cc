@@ -1,0 +1,322 @@
+// Users, groups, roles, services and managed policies; and roles that processes assume.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/identity_ops.h"
+#include "core/time_text.h"
+#include "ctl/commands_internal.h"
+
+namespace pailfs::commands {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, IdentityKind>, 5> kKinds{
+    {{"user", IdentityKind::kUser},
+     {"group", IdentityKind::kGroup},
+     {"role", IdentityKind::kRole},
+     {"service", IdentityKind::kService},
+     {"managed-policy", IdentityKind::kManagedPolicy}}};
+
+Result<IdentityKind> kind_argument(const Json& args) {
+  PAILFS_ASSIGN(const std::string text, string_argument(args, "kind"));
+  const auto* const found = std::ranges::find(kKinds, text, &decltype(kKinds)::value_type::first);
+  if (found != kKinds.end()) return found->second;
+  return fail(Code::kInvalid, "the argument 'kind' is user, group, role, service or managed-policy");
+}
+
+// Lists of strings, and objects of them; none where the argument is missing.
+Result<std::vector<std::string>> list_argument(const Json& args, const char* name) {
+  std::vector<std::string> out;
+  if (!args.contains(name)) return out;
+  for (const Json& item : args[name]) {
+    if (!args[name].is_array() || !item.is_string()) {
+      return fail(Code::kInvalid, fmt::format("the argument '{}' is a list of strings", name));
+    }
+    out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+Result<std::map<std::string, std::string>> map_argument(const Json& args, const char* name) {
+  std::map<std::string, std::string> out;
+  if (!args.contains(name)) return out;
+  if (!args[name].is_object()) return fail(Code::kInvalid, fmt::format("the argument '{}' is an object", name));
+  for (const auto& [key, value] : args[name].items()) {
+    if (!value.is_string()) return fail(Code::kInvalid, fmt::format("the argument '{}' has strings in it", name));
+    out[key] = value.get<std::string>();
+  }
+  return out;
+}
+
+Result<std::vector<uint32_t>> numbers_argument(const Json& args, const char* name) {
+  std::vector<uint32_t> out;
+  if (!args.contains(name)) return out;
+  for (const Json& item : args[name]) {
+    // (uid_t)-1 and (gid_t)-1 mean "none" to system calls.
+    if (!args[name].is_array() || !item.is_number_unsigned() || item.get<uint64_t>() >= UINT32_MAX) {
+      return fail(Code::kInvalid, fmt::format("the argument '{}' is a list of uids or gids", name));
+    }
+    out.push_back(item.get<uint32_t>());
+  }
+  return out;
+}
+
+template <class T>
+void add_new(std::vector<T>& to, const std::vector<T>& what) {
+  for (const T& one : what) {
+    if (std::ranges::find(to, one) == to.end()) to.push_back(one);
+  }
+}
+
+template <class T>
+Status take_away(std::vector<T>& from, const std::vector<T>& what, std::string_view kind) {
+  for (const T& one : what) {
+    if (std::erase(from, one) == 0)
+      return fail(Code::kNotFound, fmt::format("NoSuchEntity: {} is not among its {}", one, kind));
+  }
+  return {};
+}
+
+// One request to change an identity: what it asks for, applied in the order in which it stands here.
+class IdentityChange {
+ public:
+  IdentityChange(const CommandContext& context, const Json& args, Identity& identity)
+      : context_(context), args_(args), out_(identity) {}
+
+  Status apply() {
+    PAILFS_ASSIGN(accept_, bool_argument(args_, "accept_unknown_keys", false));
+    PAILFS_TRY(mapping());
+    PAILFS_TRY(policies());
+    PAILFS_TRY(tags());
+    PAILFS_TRY(role());
+    return versions();
+  }
+
+ private:
+  bool is_user_or_role() const { return out_.kind == IdentityKind::kUser || out_.kind == IdentityKind::kRole; }
+  bool has_policies() const { return is_user_or_role() || out_.kind == IdentityKind::kGroup; }
+  // The arguments are for some kinds only.
+  Status only(bool right, std::initializer_list<const char*> names) const {
+    for (const char* name : names) {
+      if (args_.contains(name) && !right) {
+        return fail(Code::kInvalid, fmt::format("a {} has no such thing: {}", identity_kind_name(out_.kind), name));
+      }
+    }
+    return {};
+  }
+  Result<StoredPolicyPtr> compiled(std::string text, policy::DocumentKind kind) const {
+    return IdentityOps::compile(std::move(text), kind, accept_);
+  }
+
+  Status mapping() {
+    const bool numbered = out_.kind == IdentityKind::kUser || out_.kind == IdentityKind::kGroup;
+    PAILFS_TRY(only(numbered, {"add_numbers", "remove_numbers"}));
+    PAILFS_TRY(only(out_.kind == IdentityKind::kUser, {"add_groups", "remove_groups"}));
+    PAILFS_TRY(only(out_.kind == IdentityKind::kService, {"add_cgroups", "remove_cgroups"}));
+    PAILFS_ASSIGN(const auto more_numbers, numbers_argument(args_, "add_numbers"));
+    PAILFS_ASSIGN(const auto fewer_numbers, numbers_argument(args_, "remove_numbers"));
+    if (out_.kind == IdentityKind::kUser && std::ranges::any_of(more_numbers, [&](uint32_t uid) {
+          return uid == 0 || uid == context_.core.gate().account();
+        })) {
+      return fail(Code::kInvalid, "root and the owner of the store are the account's root, and no user");
+    }
+    add_new(out_.numbers, more_numbers);
+    PAILFS_TRY(take_away(out_.numbers, fewer_numbers, "numbers"));
+    PAILFS_ASSIGN(const auto more_groups, list_argument(args_, "add_groups"));
+    PAILFS_ASSIGN(const auto fewer_groups, list_argument(args_, "remove_groups"));
+    add_new(out_.groups, more_groups);
+    PAILFS_TRY(take_away(out_.groups, fewer_groups, "groups"));
+    PAILFS_ASSIGN(const auto more_cgroups, list_argument(args_, "add_cgroups"));
+    PAILFS_ASSIGN(const auto fewer_cgroups, list_argument(args_, "remove_cgroups"));
+    add_new(out_.cgroups, more_cgroups);
+    return take_away(out_.cgroups, fewer_cgroups, "control groups");
+  }
+
+  Status policies() {
+    PAILFS_TRY(only(has_policies(), {"put_policies", "delete_policies", "attach", "detach"}));
+    PAILFS_TRY(only(is_user_or_role(), {"boundary"}));
+    PAILFS_ASSIGN(auto put, map_argument(args_, "put_policies"));
+    for (auto& [name, text] : put) {
+      PAILFS_ASSIGN(out_.inlined[name], compiled(std::move(text), policy::DocumentKind::kIdentity));
+    }
+    PAILFS_ASSIGN(const auto erased, list_argument(args_, "delete_policies"));
+    for (const std::string& name : erased) {
+      if (out_.inlined.erase(name) == 0) {
+        return fail(Code::kNotFound, fmt::format("NoSuchEntity: it has no policy {} of its own", printable(name)));
+      }
+    }
+    PAILFS_ASSIGN(const auto attach, list_argument(args_, "attach"));
+    PAILFS_ASSIGN(const auto detach, list_argument(args_, "detach"));
+    add_new(out_.attached, attach);
+    PAILFS_TRY(take_away(out_.attached, detach, "managed policies"));
+    if (args_.contains("boundary")) {
+      PAILFS_ASSIGN(out_.boundary, string_argument(args_, "boundary"));
+    }
+    return {};
+  }
+
+  Status tags() {
+    PAILFS_TRY(only(is_user_or_role(), {"tag", "untag"}));
+    PAILFS_ASSIGN(const auto tag, map_argument(args_, "tag"));
+    for (const auto& [key, value] : tag) out_.tags[key] = value;
+    PAILFS_ASSIGN(const auto untag, list_argument(args_, "untag"));
+    for (const std::string& key : untag) {
+      if (out_.tags.erase(key) == 0) return fail(Code::kNotFound, "NoSuchEntity: it has no tag " + printable(key));
+    }
+    return {};
+  }
+
+  Status role() {
+    PAILFS_TRY(only(out_.kind == IdentityKind::kRole, {"trust", "max_session"}));
+    if (args_.contains("trust")) {
+      PAILFS_ASSIGN(std::string text, string_argument(args_, "trust"));
+      PAILFS_ASSIGN(out_.trust, compiled(std::move(text), policy::DocumentKind::kTrust));
+    }
+    if (args_.contains("max_session")) {
+      PAILFS_ASSIGN(const int64_t seconds, integer_argument(args_, "max_session", 0));
+      out_.max_session = static_cast<uint32_t>(std::clamp<int64_t>(seconds, 0, UINT32_MAX));
+    } else if (out_.kind == IdentityKind::kRole && out_.max_session == 0) {
+      out_.max_session = 3600;  // IAM's default
+    }
+    return {};
+  }
+
+  Status versions() {
+    PAILFS_TRY(only(out_.kind == IdentityKind::kManagedPolicy,
+                    {"new_version", "keep_default", "default_version", "delete_version"}));
+    PAILFS_ASSIGN(const int64_t erased, integer_argument(args_, "delete_version", 0));
+    if (erased != 0) {
+      if (erased == out_.default_version) {
+        return fail(Code::kInvalid, "DeleteConflict: the version is the default one: make another that first");
+      }
+      if (out_.versions.erase(static_cast<uint32_t>(erased)) == 0) {
+        return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no version {}", erased));
+      }
+    }
+    if (args_.contains("new_version")) {
+      PAILFS_ASSIGN(std::string text, string_argument(args_, "new_version"));
+      PAILFS_ASSIGN(const bool keep, bool_argument(args_, "keep_default", false));
+      PAILFS_ASSIGN(StoredPolicyPtr policy, compiled(std::move(text), policy::DocumentKind::kBoundary));
+      const uint32_t number = out_.versions.empty() ? 1 : out_.versions.rbegin()->first + 1;
+      out_.versions[number] = {context_.core.store().env().now(), std::move(policy)};
+      if (!keep || out_.default_version == 0) out_.default_version = number;
+    }
+    PAILFS_ASSIGN(const int64_t chosen, integer_argument(args_, "default_version", 0));
+    if (chosen != 0) out_.default_version = static_cast<uint32_t>(std::clamp<int64_t>(chosen, 0, UINT32_MAX));
+    return {};
+  }
+
+  const CommandContext& context_;
+  const Json& args_;
+  Identity& out_;
+  bool accept_ = false;
+};
+
+Json describe(const CommandContext& context, const Identity& identity) {
+  Json out = {{"name", identity.name}};
+  const auto* const kind = std::ranges::find(kKinds, identity.kind, &decltype(kKinds)::value_type::second);
+  out["kind"] = kind->first;
+  const std::string account = context.core.account_id();
+  switch (identity.kind) {
+    case IdentityKind::kUser:
+    case IdentityKind::kGroup:
+    case IdentityKind::kRole:
+      out["arn"] = fmt::format("arn:aws:iam::{}:{}/{}", account, kind->first, identity.name);
+      break;
+    case IdentityKind::kManagedPolicy:
+      out["arn"] = fmt::format("arn:aws:iam::{}:policy/{}", account, identity.name);
+      break;
+    case IdentityKind::kService:
+      break;
+  }
+  if (!identity.numbers.empty()) out[identity.kind == IdentityKind::kUser ? "uids" : "gids"] = identity.numbers;
+  if (!identity.groups.empty()) out["groups"] = identity.groups;
+  for (const auto& [name, policy] : identity.inlined) out["policies"][name] = policy->text;
+  if (!identity.attached.empty()) out["attached"] = identity.attached;
+  if (!identity.boundary.empty()) out["boundary"] = identity.boundary;
+  if (!identity.tags.empty()) out["tags"] = identity.tags;
+  if (identity.trust != nullptr) out["trust"] = identity.trust->text;
+  if (identity.max_session != 0) out["max_session_seconds"] = identity.max_session;
+  if (!identity.cgroups.empty()) out["cgroups"] = identity.cgroups;
+  for (const auto& [number, version] : identity.versions) {
+    out["versions"].push_back({{"version", number},
+                               {"created", format_time(version.created)},
+                               {"default", number == identity.default_version},
+                               {"policy", version.policy->text}});
+  }
+  return out;
+}
+
+Json describe(const PrincipalInfo& principal) {
+  Json out = {{"principal", principal.arn}, {"type", principal.type}, {"policies", principal.policies}};
+  if (!principal.userid.empty()) out["userid"] = principal.userid;
+  if (!principal.boundary.empty()) out["boundary"] = principal.boundary;
+  return out;
+}
+
+}  // namespace
+
+Result<Json> identity_list(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const IdentityKind kind, kind_argument(args));
+  PAILFS_ASSIGN(const auto all, context.core.identities().list(context.caller));
+  Json listed = Json::array();
+  for (const IdentityPtr& identity : all) {
+    if (identity->kind == kind) listed.push_back(describe(context, *identity));
+  }
+  return Json{{"account", context.core.account_id()}, {"identities", std::move(listed)}};
+}
+
+Result<Json> identity_get(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const IdentityKind kind, kind_argument(args));
+  PAILFS_ASSIGN(const std::string name, string_argument(args, "name"));
+  PAILFS_ASSIGN(const IdentityPtr identity, context.core.identities().get(context.caller, kind, name));
+  return describe(context, *identity);
+}
+
+Result<Json> identity_change(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const IdentityKind kind, kind_argument(args));
+  PAILFS_ASSIGN(const std::string name, string_argument(args, "name"));
+  PAILFS_ASSIGN(const bool create, bool_argument(args, "create", false));
+  PAILFS_ASSIGN(const bool remove, bool_argument(args, "delete", false));
+  const auto change = [&](std::optional<Identity> identity) -> Result<std::optional<Identity>> {
+    if (create && identity) {
+      return fail(Code::kExists, fmt::format("EntityAlreadyExists: there is a {} {}", identity_kind_name(kind), name));
+    }
+    if (!create && !identity) {
+      return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no {} {}: create it first",
+                                               identity_kind_name(kind), printable(name)));
+    }
+    if (remove) return std::nullopt;
+    if (!identity) {
+      identity.emplace();
+      identity->kind = kind;
+      identity->name = name;
+    }
+    PAILFS_TRY(IdentityChange(context, args, *identity).apply());
+    return identity;
+  };
+  PAILFS_TRY(context.core.identities().change(context.caller, kind, name, change));
+  if (remove) return Json{{"name", name}};
+  return identity_get(context, args);
+}
+
+Result<Json> role_assume(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const std::string role, string_argument(args, "role"));
+  PAILFS_ASSIGN(const std::string session, string_argument(args, "session"));
+  PAILFS_ASSIGN(const int64_t seconds, integer_argument(args, "seconds", 3600));
+  PAILFS_ASSIGN(const PrincipalInfo now,
+                context.core.identities().assume(context.caller, role, session,
+                                                 static_cast<uint32_t>(std::clamp<int64_t>(seconds, 0, UINT32_MAX))));
+  return describe(now);
+}
+
+Result<Json> role_leave(const CommandContext& context, const Json& /*args*/) {
+  context.core.identities().leave(context.caller);
+  return Json::object();
+}
+
+Result<Json> whoami(const CommandContext& context, const Json& /*args*/) {
+  return describe(context.core.identities().principal(context.caller));
+}
+
+}  // namespace pailfs::commands

@@ -1,0 +1,24 @@
+// What proc(5) says of other processes. All of it may be old when it is read: a process can end at any time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pailfs {
+
+struct ProcessStart {
+  uint32_t parent = 0;  // pid; 0: none that is visible here
+  uint64_t start = 0;   // in clock ticks after boot: with the pid it names a process for good
+};
+// nullopt: there is no such process.
+std::optional<ProcessStart> process_start(uint32_t pid);
+
+// The program that it runs; empty: not known.
+std::string process_executable(uint32_t pid);
+
+// The control groups that it is in, as paths below the root of their hierarchies, without a slash in front.
+std::vector<std::string> process_cgroups(uint32_t pid);
+
+}  // namespace pailfs
