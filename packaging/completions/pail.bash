@@ -19,7 +19,7 @@ _pail() {
     case ${COMP_WORDS[i]} in
       --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
         --version | --at | --from | --to | --days | --count | --years | --mode | --until | --mfa | --code | \
-        --new-key-file | --new-passphrase-file | --type | --bucket | --cases) ((i++)) ;;
+        --new-key-file | --new-passphrase-file | --type | --bucket | --cases | --grant) ((i++)) ;;
       -*) ;;
       *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
     esac
@@ -40,16 +40,17 @@ _pail() {
     --older-than) words='1d 7d 30d 90d 1y' ;;
     --type) words='identity boundary bucket' ;;
     --mode) words='governance compliance' ;;
-    --label | --keep | --bucket | --until | --days | --years | --version | --mfa | --code) return ;;
+    --label | --grant | --keep | --bucket | --until | --days | --years | --version | --mfa | --code) return ;;
     *)
       case $noun,$verb in
         ,)
           words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage lock mfa'
-          words+=' key policy --version --help'
+          words+=' key acl ownership policy --version --help'
           ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status keep' ;;
         versions,) words='list show restore undelete diff purge prune' ;;
+        acl,) words='get put' ;;
         lock,) words='enable default status retain hold release' ;;
         mfa,) words='enroll status remove enable disable' ;;
         key,) words='list add change remove' ;;
@@ -69,6 +70,7 @@ _pail() {
         versions,diff) words="$common --from --to" ;;
         rewind,*) words="$common --to --keep-newer --dry-run --yes" ;;
         versions,prune) words="$common --older-than --keep --dry-run --yes --mfa" ;;
+        acl,put) words="$common --grant" ;;
         lock,default) words="$common --mode --days --years --none" ;;
         lock,retain) words="$common --version --mode --until --days --years --none --bypass-governance" ;;
         lock,status | lock,hold | lock,release) words="$common --version" ;;
@@ -83,7 +85,8 @@ _pail() {
       case $current,$noun,$verb in
         -*) ;;
         *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune | *,versions,diff | *,rewind,* | \
-          *,lock,enable | *,lock,default | *,lock,status | *,mfa,enable | *,mfa,disable) words=$(_pail_buckets) ;;
+          *,acl,?* | *,ownership, | *,lock,enable | *,lock,default | *,lock,status | *,mfa,enable | *,mfa,disable) words=$(_pail_buckets) ;;
+        *,ownership,?*) words='ObjectWriter BucketOwnerPreferred BucketOwnerEnforced' ;;
         *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
         *,policy,?*) words= ;;
       esac
@@ -93,7 +96,7 @@ _pail() {
   case $current,$noun,$verb in
     -*) ;;
     *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune | \
-      *,policy,?* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
+      *,policy,?* | *,acl,?* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
       local files
       mapfile -t files < <(compgen -f -- "$current")
       COMPREPLY+=("${files[@]}")

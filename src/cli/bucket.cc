@@ -74,6 +74,7 @@ int show(Invocation& invocation, const BucketOptions& options) {
     invocation.line(fmt::format("versioning  {}", text_member(bucket, "versioning")));
     invocation.line("lock        " + bucket_lock_words(bucket));
     invocation.line(fmt::format("mfa delete  {}", flag_member(bucket, "mfa_delete") ? "on" : "off"));
+    invocation.line(fmt::format("ownership   {}", text_member(bucket, "ownership")));
     invocation.line("history     " + (text_member(bucket, "history_since").empty()
                                           ? std::string("none: versioning was never on")
                                           : "since " + text_member(bucket, "history_since")));

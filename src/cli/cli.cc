@@ -125,6 +125,7 @@ int run_pail(const std::vector<std::string>& arguments, Console& console) {
   cli::add_bucket_commands(app, invocation);
   cli::add_versions_commands(app, invocation);
   cli::add_rewind(app, invocation);
+  cli::add_acl_commands(app, invocation);
   cli::add_lock_commands(app, invocation);
   cli::add_mfa_commands(app, invocation);
   cli::add_key_commands(app, invocation);

@@ -61,6 +61,7 @@ void add_bucket_commands(CLI::App& app, Invocation& invocation);          // buc
 void add_versions_commands(CLI::App& app, Invocation& invocation);        // versions.cc
 void add_rewind(CLI::App& app, Invocation& invocation);                   // rewind.cc
 void add_restoring_commands(CLI::App& versions, Invocation& invocation);  // rewind.cc: of pail versions
+void add_acl_commands(CLI::App& app, Invocation& invocation);             // acl.cc: acl, ownership
 void add_lock_commands(CLI::App& app, Invocation& invocation);            // lock.cc
 void add_mfa_commands(CLI::App& app, Invocation& invocation);             // mfa.cc
 void add_key_commands(CLI::App& app, Invocation& invocation);             // key.cc

@@ -10,7 +10,8 @@ namespace {
 constexpr uint32_t kAttributeVersion = 2;   // POSIX_ACL_XATTR_VERSION
 constexpr size_t kAttributeEntry = 8;       // bytes: tag, permissions, id
 constexpr uint32_t kNobody = ~uint32_t{0};  // ACL_UNDEFINED_ID: the id of entries without one, and of no user
-constexpr uint32_t kAllPermissions = 4 | 2 | 1;
+constexpr uint8_t kAllPermissions = 4 | 2 | 1;
+constexpr uint8_t kStoredWriteAcp = 64;  // encode_acl()
 
 bool is_named(AclTag tag) { return tag == AclTag::kUser || tag == AclTag::kGroup; }
 
@@ -80,23 +81,29 @@ std::string format_acl(const Acl& acl) {
   out.u32(kAttributeVersion);
   for (const AclEntry& entry : acl.entries) {
     out.u16(attribute_tag(entry.tag));
-    out.u16(entry.permissions);
+    out.u16(entry.permissions & kAllPermissions);
     out.u32(is_named(entry.tag) ? entry.id : kNobody);
   }
   return out.take();
 }
 
 Status check_acl(const Acl& acl) {
-  bool named = false, masked = false;
+  bool needs_mask = false, masked = false;
   size_t single[6] = {};
   std::vector<uint64_t> names;
   for (size_t i = 0; i < acl.entries.size(); ++i) {
     const AclEntry& entry = acl.entries[i];
-    if (entry.permissions > kAllPermissions) return invalid("has a permission other than r, w and x");
+    if ((entry.permissions & ~(kAllPermissions | kWriteAcp)) != 0) {
+      return invalid("has a permission other than r, w and x");
+    }
+    if ((entry.permissions & kWriteAcp) != 0) {
+      if (entry.tag == AclTag::kUserObj || entry.tag == AclTag::kMask) return invalid("lets its owner change it");
+      needs_mask = true;
+    }
     if (i > 0 && entry.tag < acl.entries[i - 1].tag) return invalid("is not in order");
     masked |= entry.tag == AclTag::kMask;
     if (is_named(entry.tag)) {
-      named = true;
+      needs_mask = true;
       names.push_back(uint64_t{static_cast<uint8_t>(entry.tag)} << 32 | entry.id);
     } else if (++single[static_cast<size_t>(entry.tag)] > 1) {
       return invalid("has an entry twice");
@@ -105,7 +112,7 @@ Status check_acl(const Acl& acl) {
   for (const AclTag tag : {AclTag::kUserObj, AclTag::kGroupObj, AclTag::kOther}) {
     if (single[static_cast<size_t>(tag)] == 0) return invalid("has entries for owner, group and others");
   }
-  if (named && !masked) return invalid("that names somebody has a mask");
+  if (needs_mask && !masked) return invalid("that names somebody has a mask");
   // Linux takes somebody who is named twice; POSIX.1e and setfacl(1) don't, and which entry counts would be a guess.
   std::ranges::sort(names);
   if (std::ranges::adjacent_find(names) != names.end()) return invalid("names somebody twice");
@@ -116,10 +123,10 @@ uint32_t acl_mode(const Acl& acl) {
   uint32_t mode = 0;
   for (const AclEntry& entry : acl.entries) {
     if (entry.tag == AclTag::kUserObj) mode |= uint32_t{entry.permissions} << 6;
-    if (entry.tag == AclTag::kOther) mode |= entry.permissions;
+    if (entry.tag == AclTag::kOther) mode |= entry.permissions & kAllPermissions;
   }
   const AclEntry* const group = group_class(acl);
-  return group == nullptr ? mode : mode | uint32_t{group->permissions} << 3;
+  return group == nullptr ? mode : mode | (uint32_t{group->permissions} & kAllPermissions) << 3;
 }
 
 bool acl_is_mode(const Acl& acl) {
@@ -128,7 +135,7 @@ bool acl_is_mode(const Acl& acl) {
 }
 
 Acl acl_with_mode(Acl acl, uint32_t mode) {
-  set_classes(acl, mode, [](uint8_t, uint8_t wanted) { return wanted; });
+  set_classes(acl, mode, [](uint8_t had, uint8_t wanted) { return static_cast<uint8_t>(wanted | (had & kWriteAcp)); });
   return acl;
 }
 
@@ -141,11 +148,12 @@ InheritedAcl inherit_acl(const Acl& default_acl, uint32_t mode) {
   return out;
 }
 
-// Per entry: tag << 3 | permissions, and the id of a named one as a varint.
+// Per entry: tag << 3 | permissions (kWriteAcp as 64), and the id of a named one as a varint.
 std::string encode_acl(const Acl& acl) {
   Encoder out;
   for (const AclEntry& entry : acl.entries) {
-    out.u8(static_cast<uint8_t>(static_cast<uint8_t>(entry.tag) << 3 | entry.permissions));
+    out.u8(static_cast<uint8_t>(static_cast<uint8_t>(entry.tag) << 3 | (entry.permissions & kAllPermissions) |
+                                ((entry.permissions & kWriteAcp) != 0 ? kStoredWriteAcp : 0)));
     if (is_named(entry.tag)) out.varint(entry.id);
   }
   return out.take();
@@ -157,7 +165,9 @@ Result<AclPtr> decode_acl(std::string_view value) {
   bool good = true;
   while (in.remaining() > 0) {
     const uint8_t byte = in.u8();
-    AclEntry entry{.tag = static_cast<AclTag>(byte >> 3), .permissions = static_cast<uint8_t>(byte & kAllPermissions)};
+    AclEntry entry{.tag = static_cast<AclTag>((byte & ~kStoredWriteAcp) >> 3),
+                   .permissions = static_cast<uint8_t>(byte & kAllPermissions)};
+    if ((byte & kStoredWriteAcp) != 0) entry.permissions |= kWriteAcp;
     good = good && entry.tag <= AclTag::kOther;
     if (good && is_named(entry.tag)) {
       const uint64_t id = in.varint();

@@ -18,9 +18,16 @@ inline constexpr std::string_view kDefaultAclName = "system.posix_acl_default";
 // In the order in which a list has them. The numbers are those of pailfs-format(5).
 enum class AclTag : uint8_t { kUserObj = 0, kUser = 1, kGroupObj = 2, kGroup = 3, kMask = 4, kOther = 5 };
 
+// A fourth permission, S3's WRITE_ACP: chmod and setfacl. Of anybody but the owner, who has it always; the mask leaves
+// it alone. It is part of what is stored, and of no attribute: chmod keeps it, and an ACL set as an attribute has none.
+inline constexpr uint8_t kWriteAcp = 8;
+// Groups of S3 as named groups: every caller whom policies do not call anonymous, and the service that delivers logs.
+inline constexpr uint32_t kAuthenticatedUsersGid = 4294967290;
+inline constexpr uint32_t kLogDeliveryGid = 4294967289;
+
 struct AclEntry {
   AclTag tag = AclTag::kUserObj;
-  uint8_t permissions = 0;  // r 4, w 2, x 1
+  uint8_t permissions = 0;  // r 4, w 2, x 1, kWriteAcp
   uint32_t id = 0;          // of kUser and kGroup
   bool operator==(const AclEntry&) const = default;
 };
@@ -37,7 +44,8 @@ using AclPtr = std::shared_ptr<const Acl>;
 Result<Acl> parse_acl(std::string_view value);
 std::string format_acl(const Acl& acl);
 
-// One entry each for owner, group and others, a mask where somebody is named, nobody named twice, in the order of tags.
+// One entry each for owner, group and others, a mask where somebody is named or has kWriteAcp, nobody named twice, in
+// the order of tags.
 Status check_acl(const Acl& acl);
 
 // The permission bits that stand for the ACL: its mask, where there is one, as those of the group.

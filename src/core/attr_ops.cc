@@ -114,9 +114,9 @@ class AttributeCheck {
 
   Status mode(uint32_t mode) const {
     if (S_ISLNK(object_.mode)) return fail(Code::kNotSupported, "symbolic links have no mode of their own");
-    Status owner = need(Action::kPutObjectAcl, Need::kOwner);
+    Status owner = need(Action::kPutObjectAcl, Need::kWriteAcl);
     const uint32_t old = object_.mode & 07777, wanted = mode & 07777;
-    // Whom a policy lets change modes does not thereby run programs as somebody else.
+    // Whom a policy or WRITE_ACP lets change modes does not thereby run programs as somebody else.
     const bool others = caller_.uid != 0 && caller_.uid != object_.uid;
     if (owner && others && S_ISREG(object_.mode) && (wanted & (S_ISUID | S_ISGID)) != 0) {
       return fail(Code::kNotPermitted, "set-id bits are for the owner");

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/logging.h"
 #include "core/impl.h"
@@ -65,12 +66,15 @@ void Core::Impl::forget_bucket(Scope number) {
 
 void Core::Impl::count_states() {
   uint32_t are_deleting = 0, are_locking = 0;
+  std::set<Scope> without_acls;
   for (const auto& [number, record] : bucket_table) {
     are_deleting += record.deleting ? 1 : 0;
     are_locking += record.object_lock ? 1 : 0;
+    if (record.ownership == ObjectOwnership::kBucketOwnerEnforced) without_acls.insert(number);
   }
   buckets_deleting = are_deleting;
   buckets_locking = are_locking;
+  acl_facts.set_acls_off(std::move(without_acls));
 }
 
 // The keyring says which buckets there may be, so that a record that does not verify costs its own bucket only.
@@ -324,7 +328,8 @@ BucketInfo info_of(const BucketRecord& record) {
           .keep = record.keep,
           .object_lock = record.object_lock,
           .default_retention = record.default_retention,
-          .mfa_delete = record.mfa_delete};
+          .mfa_delete = record.mfa_delete,
+          .ownership = record.ownership};
 }
 
 }  // namespace

@@ -26,10 +26,12 @@ Core::Impl::Impl(Store& s, uint32_t account)
       policies(s),
       identities(s),
       principals(account, account_id_of(s.status().uuid), identities, {system_user_name, system_group_id}),
+      acl_facts(principals, [&s] { return s.env().monotonic(); }),
       keys(std::make_unique<ObjectKeys>(*this)),
       policy_gate(std::make_unique<PolicyGate>(policies, identities, principals, *keys)),
       identity_ops(std::make_unique<IdentityOps>(*this)) {
   gate.set_policies(policy_gate.get());
+  gate.set_acl_facts(&acl_facts);
 }
 Core::Impl::~Impl() = default;
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/gate.h"
+#include "core/ownership.h"
 #include "core/retention.h"
 #include "core/types.h"
 #include "store/store.h"
@@ -74,6 +75,7 @@ struct BucketInfo {
   bool object_lock = false;
   DefaultRetention default_retention = {};
   bool mfa_delete = false;
+  ObjectOwnership ownership = ObjectOwnership::kObjectWriter;
   // Filled by bucket_usage():
   uint64_t objects = 0;  // files, symlinks and special files that have a name
   uint64_t directories = 0;
@@ -211,6 +213,8 @@ struct RepairResult {
 
 class IdentityOps;  // identity_ops.h
 class Scrub;        // scrub.h
+struct AclRequest;  // acl_ops.h
+struct ObjectAcl;   //
 
 class Core {
  public:
@@ -321,6 +325,17 @@ class Core {
   bool has_policies(Ino ino) const;
   std::string account_id() const;  // twelve digits
   IdentityOps& identities();       // users, groups, roles, services and managed policies
+
+  // --- S3's view of ACLs, and Object Ownership (acl_ops.h, acl_ops.cc). An empty path is the bucket itself.
+  Result<ObjectAcl> object_acl(const Caller& caller, std::string_view bucket, std::string_view path);
+  Status put_object_acl(const Caller& caller, std::string_view bucket, std::string_view path,
+                        const AclRequest& request);
+  Result<ObjectOwnership> bucket_ownership(const Caller& caller, std::string_view bucket);
+  Status set_bucket_ownership(const Caller& caller, std::string_view bucket, ObjectOwnership ownership);
+  // Of the principal that a uid maps to; empty: anonymous, or nobody knows.
+  std::string principal_arn(uint32_t uid) const;
+  // The uid that was given to a user; nullopt: none was. kInvalid: several were.
+  Result<std::optional<uint32_t>> mapped_uid(const std::string& user) const;
 
   // --- Object Lock (object_lock.cc). Only the account.
   Status enable_object_lock(const Caller& caller, std::string_view bucket);

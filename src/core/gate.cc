@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/acl.h"
+#include "core/acl_facts.h"
 #include "core/policy_gate.h"
 
 namespace pailfs {
@@ -14,6 +15,15 @@ constexpr uint32_t kR = 4, kW = 2, kX = 1;
 
 std::unexpected<Error> denied() { return fail(Code::kAccessDenied, "access denied"); }
 std::unexpected<Error> not_permitted() { return fail(Code::kNotPermitted, "not permitted"); }
+
+// Whether the caller is in the class of an entry for a group; the groups of S3 are nobody's group ids.
+bool in_class(const Gate& gate, const Caller& caller, const Attributes& object, const AclEntry& entry) {
+  if (entry.tag == AclTag::kGroupObj) return gate.in_group(caller, object.gid);
+  if (entry.id == kAuthenticatedUsersGid) return gate.authenticated(caller);
+  return entry.id != kLogDeliveryGid && gate.in_group(caller, entry.id);
+}
+
+bool is_group(const AclEntry& entry) { return entry.tag == AclTag::kGroupObj || entry.tag == AclTag::kGroup; }
 
 // acl(5), "Access Check Algorithm", for who is neither the superuser nor the owner.
 bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object, uint32_t wanted) {
@@ -26,9 +36,6 @@ bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object
   }
   bool by_some_group = false, by_every_group = true;
   const auto grants = [&](const AclEntry& entry) { return (entry.permissions & mask & wanted) == wanted; };
-  const auto is_group = [](const AclEntry& entry) {
-    return entry.tag == AclTag::kGroupObj || entry.tag == AclTag::kGroup;
-  };
   for (const AclEntry& entry : entries) {
     if (entry.tag == AclTag::kUser && entry.id == caller.uid) return grants(entry);
     if (!is_group(entry)) continue;
@@ -40,18 +47,41 @@ bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object
   if (by_every_group && by_other) return true;
   bool member = false;
   for (const AclEntry& entry : entries) {
-    if (!is_group(entry) || !gate.in_group(caller, entry.tag == AclTag::kGroup ? entry.id : object.gid)) continue;
+    if (!is_group(entry) || !in_class(gate, caller, object, entry)) continue;
     if (grants(entry)) return true;
     member = true;
   }
   return !member && by_other;
 }
 
+// Grants of S3 add up: no entry keeps from anybody what another one gives.
+bool acl_lets_change(const Gate& gate, const Caller& caller, const Attributes& object) {
+  return object.acl != nullptr && std::ranges::any_of(object.acl->entries, [&](const AclEntry& entry) {
+           if ((entry.permissions & kWriteAcp) == 0) return false;
+           if (is_group(entry)) return in_class(gate, caller, object, entry);
+           return entry.tag == AclTag::kOther || (entry.tag == AclTag::kUser && entry.id == caller.uid);
+         });
+}
+
+// "The bucket owner […] can deny access to any objects, or delete any objects in the bucket, regardless of who owns
+// them" (Amazon S3 User Guide, "Access control list (ACL) overview"): the account, where that is not uid 0.
+bool owns_bucket(const Gate& gate, const Caller& caller, const Attributes& object) {
+  return caller.uid == gate.account() && bucket_of(object.ino) != kStoreScope;
+}
+
+// To find what he may delete he lists and searches the directories of others. His own are as he has set them.
+bool passes_directory(const Gate& gate, const Caller& caller, const Attributes& object) {
+  return S_ISDIR(object.mode) && caller.uid != object.uid && owns_bucket(gate, caller, object);
+}
+
 // POSIX.1-2017, 4.5 "File Access Permissions": the first class that matches decides, and it alone.
 bool allows(const Gate& gate, const Caller& caller, const Attributes& object, uint32_t wanted) {
-  if (caller.uid == 0) {
+  const bool off = gate.acls_off(bucket_of(object.ino));
+  if (caller.uid == 0 || (off && caller.uid == gate.account())) {
     return (wanted & kX) == 0 || S_ISDIR(object.mode) || (object.mode & 0111) != 0;
   }
+  if (off) return false;
+  if (passes_directory(gate, caller, object)) wanted &= kW;
   if (caller.uid == object.uid) return (object.mode >> 6 & wanted) == wanted;
   if (object.acl != nullptr) [[unlikely]]
     return acl_allows(gate, caller, object, wanted);
@@ -130,6 +160,10 @@ std::string_view action_name(Action action) {
       return "pailfs:PutIdentity";
     case Action::kDeleteIdentity:
       return "pailfs:DeleteIdentity";
+    case Action::kPutBucketOwnershipControls:
+      return "s3:PutBucketOwnershipControls";
+    case Action::kGetBucketOwnershipControls:
+      return "s3:GetBucketOwnershipControls";
   }
   return "s3:unknown";
 }
@@ -140,6 +174,10 @@ bool Gate::in_group(const Caller& caller, uint32_t gid) const {
   const std::vector<uint32_t>& groups = caller.groups->groups();
   return std::ranges::find(groups, gid) != groups.end();
 }
+
+bool Gate::acls_off(Scope bucket) const { return facts_ != nullptr && facts_->acls_off(bucket); }
+
+bool Gate::authenticated(const Caller& caller) const { return facts_ != nullptr && facts_->authenticated(caller); }
 
 bool Gate::has_policies(Scope bucket) const { return policies_ != nullptr && policies_->concerns(bucket); }
 
@@ -183,11 +221,13 @@ Status Gate::check_whole(const Caller& caller, Scope bucket, const std::string& 
 
 void Gate::know(Caller& caller) const {
   if (policies_ != nullptr) policies_->know(caller);
+  if (facts_ != nullptr) facts_->know(caller);
 }
 
 bool Gate::open_to_all(const Attributes& directory) const {
   if (has_policies(bucket_of(directory.ino))) return false;
   if (!S_ISDIR(directory.mode) || (directory.mode & 0111) != 0111) return false;
+  if (acls_off(bucket_of(directory.ino))) return false;
   // The mode has the owner, the mask and the others.
   return directory.acl == nullptr || std::ranges::all_of(directory.acl->entries, [](const AclEntry& entry) {
            return (entry.permissions & kX) != 0;
@@ -244,16 +284,21 @@ Status Gate::check_acl(const AccessRequest& request) const {
     case Need::kChangeDirectory:
       return acl(kW | kX);
     case Need::kRemove: {
-      if (auto changeable = acl(kW | kX); !changeable) return changeable;
+      const bool removes = request.action == Action::kDeleteObject;  // and puts nothing in its place
+      if (!removes || !passes_directory(*this, caller, object)) PAILFS_TRY(acl(kW | kX));
       // unlink(2): in a sticky directory only the owner of the file or of the directory may remove a name.
       const bool sticky = (object.mode & S_ISVTX) != 0;
       if (sticky && request.victim != nullptr && !owns(caller, object) && !owns(caller, *request.victim)) {
-        return not_permitted();
+        if (!removes || !owns_bucket(*this, caller, object)) return not_permitted();
       }
       return {};
     }
     case Need::kOwner:
       if (owns(caller, object)) return {};
+      return not_permitted();
+    case Need::kWriteAcl:
+      if (owns(caller, object) || owns_bucket(*this, caller, object)) return {};
+      if (!acls_off(bucket_of(object.ino)) && acl_lets_change(*this, caller, object)) return {};
       return not_permitted();
     case Need::kChown:
       if (may_chown(*this, request)) return {};

@@ -41,6 +41,8 @@ enum class Action : uint8_t {
   kDeleteBucketPolicy,
   kPutIdentity,
   kDeleteIdentity,
+  kPutBucketOwnershipControls,
+  kGetBucketOwnershipControls,
 };
 std::string_view action_name(Action action);  // "s3:GetObject"; of what nobody asks for the name of an event
 
@@ -56,6 +58,7 @@ enum class Need : uint8_t {
   kChangeDirectory,  // w and x on the directory `object`: create in it, or link, or rename into it
   kRemove,           // w and x on the directory `object`, and its sticky rule for `victim`
   kOwner,            // be the owner of `object`, or uid 0
+  kWriteAcl,         // chmod and setfacl: the same, or the bucket's owner, or have WRITE_ACP of its ACL
   kChown,            // change `object`'s owner to new_uid and group to new_gid (~0u: unchanged)
   kOwnerOrWrite,     // owner, or w: utimes to now
   kAccount,          // be the account (or uid 0): what belongs to the bucket owner alone
@@ -76,6 +79,7 @@ struct AccessRequest {
   std::span<const std::string> keys = {};
 };
 
+class AclFacts;
 class PolicyGate;
 
 class Gate {
@@ -83,8 +87,10 @@ class Gate {
   explicit Gate(uint32_t account) : account_(account) {}
   // Without: the ACL alone decides.
   void set_policies(const PolicyGate* policies) { policies_ = policies; }
-  // Allowed, or kAccessDenied / kNotPermitted as POSIX has it for the call (EPERM: kOwner, kChown, sticky, kAccount is
-  // EACCES).
+  // Without: no bucket is BucketOwnerEnforced, and nobody is authenticated.
+  void set_acl_facts(const AclFacts* facts) { facts_ = facts; }
+  // Allowed, or kAccessDenied / kNotPermitted as POSIX has it for the call (EPERM: kOwner, kWriteAcl, kChown, sticky;
+  // kAccount is EACCES).
   // kNotFound where a policy says that the caller is not to know whether there is anything.
   Status check(const AccessRequest& request) const;
   // Whether all that is in a directory which was opened is listed, or only what shows() says.
@@ -102,6 +108,10 @@ class Gate {
   bool has_policies(Scope bucket) const;
   // The same without a message: for access(2) and for chmod's set-group-id rule.
   bool in_group(const Caller& caller, uint32_t gid) const;
+  // Whether mode bits and ACLs decide nothing in the bucket: what no policy allows is for uid 0 and the account.
+  bool acls_off(Scope bucket) const;
+  // For the entry AuthenticatedUsers of an ACL.
+  bool authenticated(const Caller& caller) const;
   // Whether every caller there is may look names up in the directory: then the kernel may keep what it found there.
   bool open_to_all(const Attributes& directory) const;
   uint32_t account() const { return account_; }
@@ -111,6 +121,7 @@ class Gate {
 
   const uint32_t account_;  // uid of the account root; uid 0 has its rights too
   const PolicyGate* policies_ = nullptr;
+  const AclFacts* facts_ = nullptr;
 };
 
 }  // namespace pailfs

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "core/acl_facts.h"
 #include "core/bucket_policies.h"
 #include "core/core.h"
 #include "core/identities.h"
@@ -181,6 +182,7 @@ struct Core::Impl {
   BucketPolicies policies;
   Identities identities;
   Principals principals;
+  AclFacts acl_facts;
   std::unique_ptr<ObjectKeys> keys;
   std::unique_ptr<PolicyGate> policy_gate;
   std::unique_ptr<IdentityOps> identity_ops;
@@ -371,6 +373,8 @@ struct Core::Impl {
       REQUIRES_SHARED(inode.lock);
   Status set_acl(const Caller& caller, Ino ino, std::string_view name, std::string_view value);
   void apply_access_acl(const Caller& caller, Acl acl, InodeRecord& record) const;
+  // Whether the caller may replace the ACL. kNotPermitted also where that would let him run a set-ID file of others.
+  Status check_acl_change(const Caller& caller, Ino ino, const InodeRecord& record) const;
   // Takes one name from an inode whose lock is held (a directory: all of them); when the last is gone: keeps it for its
   // versions and for moments that show it, or makes it an orphan while it is in use, or removes it
   // with its content and marks it gone. Sets ctime. After the commit, call inodes.remove() for what is gone.

@@ -37,6 +37,8 @@ bool is_of_bucket(Action action) {
     case Action::kGetBucketPolicy:
     case Action::kPutBucketPolicy:
     case Action::kDeleteBucketPolicy:
+    case Action::kPutBucketOwnershipControls:
+    case Action::kGetBucketOwnershipControls:
       return true;
     default:
       return false;

@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "base/codec.h"
@@ -64,7 +65,7 @@ constexpr uint8_t kCeased = 1, kRetention = 2, kLegalHold = 4, kResumed = 8;
 // EndedDirent: beside the kind.
 constexpr uint8_t kNullMarker = 128;
 // BucketRecord's flags; the members behind kBucketMore come in one order.
-constexpr uint8_t kDeleting = 1, kBucketMore = 2, kParentPointers = 4;
+constexpr uint8_t kDeleting = 1, kBucketMore = 2, kParentPointers = 4, kOwnership = 8;
 constexpr uint8_t kKeepDays = 1, kKeepCount = 2, kObjectLock = 4, kMfaDelete = 8, kMassDeletion = 16;
 
 Status decode_acls(uint8_t flags, std::string_view acl, std::string_view default_acl, InodeRecord& inode) {
@@ -76,7 +77,11 @@ Status decode_acls(uint8_t flags, std::string_view acl, std::string_view default
   }
   if ((flags & kHasDefaultAcl) != 0) {
     PAILFS_ASSIGN(inode.default_acl, decode_acl(default_acl));
-    if (!S_ISDIR(inode.mode)) return malformed("an inode's default ACL");
+    if (!S_ISDIR(inode.mode) || std::ranges::any_of(inode.default_acl->entries, [](const AclEntry& entry) {
+          return (entry.permissions & kWriteAcp) != 0;
+        })) {
+      return malformed("an inode's default ACL");
+    }
   }
   return {};
 }
@@ -330,7 +335,7 @@ Result<EndedDirent> decode_ended(std::string_view value) {
 
 // version, versioning, flags, number, owner, created, name; where there is more: a byte that says what, since when
 // there is history, when the last mass deletion began, days and number of the keep rule, mode, days and years of the
-// default retention.
+// default retention; object ownership where it is flagged.
 std::string encode_bucket(const BucketRecord& bucket) {
   Encoder out;
   out.u8(kFormat);
@@ -340,7 +345,8 @@ std::string encode_bucket(const BucketRecord& bucket) {
                                          (bucket.mass_deletion != 0 ? kMassDeletion : 0));
   const bool extended = more != 0 || bucket.history_since != 0;
   out.u8(static_cast<uint8_t>((bucket.deleting ? kDeleting : 0) | (extended ? kBucketMore : 0) |
-                              (bucket.parent_pointers ? kParentPointers : 0)));
+                              (bucket.parent_pointers ? kParentPointers : 0) |
+                              (bucket.ownership != ObjectOwnership::kObjectWriter ? kOwnership : 0)));
   out.varint(bucket.number);
   out.varint(bucket.owner);
   out.i64(bucket.created);
@@ -357,6 +363,7 @@ std::string encode_bucket(const BucketRecord& bucket) {
       out.varint(bucket.default_retention.years);
     }
   }
+  if (bucket.ownership != ObjectOwnership::kObjectWriter) out.u8(static_cast<uint8_t>(bucket.ownership));
   return out.take();
 }
 
@@ -401,8 +408,14 @@ Result<BucketRecord> decode_bucket(std::string_view value) {
   } else if (bucket.versioning != Versioning::kOff) {
     bucket.history_since = bucket.created;  // written by a build that kept no history of attributes
   }
-  if (!in.done() || !fits || versioning > 2 || (flags & ~(kDeleting | kBucketMore | kParentPointers)) != 0 ||
-      bucket.number == 0 || !valid_name(bucket.name)) {
+  if ((flags & kOwnership) != 0) {
+    const uint8_t ownership = in.u8();
+    fits &= ownership >= 1 && ownership <= 2;
+    bucket.ownership = static_cast<ObjectOwnership>(ownership);
+  }
+  if (!in.done() || !fits || versioning > 2 ||
+      (flags & ~(kDeleting | kBucketMore | kParentPointers | kOwnership)) != 0 || bucket.number == 0 ||
+      !valid_name(bucket.name)) {
     return malformed("a bucket");
   }
   return bucket;

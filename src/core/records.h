@@ -34,6 +34,7 @@
 
 #include "base/error.h"
 #include "core/acl.h"
+#include "core/ownership.h"
 #include "core/retention.h"
 #include "core/types.h"
 
@@ -144,6 +145,7 @@ struct BucketRecord {
   DefaultRetention default_retention = {};
   bool mfa_delete = false;       // removing versions and changing the versioning state take a TOTP code
   bool parent_pointers = false;  // every entry in it has its parent pointer
+  ObjectOwnership ownership = ObjectOwnership::kObjectWriter;
 };
 std::string encode_bucket(const BucketRecord& bucket);
 Result<BucketRecord> decode_bucket(std::string_view value);

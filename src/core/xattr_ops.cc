@@ -129,6 +129,15 @@ void Core::Impl::apply_access_acl(const Caller& caller, Acl acl, InodeRecord& re
   record.acl = acl_is_mode(acl) ? nullptr : std::make_shared<const Acl>(std::move(acl));
 }
 
+Status Core::Impl::check_acl_change(const Caller& caller, Ino ino, const InodeRecord& record) const {
+  PAILFS_TRY(gate.check({caller, Action::kPutObjectAcl, Need::kWriteAcl, attributes(ino, record)}));
+  // Whom a policy or WRITE_ACP lets change ACLs does not thereby let himself run a program as somebody else.
+  if (caller.uid != 0 && caller.uid != record.uid && S_ISREG(record.mode) && (record.mode & (S_ISUID | S_ISGID)) != 0) {
+    return not_permitted();
+  }
+  return {};
+}
+
 Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name, std::string_view value) {
   PAILFS_ASSIGN(Acl acl, parse_acl(value));
   const bool removes = acl.entries.empty();
@@ -143,11 +152,7 @@ Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name,
     if (removes) return {};
     return fail(Code::kAccessDenied, "only directories have a default ACL");
   }
-  PAILFS_TRY(gate.check({caller, Action::kPutObjectAcl, Need::kOwner, attributes(ino, record)}));
-  // Whom a policy lets change ACLs does not thereby let himself run a program as somebody else.
-  if (caller.uid != 0 && caller.uid != record.uid && S_ISREG(record.mode) && (record.mode & (S_ISUID | S_ISGID)) != 0) {
-    return not_permitted();
-  }
+  PAILFS_TRY(check_acl_change(caller, ino, record));
   Transaction tx;
   if (removes) {
     // Not an error where there is none, other than with any other attribute.

@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 42> kCommands{{
+constexpr std::array<Command, 45> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -48,6 +48,9 @@ constexpr std::array<Command, 42> kCommands{{
     {"role.assume", commands::role_assume},
     {"role.leave", commands::role_leave},
     {"whoami", commands::whoami},
+    {"acl.get", commands::acl_get},
+    {"acl.put", commands::acl_put},
+    {"ownership", commands::ownership},
     {"lock.enable", commands::lock_enable},
     {"lock.status", commands::lock_status},
     {"lock.default", commands::lock_default},

@@ -22,7 +22,8 @@ Json describe(const BucketInfo& info) {
               {"history_since", info.history_since == 0 ? Json() : Json(format_time(info.history_since))},
               {"keep", describe(info.keep)},
               {"object_lock", info.object_lock},
-              {"mfa_delete", info.mfa_delete}};
+              {"mfa_delete", info.mfa_delete},
+              {"ownership", ownership_name(info.ownership)}};
   if (info.default_retention.mode != LockMode::kNone) out["default_retention"] = describe_retention(info);
   return out;
 }

@@ -37,6 +37,9 @@ Result<Json> identity_change(const CommandContext& context, const Json& args);
 Result<Json> role_assume(const CommandContext& context, const Json& args);
 Result<Json> role_leave(const CommandContext& context, const Json& args);
 Result<Json> whoami(const CommandContext& context, const Json& args);
+Result<Json> acl_get(const CommandContext& context, const Json& args);  // commands_acl.cc
+Result<Json> acl_put(const CommandContext& context, const Json& args);
+Result<Json> ownership(const CommandContext& context, const Json& args);
 Result<Json> lock_enable(const CommandContext& context, const Json& args);  // commands_lock.cc
 Result<Json> lock_status(const CommandContext& context, const Json& args);
 Result<Json> lock_default(const CommandContext& context, const Json& args);

@@ -27,7 +27,7 @@ InodeRecord full_inode() {
   inode.acl = std::make_shared<const Acl>(Acl{{{AclTag::kUserObj, 7},
                                                {AclTag::kUser, 6, 1000},
                                                {AclTag::kGroupObj, 5},
-                                               {AclTag::kGroup, 0, ~0u - 1},
+                                               {AclTag::kGroup, kWriteAcp, ~0u - 1},
                                                {AclTag::kMask, 5},
                                                {AclTag::kOther, 5}}});
   inode.cid = bucket_root(3) + 9;
@@ -55,6 +55,7 @@ BucketRecord full_bucket() {
   bucket.keep = {30, 10};
   bucket.object_lock = bucket.mfa_delete = true;
   bucket.default_retention = {LockMode::kGovernance, 90, 0};
+  bucket.ownership = ObjectOwnership::kBucketOwnerEnforced;
   return bucket;
 }
 
@@ -109,6 +110,7 @@ TEST(Records, WhatHistoryAddsComesBackAsItWas) {
   EXPECT_EQ(bucket->keep, full_bucket().keep);
   EXPECT_TRUE(bucket->object_lock && bucket->mfa_delete);
   EXPECT_EQ(bucket->default_retention, full_bucket().default_retention);
+  EXPECT_EQ(bucket->ownership, ObjectOwnership::kBucketOwnerEnforced);
   // What an earlier build wrote: history begins with the bucket.
   EXPECT_EQ(decode_bucket(encode_bucket({"name", 3, Versioning::kEnabled, 4, 5, false}))->history_since, 5);
   EXPECT_EQ(decode_bucket(encode_bucket({"name", 3, Versioning::kOff, 4, 5, false}))->history_since, 0);
@@ -160,6 +162,7 @@ TEST(Records, TheOthersComeBackAsTheyWere) {
   EXPECT_EQ(bucket->name, "name");
   EXPECT_TRUE(bucket->deleting);
   EXPECT_EQ(bucket->versioning, Versioning::kOff);
+  EXPECT_EQ(bucket->ownership, ObjectOwnership::kObjectWriter);
   EXPECT_EQ(decode_xattr(encode_xattr({"user.a", "b"}))->value, "b");
   EXPECT_EQ(decode_counter(encode_counter(77)), 77u);
 }
