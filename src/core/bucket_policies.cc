@@ -8,6 +8,7 @@
 #include "base/codec.h"
 #include "base/logging.h"
 #include "core/records.h"
+#include "policy/public.h"
 #include "store/store.h"
 
 namespace pailfs {
@@ -26,6 +27,7 @@ BucketPolicies::PolicyPtr made(std::string text, std::shared_ptr<const policy::D
   auto out = std::make_shared<BucketPolicies::Policy>();
   out->wants_time = speaks_of(text, "aws:currenttime") || speaks_of(text, "aws:epochtime");
   out->wants_executable = speaks_of(text, "pail:executable");
+  out->is_public = document != nullptr && policy::is_public(*document);
   out->text = std::move(text);
   out->document = std::move(document);
   return out;

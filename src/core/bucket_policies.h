@@ -28,6 +28,7 @@ class BucketPolicies {
     // What is costly to find out, and asked for only where a statement wants it.
     bool wants_time = false;
     bool wants_executable = false;
+    bool is_public = false;  // as S3 has it: policy/public.h
   };
   using PolicyPtr = std::shared_ptr<const Policy>;
 

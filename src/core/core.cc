@@ -22,10 +22,12 @@ Core::Impl::Impl(Store& s, uint32_t account)
       scrub(std::make_unique<Scrub>(*this)),
       mfa(std::make_unique<MfaDevice>(s)),
       policies(s),
+      public_access(s),
       principals(account, account_id_of(s.status().uuid), system_user_name),
       keys(std::make_unique<ObjectKeys>(*this)),
-      policy_gate(std::make_unique<PolicyGate>(policies, principals, *keys)) {
+      policy_gate(std::make_unique<PolicyGate>(policies, principals, *keys, public_access)) {
   gate.set_policies(policy_gate.get());
+  gate.set_public_access(&public_access);
 }
 Core::Impl::~Impl() = default;
 
@@ -53,6 +55,7 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
   PAILFS_TRY(impl->load_stamps());
   PAILFS_TRY(impl->clock.load());
   PAILFS_TRY(impl->load_buckets());
+  impl->public_access.load();
   impl->begin_clock();
   PAILFS_TRY(impl->shares.load());
   PAILFS_TRY(impl->make_root());

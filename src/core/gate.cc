@@ -6,6 +6,7 @@
 
 #include "core/acl.h"
 #include "core/policy_gate.h"
+#include "core/public_access.h"
 
 namespace pailfs {
 namespace {
@@ -18,9 +19,12 @@ std::unexpected<Error> not_permitted() { return fail(Code::kNotPermitted, "not p
 // acl(5), "Access Check Algorithm", for who is neither the superuser nor the owner.
 bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object, uint32_t wanted) {
   const std::vector<AclEntry>& entries = object.acl->entries;
+  const bool ignores_public = gate.ignores_public(caller, object);
+  const auto counts = [&](const AclEntry& entry) { return !ignores_public || !is_public_entry(entry); };
   uint32_t mask = kR | kW | kX;
   bool by_other = false;
   for (const AclEntry& entry : entries) {
+    if (!counts(entry)) continue;
     if (entry.tag == AclTag::kMask) mask = entry.permissions;
     if (entry.tag == AclTag::kOther) by_other = (entry.permissions & wanted) == wanted;
   }
@@ -31,7 +35,7 @@ bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object
   };
   for (const AclEntry& entry : entries) {
     if (entry.tag == AclTag::kUser && entry.id == caller.uid) return grants(entry);
-    if (!is_group(entry)) continue;
+    if (!is_group(entry) || !counts(entry)) continue;
     by_some_group |= grants(entry);
     by_every_group &= grants(entry);
   }
@@ -40,7 +44,8 @@ bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object
   if (by_every_group && by_other) return true;
   bool member = false;
   for (const AclEntry& entry : entries) {
-    if (!is_group(entry) || !gate.in_group(caller, entry.tag == AclTag::kGroup ? entry.id : object.gid)) continue;
+    if (!is_group(entry) || !counts(entry)) continue;
+    if (!gate.in_group(caller, entry.tag == AclTag::kGroup ? entry.id : object.gid)) continue;
     if (grants(entry)) return true;
     member = true;
   }
@@ -56,7 +61,7 @@ bool allows(const Gate& gate, const Caller& caller, const Attributes& object, ui
   if (object.acl != nullptr) [[unlikely]]
     return acl_allows(gate, caller, object, wanted);
   const bool by_group = (object.mode >> 3 & wanted) == wanted;
-  const bool by_other = (object.mode & wanted) == wanted;
+  const bool by_other = (object.mode & wanted) == wanted && !gate.ignores_public(caller, object);
   // Asking for the groups of a process costs a read of /proc: only where the answer differs.
   if (by_group == by_other) return by_group;
   return gate.in_group(caller, object.gid) ? by_group : by_other;
@@ -126,6 +131,14 @@ std::string_view action_name(Action action) {
       return "s3:PutBucketPolicy";
     case Action::kDeleteBucketPolicy:
       return "s3:DeleteBucketPolicy";
+    case Action::kGetBucketPublicAccessBlock:
+      return "s3:GetBucketPublicAccessBlock";
+    case Action::kPutBucketPublicAccessBlock:
+      return "s3:PutBucketPublicAccessBlock";
+    case Action::kGetAccountPublicAccessBlock:
+      return "s3:GetAccountPublicAccessBlock";
+    case Action::kPutAccountPublicAccessBlock:
+      return "s3:PutAccountPublicAccessBlock";
   }
   return "s3:unknown";
 }
@@ -181,8 +194,15 @@ void Gate::know(const Caller& caller) const {
   if (policies_ != nullptr) policies_->know(caller);
 }
 
+bool Gate::ignores_public(const Caller& caller, const Attributes& object) const {
+  return public_access_ != nullptr && caller.uid != account_ &&
+         public_access_->is_on(PublicSwitch::kIgnorePublicAcls, bucket_of(object.ino));
+}
+
 bool Gate::open_to_all(const Attributes& directory) const {
-  if (has_policies(bucket_of(directory.ino))) return false;
+  const Scope bucket = bucket_of(directory.ino);
+  if (has_policies(bucket)) return false;
+  if (public_access_ != nullptr && public_access_->is_on(PublicSwitch::kIgnorePublicAcls, bucket)) return false;
   if (!S_ISDIR(directory.mode) || (directory.mode & 0111) != 0111) return false;
   // The mode has the owner, the mask and the others.
   return directory.acl == nullptr || std::ranges::all_of(directory.acl->entries, [](const AclEntry& entry) {

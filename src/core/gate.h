@@ -39,6 +39,10 @@ enum class Action : uint8_t {
   kGetBucketPolicy,
   kPutBucketPolicy,
   kDeleteBucketPolicy,
+  kGetBucketPublicAccessBlock,
+  kPutBucketPublicAccessBlock,
+  kGetAccountPublicAccessBlock,
+  kPutAccountPublicAccessBlock,
 };
 std::string_view action_name(Action action);  // "s3:GetObject"; of what nobody asks for the name of an event
 
@@ -75,12 +79,15 @@ struct AccessRequest {
 };
 
 class PolicyGate;
+class PublicAccess;
 
 class Gate {
  public:
   explicit Gate(uint32_t account) : account_(account) {}
   // Without: the ACL alone decides.
   void set_policies(const PolicyGate* policies) { policies_ = policies; }
+  // Without: what is public in modes and ACLs counts everywhere.
+  void set_public_access(const PublicAccess* access) { public_access_ = access; }
   // Allowed, or kAccessDenied / kNotPermitted as POSIX has it for the call (EPERM: kOwner, kChown, sticky, kAccount is
   // EACCES).
   // kNotFound where a policy says that the caller is not to know whether there is anything.
@@ -102,6 +109,8 @@ class Gate {
   bool in_group(const Caller& caller, uint32_t gid) const;
   // Whether every caller there is may look names up in the directory: then the kernel may keep what it found there.
   bool open_to_all(const Attributes& directory) const;
+  // Whether what an object's mode and ACL give to the public does not count for the caller: everybody but the account.
+  bool ignores_public(const Caller& caller, const Attributes& object) const;
   uint32_t account() const { return account_; }
 
  private:
@@ -109,6 +118,7 @@ class Gate {
 
   const uint32_t account_;  // uid of the account root; uid 0 has its rights too
   const PolicyGate* policies_ = nullptr;
+  const PublicAccess* public_access_ = nullptr;
 };
 
 }  // namespace pailfs

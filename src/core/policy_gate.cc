@@ -38,6 +38,8 @@ bool is_of_bucket(Action action) {
     case Action::kGetBucketPolicy:
     case Action::kPutBucketPolicy:
     case Action::kDeleteBucketPolicy:
+    case Action::kGetBucketPublicAccessBlock:
+    case Action::kPutBucketPublicAccessBlock:
       return true;
     default:
       return false;
@@ -94,6 +96,8 @@ class PolicyGate::Question {
       epoch_ = std::to_string(now / kSecond);
     }
     if (policy_->wants_executable) executable_ = executable_of(caller.pid);
+    restricted_ = policy_->is_public && principal_ != nullptr && is_stranger(*principal_) &&
+                  gate.public_access_.is_on(PublicSwitch::kRestrictPublicBuckets, bucket);
   }
 
   // Nobody but the root of the account gets past a policy that cannot be read.
@@ -119,6 +123,7 @@ class PolicyGate::Question {
   bool uses_below(const std::string& directory) {
     if (closed() || is_root() || principal_ == nullptr)
       return false;  // what is not denied to him he may use: about_key() said so
+    if (restricted_) return false;
     const policy::Context context = make_context("s3:GetObject", nullptr);
     return policy::may_allow_below(policies_, principal_->caller, kLoweredUses, below(directory), context);
   }
@@ -222,7 +227,15 @@ class PolicyGate::Question {
     const policy::Decision decision = policy::evaluate(policies_, request);
     // The root may do everything in S3's eyes; here what the policy does not speak of is for the ACL.
     if (decision.ground == policy::Ground::kRoot) return Outcome::kImplicitDeny;
+    if (restricted_ && decision.outcome == Outcome::kAllow) return Outcome::kImplicitDeny;
     return decision.outcome;
+  }
+
+  // "[…] only AWS service principals and authorized users within the bucket owner's account" (RestrictPublicBuckets).
+  bool is_stranger(const Principals::Principal& principal) const {
+    using policy::PrincipalType;
+    if (principal.caller.type() == PrincipalType::kService) return false;
+    return principal.caller.account() != gate_.principals_.account_id();
   }
 
   const PolicyGate& gate_;
@@ -231,6 +244,7 @@ class PolicyGate::Question {
   const std::string bucket_name_, uid_, gid_;
   const std::string_view door_;
   std::string time_, epoch_, executable_;
+  bool restricted_ = false;  // what a public policy allows does not count for the caller
   policy::Policies policies_;
 };
 

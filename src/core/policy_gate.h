@@ -17,6 +17,7 @@
 #include "core/bucket_policies.h"
 #include "core/gate.h"
 #include "core/principals.h"
+#include "core/public_access.h"
 
 namespace pailfs {
 
@@ -35,8 +36,9 @@ class PolicyGate {
     virtual Time monotonic() const = 0;  // ns
   };
 
-  PolicyGate(const BucketPolicies& policies, Principals& principals, const Keys& keys)
-      : policies_(policies), principals_(principals), keys_(keys) {}
+  PolicyGate(const BucketPolicies& policies, Principals& principals, const Keys& keys,
+             const PublicAccess& public_access)
+      : policies_(policies), principals_(principals), keys_(keys), public_access_(public_access) {}
 
   // Whether policies take part in what is decided about the bucket.
   bool concerns(Scope bucket) const { return policies_.of(bucket) != nullptr; }
@@ -73,6 +75,7 @@ class PolicyGate {
   const BucketPolicies& policies_;
   Principals& principals_;
   const Keys& keys_;
+  const PublicAccess& public_access_;
 };
 
 }  // namespace pailfs

@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 36> kCommands{{
+constexpr std::array<Command, 40> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -42,6 +42,10 @@ constexpr std::array<Command, 36> kCommands{{
     {"policy.get", commands::policy_get},
     {"policy.put", commands::policy_put},
     {"policy.delete", commands::policy_delete},
+    {"policy.lint", commands::policy_lint},
+    {"public.show", commands::public_show},
+    {"public.block.get", commands::public_block_get},
+    {"public.block.put", commands::public_block_put},
     {"lock.enable", commands::lock_enable},
     {"lock.status", commands::lock_status},
     {"lock.default", commands::lock_default},
