@@ -53,10 +53,11 @@ void print_places(Invocation& invocation, const Json& report) {
   for (const Json& place : places) {
     const uint64_t authenticated = number_member(place, "authenticated_users");
     const std::string path = printable(text_member(place, "path"));
-    invocation.line(fmt::format(
-        "    {} {}{}{}{}", text_member(place, "mode"), bits_words(number_member(place, "others")),
-        authenticated != 0 ? " authenticated " + bits_words(authenticated) : "",
-        path.empty() ? " the bucket itself" : " " + path, flag_member(place, "directory") && !path.empty() ? "/" : ""));
+    invocation.line(fmt::format("    {} {}{}{}{}", fmt::format("{:04o}", number_member(place, "mode")),
+                                bits_words(number_member(place, "others")),
+                                authenticated != 0 ? " authenticated " + bits_words(authenticated) : "",
+                                path.empty() ? " the bucket itself" : " " + path,
+                                flag_member(place, "directory") && !path.empty() ? "/" : ""));
   }
   if (objects + directories > places.size()) invocation.line("    …");
 }

@@ -194,16 +194,18 @@ void Gate::know(const Caller& caller) const {
   if (policies_ != nullptr) policies_->know(caller);
 }
 
+bool Gate::ignores_public(const Attributes& object) const {
+  return public_access_ != nullptr && public_access_->is_on(PublicSwitch::kIgnorePublicAcls, bucket_of(object.ino));
+}
+
 bool Gate::ignores_public(const Caller& caller, const Attributes& object) const {
-  return public_access_ != nullptr && caller.uid != account_ &&
-         public_access_->is_on(PublicSwitch::kIgnorePublicAcls, bucket_of(object.ino));
+  return caller.uid != account_ && ignores_public(object);
 }
 
 bool Gate::open_to_all(const Attributes& directory) const {
-  const Scope bucket = bucket_of(directory.ino);
-  if (has_policies(bucket)) return false;
-  if (public_access_ != nullptr && public_access_->is_on(PublicSwitch::kIgnorePublicAcls, bucket)) return false;
+  if (has_policies(bucket_of(directory.ino))) return false;
   if (!S_ISDIR(directory.mode) || (directory.mode & 0111) != 0111) return false;
+  if (ignores_public(directory)) return false;
   // The mode has the owner, the mask and the others.
   return directory.acl == nullptr || std::ranges::all_of(directory.acl->entries, [](const AclEntry& entry) {
            return (entry.permissions & kX) != 0;

@@ -114,6 +114,7 @@ class Gate {
   uint32_t account() const { return account_; }
 
  private:
+  bool ignores_public(const Attributes& object) const;
   Status check_acl(const AccessRequest& request) const;
 
   const uint32_t account_;  // uid of the account root; uid 0 has its rights too

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include "core/public_access.h"
 #include "core/public_report.h"
 #include "ctl/commands_internal.h"
@@ -21,7 +19,7 @@ Json describe(const std::string& bucket, const PublicReport& report) {
   for (const PublicReport::Place& place : report.places) {
     places.push_back({{"path", bytes_to_json(place.path)},
                       {"directory", place.directory},
-                      {"mode", fmt::format("{:04o}", place.mode)},
+                      {"mode", place.mode},
                       {"others", place.others},
                       {"authenticated_users", place.authenticated}});
   }
