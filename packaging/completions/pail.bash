@@ -45,7 +45,7 @@ _pail() {
       case $noun,$verb in
         ,)
           words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage lock mfa'
-          words+=' key acl ownership policy --version --help'
+          words+=' key acl ownership policy public public-access-block --version --help'
           ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status keep' ;;
@@ -54,7 +54,8 @@ _pail() {
         lock,) words='enable default status retain hold release' ;;
         mfa,) words='enroll status remove enable disable' ;;
         key,) words='list add change remove' ;;
-        policy,) words='validate lint simulate' ;;
+        policy,) words='put get edit delete list validate lint simulate' ;;
+        public-access-block,) words='get put delete' ;;
         init,*) words="$common --label --recovery-key" ;;
         check,*) words="$common --deep" ;;
         repair,*) words="$common --dry-run --yes" ;;
@@ -78,14 +79,20 @@ _pail() {
         mfa,remove | mfa,enable | mfa,disable) words="$common --code" ;;
         key,add | key,change) words="$common --new-key-file --new-passphrase-file --recovery --label" ;;
         policy,validate) words='--type --bucket --accept-unknown-keys --json --help' ;;
-        policy,lint) words='--type --json --help' ;;
+        policy,lint) words="$common --type --bucket --all-buckets" ;;
+        public-access-block,put)
+          words="$common --whole-store --all --block-public-acls --ignore-public-acls --block-public-policy"
+          words+=' --restrict-public-buckets'
+          ;;
+        public-access-block,*) words="$common --whole-store" ;;
         policy,simulate) words='--cases --why --help' ;;
         *) words=$common ;;
       esac
       case $current,$noun,$verb in
         -*) ;;
         *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune | *,versions,diff | *,rewind,* | \
-          *,acl,?* | *,ownership, | *,lock,enable | *,lock,default | *,lock,status | *,mfa,enable | *,mfa,disable) words=$(_pail_buckets) ;;
+          *,acl,?* | *,ownership, | *,lock,enable | *,lock,default | *,lock,status | *,mfa,enable | *,mfa,disable | \
+          *,public,* | *,public-access-block,?*) words=$(_pail_buckets) ;;
         *,ownership,?*) words='ObjectWriter BucketOwnerPreferred BucketOwnerEnforced' ;;
         *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
         *,policy,?*) words= ;;

@@ -1,4 +1,4 @@
-// `pail policy validate|lint|simulate`: what takes documents and cases, and no store.
+// `pail policy validate|lint|simulate`: what takes documents and cases; of a store, only `lint` takes buckets.
 #include <fmt/format.h>
 
 #include <fstream>
@@ -7,6 +7,7 @@
 
 #include "cli/bucket_policy.h"
 #include "cli/invocation.h"
+#include "cli/session.h"
 #include "io/env.h"
 #include "policy/document.h"
 #include "policy/findings.h"
@@ -25,6 +26,7 @@ struct PolicyCommand {
   std::string type;  // empty: as the document looks
   std::string bucket;
   bool accept_unknown_keys = false;
+  bool all_buckets = false;
   bool why = false;
 };
 
@@ -110,7 +112,7 @@ int validate(Invocation& invocation, const PolicyCommand& command) {
   return kExitOk;
 }
 
-int lint(Invocation& invocation, const PolicyCommand& command) {
+int lint_document(Invocation& invocation, const PolicyCommand& command) {
   const auto text = read_policy(command.file);
   if (!text) return invocation.failed(text.error());
   // What AWS takes is looked at, so that a policy which was not written for a store here gets all its findings at once.
@@ -118,7 +120,7 @@ int lint(Invocation& invocation, const PolicyCommand& command) {
   rules.storing = false;
   const auto document = policy::Document::compile(*text, rules);
   if (!document) return refused(invocation, command, document.error());
-  const auto findings = policy::find_doubtful(**document, *text);
+  const auto findings = policy::find_doubtful(**document, *text, command.bucket);
   Json all = Json::array();
   for (const policy::Finding& finding : findings) all.push_back(place_and(finding.place, finding.message));
   if (!invocation.printed_json({{"valid", true}, {"findings", all}})) {
@@ -127,6 +129,54 @@ int lint(Invocation& invocation, const PolicyCommand& command) {
     }
   }
   return findings.empty() ? kExitOk : kExitProblems;
+}
+
+// Prints what was found about the policy of a bucket; whether there was anything.
+bool print_findings(Invocation& invocation, const Json& report) {
+  const std::string bucket = text_member(report, "bucket");
+  const Json& findings = object_member(report, "findings");
+  for (const Json& finding : findings) {
+    const uint64_t files = number_member(finding, "files");
+    invocation.line(fmt::format("{}:{}:{}: {}{}", bucket, number_member(finding, "line"),
+                                number_member(finding, "column"), text_member(finding, "message"),
+                                files == 0 ? "" : ": " + count_of(files, "file")));
+    const Json& paths = object_member(finding, "paths");
+    for (const Json& path : paths) {
+      if (path.is_string()) invocation.line("  " + printable(path.get<std::string>()));
+    }
+    if (files > paths.size()) invocation.line("  …");
+  }
+  if (!flag_member(report, "policy")) {
+    invocation.line(bucket + ": no policy");
+  } else {
+    invocation.line(fmt::format("{}: {}, and looked for disagreements with modes and ACLs in {}{}", bucket,
+                                count_of(findings.size(), "finding"), count_of(number_member(report, "files"), "file"),
+                                flag_member(report, "all_files") ? "" : ", the oldest, and not in the others"));
+  }
+  return !findings.empty();
+}
+
+int lint_buckets(Invocation& invocation, const PolicyCommand& command) {
+  const auto place = choose_store(invocation.common, std::nullopt);
+  if (!place) return invocation.failed(place.error());
+  const Json args = command.all_buckets ? Json::object() : Json{{"bucket", command.bucket}};
+  const auto result = request_once(invocation, place->store, Access::kRead, "policy.lint", args);
+  if (!result) return invocation.failed(result.error());
+  bool any = false;
+  const bool printed = invocation.printed_json(*result);
+  for (const Json& report : object_member(*result, "buckets")) {
+    any = (printed ? !object_member(report, "findings").empty() : print_findings(invocation, report)) || any;
+  }
+  return any ? kExitProblems : kExitOk;
+}
+
+int lint(Invocation& invocation, const PolicyCommand& command) {
+  if (!command.file.empty()) return lint_document(invocation, command);
+  if (command.bucket.empty() == !command.all_buckets) {
+    return invocation.failed({Code::kInvalid, "say what to look at: a FILE, --bucket BUCKET or --all-buckets"},
+                             kExitUsage);
+  }
+  return lint_buckets(invocation, command);
 }
 
 // Reads lines of a bounded length, and no more of the input than is there: a program may write a case and wait for the
@@ -203,10 +253,14 @@ CLI::App* add_command(CLI::App& parent, Invocation& invocation, const std::strin
   return leaf;
 }
 
+CLI::Option* add_type_option(CLI::App& leaf, PolicyCommand& command) {
+  return leaf.add_option("--type", command.type, "identity, boundary, bucket or trust (default: as it looks)")
+      ->check(CLI::IsMember({"identity", "boundary", "bucket", "trust"}));
+}
+
 void add_document_options(CLI::App& leaf, Invocation& invocation, PolicyCommand& command) {
   leaf.add_option("FILE", command.file, "The document; - for standard input")->required();
-  auto* const type = leaf.add_option("--type", command.type, "identity, boundary or bucket (default: as it looks)");
-  type->check(CLI::IsMember({"identity", "boundary", "bucket", "trust"}));
+  add_type_option(leaf, command);
   leaf.add_flag("--json", invocation.common.json, "Print one JSON document");
 }
 
@@ -234,9 +288,13 @@ void add_policy_commands(CLI::App& app, Invocation& invocation) {
   leaf->add_flag("--accept-unknown-keys", command->accept_unknown_keys, "Also condition keys that no request here has");
 
   command = std::make_shared<PolicyCommand>();
-  leaf = add_command(*group, invocation, "lint", "Say what is doubtful about a policy; exit status 1 if anything is",
-                     [&invocation, command] { return lint(invocation, *command); });
-  add_document_options(*leaf, invocation, *command);
+  leaf = invocation.command(*group, "lint", "Say what is doubtful about policies; exit status 1 if anything is",
+                            [&invocation, command] { return lint(invocation, *command); });
+  auto* const file = leaf->add_option("FILE", command->file, "A document; - for standard input");
+  add_type_option(*leaf, *command)->needs(file);
+  leaf->add_option("--bucket", command->bucket,
+                   "Without FILE: a bucket of the store, its policy and its files; else the bucket that FILE is for");
+  leaf->add_flag("--all-buckets", command->all_buckets, "All buckets of the store")->excludes(file);
 
   command = std::make_shared<PolicyCommand>();
   leaf = add_command(*group, invocation, "simulate", "Decide cases, without a store",

@@ -225,6 +225,7 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
   if (is_change_time_only(change, inode->record)) change.from_kernel = true;
   const Attributes before = Impl::attributes(ino, inode->record);
   PAILFS_TRY(AttributeCheck(impl.gate, caller, before, change, handle_writes).run());
+  if (change.mode) PAILFS_TRY(impl.check_public_mode(ino, inode->record, *change.mode));
   Transaction tx;
   if (Status applied = impl.apply_attributes(caller, *inode, change, tx); !applied) {
     impl.reload(*inode);

@@ -49,6 +49,7 @@ bool Core::Impl::deleting(Scope number) const {
 }
 
 void Core::Impl::set_bucket(const BucketRecord& record) {
+  public_access.set_bucket(record.number, record.public_access);
   WriterLock lock(buckets_lock);
   bucket_table.insert_or_assign(record.number, record);
   count_states();
@@ -61,6 +62,7 @@ void Core::Impl::forget_bucket(Scope number) {
     count_states();
   }
   policies.set(number, nullptr);
+  public_access.set_bucket(number, 0);
   forget_numbers(number);
 }
 
@@ -171,6 +173,7 @@ Result<InodePtr> Core::Impl::install_bucket(const Caller& caller, std::string_vi
   Transaction tx;
   const Ino ino = bucket_root(number);
   InodeRecord record = new_record(caller, root->record, {.mode = S_IFDIR | (mode & 07777)});
+  close_new_record(number, record);
   record.parent = kRootIno;
   const Stamp since = stamp(tx);
   const BucketRecord bucket{.name = std::string(name),

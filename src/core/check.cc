@@ -7,6 +7,7 @@
 #include "core/file_paths.h"
 #include "core/history.h"
 #include "core/mfa.h"
+#include "core/public_access.h"
 
 namespace pailfs {
 
@@ -100,6 +101,7 @@ Status check_singles(Core::Impl& core, CheckReport& report) {
                           });
   };
   PAILFS_TRY(look(keys::retention_clock(), decode_clock));
+  PAILFS_TRY(look(keys::public_access(), decode_public_access));
   return look(keys::mfa_device(), decode_mfa);
 }
 

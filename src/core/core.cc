@@ -25,13 +25,15 @@ Core::Impl::Impl(Store& s, uint32_t account)
       mfa(std::make_unique<MfaDevice>(s)),
       policies(s),
       identities(s),
+      public_access(s),
       principals(account, account_id_of(s.status().uuid), identities, {system_user_name, system_group_id}),
       acl_facts(principals, [&s] { return s.env().monotonic(); }),
       keys(std::make_unique<ObjectKeys>(*this)),
-      policy_gate(std::make_unique<PolicyGate>(policies, identities, principals, *keys)),
+      policy_gate(std::make_unique<PolicyGate>(policies, identities, principals, *keys, public_access)),
       identity_ops(std::make_unique<IdentityOps>(*this)) {
   gate.set_policies(policy_gate.get());
   gate.set_acl_facts(&acl_facts);
+  gate.set_public_access(&public_access);
 }
 Core::Impl::~Impl() = default;
 
@@ -60,6 +62,7 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
   PAILFS_TRY(impl->clock.load());
   PAILFS_TRY(impl->load_buckets());
   PAILFS_TRY(impl->identities.load());
+  impl->public_access.load();
   impl->begin_clock();
   PAILFS_TRY(impl->shares.load());
   PAILFS_TRY(impl->make_root());

@@ -211,10 +211,12 @@ struct RepairResult {
   LostChanges changes;              // commits that the log has lost
 };
 
-class IdentityOps;  // identity_ops.h
-class Scrub;        // scrub.h
-struct AclRequest;  // acl_ops.h
-struct ObjectAcl;   //
+class IdentityOps;    // identity_ops.h
+class Scrub;          // scrub.h
+struct AclRequest;    // acl_ops.h
+struct ObjectAcl;     //
+struct PublicReport;  // public_report.h
+struct PolicyLint;    // policy_lint.h
 
 class Core {
  public:
@@ -336,6 +338,20 @@ class Core {
   std::string principal_arn(uint32_t uid) const;
   // The uid that was given to a user; nullopt: none was. kInvalid: several were.
   Result<std::optional<uint32_t>> mapped_uid(const std::string& user) const;
+
+  // --- Block Public Access (public_access_ops.cc). `bucket` empty: the whole store. Of a bucket for the account, or
+  // whom its policy allows it; the switches are a set of PublicSwitch (public_access.h). What it changes holds when
+  // this returns.
+  struct PublicAccessBlock {
+    uint8_t own = 0;
+    uint8_t in_force = 0;  // with the store's
+  };
+  Result<PublicAccessBlock> public_access_block(const Caller& caller, std::string_view bucket);
+  Status put_public_access_block(const Caller& caller, std::string_view bucket, uint8_t switches);
+  // What is doubtful about the policy of a bucket; only the account (policy_lint.cc).
+  Result<PolicyLint> lint_bucket_policy(const Caller& caller, std::string_view bucket, const Progress& progress);
+  // What is public in a bucket; only the account (public_report.cc).
+  Result<PublicReport> public_report(const Caller& caller, std::string_view bucket, const Progress& progress);
 
   // --- Object Lock (object_lock.cc). Only the account.
   Status enable_object_lock(const Caller& caller, std::string_view bucket);

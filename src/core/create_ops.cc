@@ -91,6 +91,7 @@ Result<InodePtr> Core::Impl::make_node(const Caller& caller, Ino parent, std::st
   Transaction tx;
   PAILFS_ASSIGN(const Ino ino, new_number(bucket_of(parent), tx));
   InodeRecord record = new_record(caller, above, node);
+  close_new_record(bucket_of(parent), record);
   if (S_ISLNK(node.mode)) {
     PAILFS_ASSIGN(record.retention, new_retention(bucket_of(parent)));
   }
@@ -138,6 +139,7 @@ Result<InodePtr> Core::Impl::make_unnamed(const Caller& caller, Ino parent, cons
     PAILFS_TRY(check_put(caller, *directory, {}));
     record = new_record(caller, directory->record, node);
   }
+  close_new_record(bucket_of(parent), record);
   record.nlink = 0;
   Transaction tx;
   PAILFS_ASSIGN(const Ino ino, new_number(bucket_of(parent), tx));

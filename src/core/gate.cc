@@ -7,6 +7,7 @@
 #include "core/acl.h"
 #include "core/acl_facts.h"
 #include "core/policy_gate.h"
+#include "core/public_access.h"
 
 namespace pailfs {
 namespace {
@@ -28,9 +29,12 @@ bool is_group(const AclEntry& entry) { return entry.tag == AclTag::kGroupObj || 
 // acl(5), "Access Check Algorithm", for who is neither the superuser nor the owner.
 bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object, uint32_t wanted) {
   const std::vector<AclEntry>& entries = object.acl->entries;
+  const bool ignores_public = gate.ignores_public(caller, object);
+  const auto counts = [&](const AclEntry& entry) { return !ignores_public || !is_public_entry(entry); };
   uint32_t mask = kR | kW | kX;
   bool by_other = false;
   for (const AclEntry& entry : entries) {
+    if (!counts(entry)) continue;
     if (entry.tag == AclTag::kMask) mask = entry.permissions;
     if (entry.tag == AclTag::kOther) by_other = (entry.permissions & wanted) == wanted;
   }
@@ -38,7 +42,7 @@ bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object
   const auto grants = [&](const AclEntry& entry) { return (entry.permissions & mask & wanted) == wanted; };
   for (const AclEntry& entry : entries) {
     if (entry.tag == AclTag::kUser && entry.id == caller.uid) return grants(entry);
-    if (!is_group(entry)) continue;
+    if (!is_group(entry) || !counts(entry)) continue;
     by_some_group |= grants(entry);
     by_every_group &= grants(entry);
   }
@@ -47,7 +51,7 @@ bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object
   if (by_every_group && by_other) return true;
   bool member = false;
   for (const AclEntry& entry : entries) {
-    if (!is_group(entry) || !in_class(gate, caller, object, entry)) continue;
+    if (!is_group(entry) || !counts(entry) || !in_class(gate, caller, object, entry)) continue;
     if (grants(entry)) return true;
     member = true;
   }
@@ -86,7 +90,7 @@ bool allows(const Gate& gate, const Caller& caller, const Attributes& object, ui
   if (object.acl != nullptr) [[unlikely]]
     return acl_allows(gate, caller, object, wanted);
   const bool by_group = (object.mode >> 3 & wanted) == wanted;
-  const bool by_other = (object.mode & wanted) == wanted;
+  const bool by_other = (object.mode & wanted) == wanted && !gate.ignores_public(caller, object);
   // Asking for the groups of a process costs a read of /proc: only where the answer differs.
   if (by_group == by_other) return by_group;
   return gate.in_group(caller, object.gid) ? by_group : by_other;
@@ -164,6 +168,14 @@ std::string_view action_name(Action action) {
       return "s3:PutBucketOwnershipControls";
     case Action::kGetBucketOwnershipControls:
       return "s3:GetBucketOwnershipControls";
+    case Action::kGetBucketPublicAccessBlock:
+      return "s3:GetBucketPublicAccessBlock";
+    case Action::kPutBucketPublicAccessBlock:
+      return "s3:PutBucketPublicAccessBlock";
+    case Action::kGetAccountPublicAccessBlock:
+      return "s3:GetAccountPublicAccessBlock";
+    case Action::kPutAccountPublicAccessBlock:
+      return "s3:PutAccountPublicAccessBlock";
   }
   return "s3:unknown";
 }
@@ -224,10 +236,19 @@ void Gate::know(Caller& caller) const {
   if (facts_ != nullptr) facts_->know(caller);
 }
 
+bool Gate::ignores_public(const Attributes& object) const {
+  return public_access_ != nullptr && public_access_->is_on(PublicSwitch::kIgnorePublicAcls, bucket_of(object.ino));
+}
+
+bool Gate::ignores_public(const Caller& caller, const Attributes& object) const {
+  return caller.uid != account_ && ignores_public(object);
+}
+
 bool Gate::open_to_all(const Attributes& directory) const {
   if (has_policies(bucket_of(directory.ino))) return false;
   if (!S_ISDIR(directory.mode) || (directory.mode & 0111) != 0111) return false;
   if (acls_off(bucket_of(directory.ino))) return false;
+  if (ignores_public(directory)) return false;
   // The mode has the owner, the mask and the others.
   return directory.acl == nullptr || std::ranges::all_of(directory.acl->entries, [](const AclEntry& entry) {
            return (entry.permissions & kX) != 0;

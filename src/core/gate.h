@@ -43,6 +43,10 @@ enum class Action : uint8_t {
   kDeleteIdentity,
   kPutBucketOwnershipControls,
   kGetBucketOwnershipControls,
+  kGetBucketPublicAccessBlock,
+  kPutBucketPublicAccessBlock,
+  kGetAccountPublicAccessBlock,
+  kPutAccountPublicAccessBlock,
 };
 std::string_view action_name(Action action);  // "s3:GetObject"; of what nobody asks for the name of an event
 
@@ -81,6 +85,7 @@ struct AccessRequest {
 
 class AclFacts;
 class PolicyGate;
+class PublicAccess;
 
 class Gate {
  public:
@@ -89,6 +94,8 @@ class Gate {
   void set_policies(const PolicyGate* policies) { policies_ = policies; }
   // Without: no bucket is BucketOwnerEnforced, and nobody is authenticated.
   void set_acl_facts(const AclFacts* facts) { facts_ = facts; }
+  // Without: what is public in modes and ACLs counts everywhere.
+  void set_public_access(const PublicAccess* access) { public_access_ = access; }
   // Allowed, or kAccessDenied / kNotPermitted as POSIX has it for the call (EPERM: kOwner, kWriteAcl, kChown, sticky;
   // kAccount is EACCES).
   // kNotFound where a policy says that the caller is not to know whether there is anything.
@@ -114,14 +121,18 @@ class Gate {
   bool authenticated(const Caller& caller) const;
   // Whether every caller there is may look names up in the directory: then the kernel may keep what it found there.
   bool open_to_all(const Attributes& directory) const;
+  // Whether what an object's mode and ACL give to the public does not count for the caller: everybody but the account.
+  bool ignores_public(const Caller& caller, const Attributes& object) const;
   uint32_t account() const { return account_; }
 
  private:
+  bool ignores_public(const Attributes& object) const;
   Status check_acl(const AccessRequest& request) const;
 
   const uint32_t account_;  // uid of the account root; uid 0 has its rights too
   const PolicyGate* policies_ = nullptr;
   const AclFacts* facts_ = nullptr;
+  const PublicAccess* public_access_ = nullptr;
 };
 
 }  // namespace pailfs

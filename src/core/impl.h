@@ -23,6 +23,7 @@
 #include "core/core.h"
 #include "core/identities.h"
 #include "core/principals.h"
+#include "core/public_access.h"
 #include "core/records.h"
 #include "core/retention_clock.h"
 #include "core/shares.h"
@@ -181,6 +182,7 @@ struct Core::Impl {
   std::unique_ptr<MfaDevice> mfa;
   BucketPolicies policies;
   Identities identities;
+  PublicAccess public_access;
   Principals principals;
   AclFacts acl_facts;
   std::unique_ptr<ObjectKeys> keys;
@@ -288,6 +290,16 @@ struct Core::Impl {
   // --- bucket policies (policy_ops.cc)
   Status change_bucket_policy(const Caller& caller, std::string_view bucket, Action action,
                               const std::function<Result<StoredPolicyPtr>()>& make) EXCLUDES(tree);
+
+  // --- Block Public Access (public_access_ops.cc)
+  // kAccessDenied for a policy that is public where the bucket takes none.
+  Status check_public_policy(Scope bucket, const StoredPolicy& policy) const;
+  // kAccessDenied where a bucket that lets nothing public in would give the public more than `before`.
+  Status check_public_grant(Scope bucket, const PublicGrant& before, const PublicGrant& after) const;
+  // The same for a chmod.
+  Status check_public_mode(Ino ino, const InodeRecord& record, uint32_t mode) const;
+  // Something new in the bucket: without what is public, where that is blocked.
+  void close_new_record(Scope bucket, InodeRecord& record) const;
 
   // --- names (lookup.cc)
   // kNotFound, kNotDirectory, kNameTooLong; a name that no directory can hold is kInvalid.

@@ -126,6 +126,7 @@ std::string numbers(Scope bucket) {
 std::string stamps() { return std::string("m\0", 2); }
 std::string retention_clock() { return std::string("r\0", 2); }
 std::string mfa_device() { return std::string("t\0", 2); }
+std::string public_access() { return std::string("k\0", 2); }
 
 std::string after_prefix(std::string prefix) {
   while (!prefix.empty() && static_cast<uint8_t>(prefix.back()) == 0xff) prefix.pop_back();

@@ -39,6 +39,8 @@ bool is_of_bucket(Action action) {
     case Action::kDeleteBucketPolicy:
     case Action::kPutBucketOwnershipControls:
     case Action::kGetBucketOwnershipControls:
+    case Action::kGetBucketPublicAccessBlock:
+    case Action::kPutBucketPublicAccessBlock:
       return true;
     default:
       return false;
@@ -110,6 +112,8 @@ class PolicyGate::Question {
     if ((policy_ != nullptr && policy_->wants_executable) || (knows && principal_->wants_executable)) {
       executable_ = process_executable(caller.pid);
     }
+    restricted_ = policy_ != nullptr && policy_->is_public && principal_ != nullptr && is_stranger(*principal_) &&
+                  gate.public_access_.is_on(PublicSwitch::kRestrictPublicBuckets, bucket);
   }
 
   // Nobody but the root of the account gets past a policy that cannot be read.
@@ -139,6 +143,7 @@ class PolicyGate::Question {
   bool uses_below(const std::string& directory) {
     if (closed() || is_root() || principal_ == nullptr)
       return false;  // what is not denied to him he may use: about_key() said so
+    if (restricted_) return false;
     const policy::Context context = make_context("s3:GetObject", nullptr);
     return policy::may_allow_below(policies_, principal_->caller, kLoweredUses, below(directory), context);
   }
@@ -250,7 +255,14 @@ class PolicyGate::Question {
     if (TracedDecisions::current != nullptr) trace(action, resource, decision.outcome, &decision);
     // The root may do everything in S3's eyes; here what the policy does not speak of is for the ACL.
     if (decision.ground == policy::Ground::kRoot) return Outcome::kImplicitDeny;
+    if (restricted_ && decision.outcome == Outcome::kAllow) return Outcome::kImplicitDeny;
     return decision.outcome;
+  }
+
+  // "[…] only AWS service principals and authorized users within the bucket owner's account" (RestrictPublicBuckets).
+  bool is_stranger(const Principal& principal) const {
+    if (principal.caller.type() == policy::PrincipalType::kService) return false;
+    return principal.caller.account() != gate_.principals_.account_id();
   }
 
   std::string statement_text(const policy::Decision& decision) const {
@@ -310,6 +322,7 @@ class PolicyGate::Question {
   std::string bucket_name_, uid_, gid_;
   std::string_view door_;
   std::string time_, epoch_, hour_, weekday_, executable_;
+  bool restricted_ = false;  // what a public policy allows does not count for the caller
   policy::Policies policies_;
 };
 

@@ -20,6 +20,7 @@
 #include "core/gate.h"
 #include "core/identities.h"
 #include "core/principals.h"
+#include "core/public_access.h"
 
 namespace pailfs {
 
@@ -38,8 +39,13 @@ class PolicyGate {
     virtual Time monotonic() const = 0;  // ns
   };
 
-  PolicyGate(const BucketPolicies& policies, const Identities& identities, Principals& principals, const Keys& keys)
-      : policies_(policies), identities_(identities), principals_(principals), keys_(keys) {}
+  PolicyGate(const BucketPolicies& policies, const Identities& identities, Principals& principals, const Keys& keys,
+             const PublicAccess& public_access)
+      : policies_(policies),
+        identities_(identities),
+        principals_(principals),
+        keys_(keys),
+        public_access_(public_access) {}
 
   // Whether policies take part in any decision.
   bool any() const { return policies_.any() || identities_.any(); }
@@ -104,6 +110,7 @@ class PolicyGate {
   const Identities& identities_;
   Principals& principals_;
   const Keys& keys_;
+  const PublicAccess& public_access_;
   mutable Decisions decisions_;
   // Whether a policy of an identity speaks of a bucket: generation << 1 | answer, at its number; 0: not found out yet.
   static constexpr size_t kSpokenOf = 4096;

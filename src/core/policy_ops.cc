@@ -28,6 +28,7 @@ Status Core::Impl::change_bucket_policy(const Caller& caller, std::string_view b
     PAILFS_TRY(check_policy_access(*this, caller, record.number, action));
     PAILFS_ASSIGN(StoredPolicyPtr policy, make());
     if (policy == nullptr && policies.of(record.number) == nullptr) return {};
+    if (policy != nullptr) PAILFS_TRY(check_public_policy(record.number, *policy));
     Transaction tx;
     BucketPolicies::write(record.number, policy, tx);
     tx.record(encode_change({action, caller, kRootIno, bucket, bucket_root(record.number)}, now()));

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/codec.h"
+#include "core/public_access.h"
 
 namespace pailfs {
 namespace {
@@ -65,7 +66,7 @@ constexpr uint8_t kCeased = 1, kRetention = 2, kLegalHold = 4, kResumed = 8;
 // EndedDirent: beside the kind.
 constexpr uint8_t kNullMarker = 128;
 // BucketRecord's flags; the members behind kBucketMore come in one order.
-constexpr uint8_t kDeleting = 1, kBucketMore = 2, kParentPointers = 4, kOwnership = 8;
+constexpr uint8_t kDeleting = 1, kBucketMore = 2, kParentPointers = 4, kOwnership = 8, kPublicAccess = 16;
 constexpr uint8_t kKeepDays = 1, kKeepCount = 2, kObjectLock = 4, kMfaDelete = 8, kMassDeletion = 16;
 
 Status decode_acls(uint8_t flags, std::string_view acl, std::string_view default_acl, InodeRecord& inode) {
@@ -335,7 +336,7 @@ Result<EndedDirent> decode_ended(std::string_view value) {
 
 // version, versioning, flags, number, owner, created, name; where there is more: a byte that says what, since when
 // there is history, when the last mass deletion began, days and number of the keep rule, mode, days and years of the
-// default retention; object ownership where it is flagged.
+// default retention; object ownership where it is flagged; the switches of Block Public Access, where any is on.
 std::string encode_bucket(const BucketRecord& bucket) {
   Encoder out;
   out.u8(kFormat);
@@ -346,7 +347,8 @@ std::string encode_bucket(const BucketRecord& bucket) {
   const bool extended = more != 0 || bucket.history_since != 0;
   out.u8(static_cast<uint8_t>((bucket.deleting ? kDeleting : 0) | (extended ? kBucketMore : 0) |
                               (bucket.parent_pointers ? kParentPointers : 0) |
-                              (bucket.ownership != ObjectOwnership::kObjectWriter ? kOwnership : 0)));
+                              (bucket.ownership != ObjectOwnership::kObjectWriter ? kOwnership : 0) |
+                              (bucket.public_access != 0 ? kPublicAccess : 0)));
   out.varint(bucket.number);
   out.varint(bucket.owner);
   out.i64(bucket.created);
@@ -364,6 +366,7 @@ std::string encode_bucket(const BucketRecord& bucket) {
     }
   }
   if (bucket.ownership != ObjectOwnership::kObjectWriter) out.u8(static_cast<uint8_t>(bucket.ownership));
+  if (bucket.public_access != 0) out.u8(bucket.public_access);
   return out.take();
 }
 
@@ -413,8 +416,12 @@ Result<BucketRecord> decode_bucket(std::string_view value) {
     fits &= ownership >= 1 && ownership <= 2;
     bucket.ownership = static_cast<ObjectOwnership>(ownership);
   }
+  if ((flags & kPublicAccess) != 0) {
+    bucket.public_access = in.u8();
+    fits &= bucket.public_access != 0 && bucket.public_access <= kAllPublicSwitches;
+  }
   if (!in.done() || !fits || versioning > 2 ||
-      (flags & ~(kDeleting | kBucketMore | kParentPointers | kOwnership)) != 0 || bucket.number == 0 ||
+      (flags & ~(kDeleting | kBucketMore | kParentPointers | kOwnership | kPublicAccess)) != 0 || bucket.number == 0 ||
       !valid_name(bucket.name)) {
     return malformed("a bucket");
   }

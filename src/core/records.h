@@ -23,6 +23,7 @@
 //                                               scope 0
 //   'r' 0                                       the retention clock (retention_clock.h); scope 0
 //   't' 0                                       the device for MFA delete (mfa.h); scope 0
+//   'k' 0                                       the store's Block Public Access (public_access.h); scope 0
 //
 // slot: the readdir cookie of an entry, below 2^63: (first 60 bits of the name's token) << 3 | collision number 0..7.
 #pragma once
@@ -146,6 +147,7 @@ struct BucketRecord {
   bool mfa_delete = false;       // removing versions and changing the versioning state take a TOTP code
   bool parent_pointers = false;  // every entry in it has its parent pointer
   ObjectOwnership ownership = ObjectOwnership::kObjectWriter;
+  uint8_t public_access = 0;  // its switches of Block Public Access (public_access.h)
 };
 std::string encode_bucket(const BucketRecord& bucket);
 Result<BucketRecord> decode_bucket(std::string_view value);
@@ -194,6 +196,7 @@ std::string numbers(Scope bucket);
 std::string stamps();
 std::string retention_clock();
 std::string mfa_device();
+std::string public_access();
 // What the keys of a kind, from one number (inode, parent, content id) on, begin with.
 std::string numbered(char kind, uint64_t number);
 // The least string greater than every key that begins with `prefix`.

@@ -177,7 +177,8 @@ Result<BucketRecord> Repair::restored_bucket(Scope number) {
                       .versioning = Versioning::kEnabled,
                       .owner = impl_.gate.account(),
                       .created = impl_.now(),
-                      .history_since = impl_.now()};
+                      .history_since = impl_.now(),
+                      .public_access = kAllPublicSwitches};
   const Bad nothing = [](const std::string&, const Error&) -> Status { return {}; };
   PAILFS_TRY(each_of(
       'd', kStoreScope,
@@ -203,8 +204,9 @@ Status Repair::bucket(Scope number) {
     PAILFS_ASSIGN(record, restored_bucket(number));
     if (!value) ++result_.unreadable_values;
     fixed("bucket", bucket_root(number),
-          fmt::format("the record of bucket number {} is {}: made anew, with the name {} and versions kept", number,
-                      value && !*value ? "missing" : "unreadable", record->name));
+          fmt::format("the record of bucket number {} is {}: made anew, with the name {}, versions kept and "
+                      "public access blocked",
+                      number, value && !*value ? "missing" : "unreadable", record->name));
     PAILFS_TRY(put(keys::bucket(number), encode_bucket(*record), kStoreScope));
   }
   impl_.set_bucket(*record);
@@ -235,6 +237,17 @@ Status Repair::policy(const BucketRecord& bucket, bool restored) {
   Transaction tx;
   BucketPolicies::write(bucket.number, closed, tx);
   return commit(std::move(tx));
+}
+
+// Nor is a block of public access that cannot be read.
+Status Repair::public_access() {
+  const auto value = store_.get(kStoreScope, keys::public_access());
+  if (!value && value.error().code != Code::kCorrupt) return std::unexpected(value.error());
+  if (value && (!*value || decode_public_access(**value))) return {};
+  ++result_.unreadable_values;
+  fixed("index", 0,
+        "the store's Block Public Access is lost: all of it is on; 'pail public-access-block' says otherwise");
+  return put(keys::public_access(), encode_public_access(kAllPublicSwitches), kStoreScope);
 }
 
 Status Repair::buckets() {
@@ -312,6 +325,7 @@ Result<RepairResult> Repair::run() {
   PAILFS_TRY(store_.repair_tables([&](std::string what) { fixed("space", 0, std::move(what)); }));
   lost_changes();
   PAILFS_TRY(counters());
+  PAILFS_TRY(public_access());
   PAILFS_TRY(buckets());
   PAILFS_TRY(impl_.shares.load());
   for (const Scope bucket : buckets_) {

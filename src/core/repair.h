@@ -54,6 +54,7 @@ class Repair {
   Status buckets();
   Status bucket(Scope number);
   Status policy(const BucketRecord& bucket, bool restored);
+  Status public_access();
   Result<BucketRecord> restored_bucket(Scope number);
   Status make_directory(Ino ino, Ino parent);
   Status bucket_entries();

@@ -4,6 +4,8 @@
 #include <array>
 #include <string_view>
 
+#include "policy/public.h"
+
 namespace pailfs {
 
 namespace {
@@ -14,6 +16,7 @@ StoredPolicyPtr made(std::string text, std::shared_ptr<const policy::Document> d
     constexpr std::array<std::string_view, 4> kOfTime{"aws:currenttime", "aws:epochtime", "pail:hour", "pail:weekday"};
     out->wants_time = std::ranges::any_of(kOfTime, [&](std::string_view key) { return document->asks_for(key); });
     out->wants_executable = document->asks_for("pail:executable");
+    out->is_public = document->kind() == policy::DocumentKind::kBucket && policy::is_public(*document);
   }
   out->text = std::move(text);
   out->document = std::move(document);

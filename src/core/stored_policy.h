@@ -16,6 +16,7 @@ struct StoredPolicy {
   // What is costly to find out, and asked for only where a statement wants it.
   bool wants_time = false;
   bool wants_executable = false;
+  bool is_public = false;  // of a bucket policy, as S3 has it: policy/public.h
 };
 using StoredPolicyPtr = std::shared_ptr<const StoredPolicy>;
 

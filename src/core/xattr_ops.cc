@@ -162,6 +162,13 @@ Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name,
     place = nullptr;
   } else {
     PAILFS_TRY(check_acl(acl));
+    const PublicGrant after = public_grant(acl_mode(acl), &acl);
+    if (is_default) {
+      const Acl* const old = record.default_acl.get();
+      PAILFS_TRY(check_public_grant(bucket_of(ino), old ? public_grant(acl_mode(*old), old) : PublicGrant(), after));
+    } else {
+      PAILFS_TRY(check_public_grant(bucket_of(ino), public_grant(record.mode, record.acl.get()), after));
+    }
     keep_attributes(*inode, stamp(tx), tx);
     if (is_default) {
       record.default_acl = std::make_shared<const Acl>(std::move(acl));

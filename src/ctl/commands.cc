@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 45> kCommands{{
+constexpr std::array<Command, 49> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -42,6 +42,10 @@ constexpr std::array<Command, 45> kCommands{{
     {"policy.get", commands::policy_get},
     {"policy.put", commands::policy_put},
     {"policy.delete", commands::policy_delete},
+    {"policy.lint", commands::policy_lint},
+    {"public.show", commands::public_show},
+    {"public.block.get", commands::public_block_get},
+    {"public.block.put", commands::public_block_put},
     {"identity.list", commands::identity_list},
     {"identity.get", commands::identity_get},
     {"identity.change", commands::identity_change},

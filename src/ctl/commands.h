@@ -23,6 +23,10 @@
 //   policy.get      bucket                                          as the gate says
 //   policy.put      bucket policy [accept_unknown_keys]             as the gate says
 //   policy.delete   bucket                                          as the gate says
+//   policy.lint     [bucket]                                        the account
+//   public.show     [bucket]                                        the account
+//   public.block.get  [bucket]                                      as the gate says
+//   public.block.put  [bucket] [the switches that are on, by name]  as the gate says
 //   lock.enable     bucket                                          the account
 //   lock.status     bucket [path [version]] | mount_path [version]  as bucket.show and versions.list
 //   lock.default    bucket [mode and days or years]                 the account

@@ -6,7 +6,6 @@
 
 #include "core/acl_ops.h"
 #include "ctl/commands_internal.h"
-#include "io/user_ids.h"
 #include "io/users.h"
 
 namespace pailfs::commands {

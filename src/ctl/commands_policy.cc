@@ -1,6 +1,28 @@
+#include "core/policy_lint.h"
 #include "ctl/commands_internal.h"
 
 namespace pailfs::commands {
+namespace {
+
+Json describe(const std::string& bucket, const PolicyLint& lint) {
+  Json findings = Json::array();
+  for (const PolicyLint::Finding& finding : lint.findings) {
+    Json one = {{"line", finding.line}, {"column", finding.column}, {"message", finding.message}};
+    if (finding.files != 0) {
+      one["files"] = finding.files;
+      one["paths"] = Json::array();
+      for (const std::string& path : finding.paths) one["paths"].push_back(bytes_to_json(path));
+    }
+    findings.push_back(std::move(one));
+  }
+  return {{"bucket", bucket},
+          {"policy", lint.has_policy},
+          {"findings", std::move(findings)},
+          {"files", lint.files},
+          {"all_files", lint.all_files}};
+}
+
+}  // namespace
 
 Result<Json> policy_list(const CommandContext& context, const Json& /*args*/) {
   PAILFS_ASSIGN(const auto buckets, context.core.buckets(context.caller));
@@ -36,6 +58,24 @@ Result<Json> policy_delete(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const std::string bucket, string_argument(args, "bucket"));
   PAILFS_TRY(context.core.delete_bucket_policy(context.caller, bucket));
   return Json{{"bucket", bucket}};
+}
+
+Result<Json> policy_lint(const CommandContext& context, const Json& args) {
+  PAILFS_TRY(require_account(context, "looking a bucket's policy through"));
+  PAILFS_ASSIGN(const std::string bucket, string_argument(args, "bucket", ""));
+  std::vector<std::string> names;
+  if (bucket.empty()) {
+    PAILFS_ASSIGN(const auto buckets, context.core.buckets(context.caller));
+    for (const BucketInfo& info : buckets) names.push_back(info.name);
+  } else {
+    names.push_back(bucket);
+  }
+  Json reports = Json::array();
+  for (const std::string& name : names) {
+    PAILFS_ASSIGN(const PolicyLint lint, context.core.lint_bucket_policy(context.caller, name, context.progress));
+    reports.push_back(describe(name, lint));
+  }
+  return Json{{"buckets", std::move(reports)}};
 }
 
 }  // namespace pailfs::commands

@@ -57,8 +57,11 @@ class Condition {
   // Whether a string to compare with holds * or ?.
   bool has_literal_wildcard() const;
 
- private:
+  // What is compared with; which of these, the operator says.
   using Value = std::variant<Pattern, ArnPattern, Number, Moment, AddressRange, bool, std::string>;
+  const std::vector<Value>& values() const { return values_; }
+
+ private:
   Checked<Value> parse_value(const JsonNode& node, bool variables) const;
   Match matches(const Value& value, std::string_view given, const Context& context) const;
   Match matches_text(const Value& value, std::string_view given, const Context& context) const;

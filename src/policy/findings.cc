@@ -1,15 +1,28 @@
 #include "policy/findings.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 
+#include "policy/public.h"
 #include "policy/suggestion.h"
 
 namespace pailfs::policy {
 namespace {
 
+// The keys that every request on a store has, and the values that they can have.
+struct GivenKey {
+  std::string_view key;
+  std::array<std::string_view, 2> values;
+};
+constexpr auto kGiven = std::to_array<GivenKey>({{"aws:securetransport", {"true", "true"}},
+                                                 {"aws:sourceip", {"127.0.0.1", "127.0.0.1"}},
+                                                 {"pail:door", {"fuse", "control"}}});
+
 class Search {
  public:
-  Search(const Document& document, std::string_view text) : document_(document), text_(text) {}
+  Search(const Document& document, std::string_view text, std::string_view bucket)
+      : document_(document), text_(text), bucket_(bucket) {}
 
   std::vector<Finding> run() {
     const auto& statements = document_.statements();
@@ -18,6 +31,7 @@ class Search {
       look_at_principal(statement);
       look_at_actions(statement);
       look_at_targets(statement);
+      look_at_bucket(statement);
       for (const Condition& condition : statement.conditions) look_at_condition(statement, condition);
       const auto first = std::ranges::find(statements, statement.sid, &Statement::sid);
       if (!statement.sid.empty() && first != statements.begin() + static_cast<std::ptrdiff_t>(i)) {
@@ -46,10 +60,11 @@ class Search {
       add(principal.offset(),
           "public: NotPrincipal with Allow is for everybody who is not named, anonymous callers too");
     }
-    if (statement.allow && everybody) {
+    if (everybody && is_public(statement)) {
       add(principal.offset(), statement.conditions.empty()
                                   ? "public: this is for everybody, anonymous callers too"
-                                  : "this is for everybody, anonymous callers too, where the condition holds");
+                                  : "public: this is for everybody, anonymous callers too, where the condition holds, "
+                                    "which does not say who asks");
     }
     if (statement.allow || !principal.negated()) return;
     // "When you use NotPrincipal with Deny, you must also specify the account ARN of the not-denied principal."
@@ -102,10 +117,43 @@ class Search {
     }
   }
 
+  void look_at_bucket(const Statement& statement) {
+    if (bucket_.empty() || statement.not_resource) return;
+    const std::string below = std::string(bucket_) + "/";
+    const auto is_elsewhere = [&](const ArnPattern& resource) {
+      const Pattern& rest = resource.part(kArnParts - 1);
+      if (resource.is_everything() || resource.is_whole_variable() || rest.has_variables()) return false;
+      return !matches_wildcards(resource.part(2).encoded(), "s3") ||
+             (!matches_wildcards(rest.encoded(), bucket_) &&
+              matches_beginning(rest.encoded(), below) == Beginning::kNo);
+    };
+    const auto elsewhere = std::ranges::count_if(statement.resources, is_elsewhere);
+    if (elsewhere == 0) return;
+    const bool all = static_cast<size_t>(elsewhere) == statement.resources.size();
+    add(statement.resource_offset, (all ? "never matches: no resource is of the bucket "
+                                        : "some of these resources never match: they are not of the bucket ") +
+                                       in_quotes(bucket_));
+  }
+
+  // Of a key that every request has, with values that none has.
+  static bool never_holds(const Condition& condition) {
+    const auto given = std::ranges::find(kGiven, condition.key(), &GivenKey::key);
+    if (given == kGiven.end() || !condition.variables().empty()) return false;
+    return std::ranges::none_of(given->values, [&](std::string_view value) {
+      Context context;
+      context.add(condition.key(), value);
+      return condition.holds(context);
+    });
+  }
+
   void look_at_condition(const Statement& statement, const Condition& condition) {
     const ConditionOperator& op = condition.op();
     if (!is_supplied_key(condition.key())) {
       add(condition.offset(), "no request here ever has the condition key " + in_quotes(condition.key()));
+    }
+    if (never_holds(condition)) {
+      add(condition.offset(), "no request here ever fulfils the condition on " + in_quotes(condition.key()) +
+                                  ": the statement never matches");
     }
     if (op.comparison == Comparison::kNull && op.set != SetOperator::kNone) {
       add(condition.offset(), op.set == SetOperator::kForAllValues ? "ForAllValues:Null is always true"
@@ -127,14 +175,14 @@ class Search {
   }
 
   const Document& document_;
-  std::string_view text_;
+  std::string_view text_, bucket_;
   std::vector<Finding> found_;
 };
 
 }  // namespace
 
-std::vector<Finding> find_doubtful(const Document& document, std::string_view text) {
-  return Search(document, text).run();
+std::vector<Finding> find_doubtful(const Document& document, std::string_view text, std::string_view bucket) {
+  return Search(document, text, bucket).run();
 }
 
 }  // namespace pailfs::policy

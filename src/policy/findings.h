@@ -14,7 +14,7 @@ struct Finding {
   std::string message;
 };
 
-// `text` is what the document was compiled from.
-std::vector<Finding> find_doubtful(const Document& document, std::string_view text);
+// `text` is what the document was compiled from; `bucket` the name of the bucket that it is for; empty: not known.
+std::vector<Finding> find_doubtful(const Document& document, std::string_view text, std::string_view bucket = {});
 
 }  // namespace pailfs::policy

@@ -68,6 +68,8 @@ class PrincipalEntry {
   bool is_account() const { return kind_ == Kind::kAccount; }
   bool is_below_account() const { return !account_.empty() && kind_ != Kind::kAccount; }
   const std::string& account() const { return account_; }
+  // The name of the user that it names, without its path; empty: it names no user.
+  std::string_view user() const { return kind_ == Kind::kUser ? std::string_view(name_) : std::string_view(); }
 
  private:
   enum class Kind : uint8_t {

@@ -56,6 +56,7 @@ BucketRecord full_bucket() {
   bucket.object_lock = bucket.mfa_delete = true;
   bucket.default_retention = {LockMode::kGovernance, 90, 0};
   bucket.ownership = ObjectOwnership::kBucketOwnerEnforced;
+  bucket.public_access = 5;
   return bucket;
 }
 
@@ -111,6 +112,7 @@ TEST(Records, WhatHistoryAddsComesBackAsItWas) {
   EXPECT_TRUE(bucket->object_lock && bucket->mfa_delete);
   EXPECT_EQ(bucket->default_retention, full_bucket().default_retention);
   EXPECT_EQ(bucket->ownership, ObjectOwnership::kBucketOwnerEnforced);
+  EXPECT_EQ(bucket->public_access, 5);
   // What an earlier build wrote: history begins with the bucket.
   EXPECT_EQ(decode_bucket(encode_bucket({"name", 3, Versioning::kEnabled, 4, 5, false}))->history_since, 5);
   EXPECT_EQ(decode_bucket(encode_bucket({"name", 3, Versioning::kOff, 4, 5, false}))->history_since, 0);
@@ -207,6 +209,9 @@ TEST(Records, WhatNoEncoderWritesIsRefused) {
   EXPECT_FALSE(decode_dirent(encode_dirent({0, 0, 0, false, ""})));
   EXPECT_FALSE(decode_ended(encode_ended({5, S_IFREG, 6, 7, static_cast<EndKind>(4), {}, 8, "name"})));
   EXPECT_FALSE(decode_bucket(encode_bucket({"name", 0, Versioning::kOff, 4, 5, true})));
+  BucketRecord bucket = full_bucket();
+  bucket.public_access = 16;  // no such switch
+  EXPECT_FALSE(decode_bucket(encode_bucket(bucket)));
 }
 
 TEST(Keys, NumbersSortAsTheirKeysDo) {

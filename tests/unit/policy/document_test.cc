@@ -282,18 +282,21 @@ TEST(DocumentTest, SizesAndDepthAreBounded) {
 }
 
 TEST(FindingsTest, NamesWhatIsDoubtful) {
-  const auto findings = [](const std::string& text, DocumentKind kind) {
+  const auto findings = [](const std::string& text, DocumentKind kind, std::string_view of = {}) {
     const std::string document = json(text);
     const auto compiled = compile(document, kind);
     std::string out;
     if (!compiled) return compiled.error().to_string();
-    for (const Finding& finding : find_doubtful(**compiled, document)) out += finding.message + "\n";
+    for (const Finding& finding : find_doubtful(**compiled, document, of)) out += finding.message + "\n";
     return out;
   };
   const auto bucket = [&](const std::string& elements) { return findings(one(elements), DocumentKind::kBucket); };
   const auto identity = [&](const std::string& elements) { return findings(one(elements), DocumentKind::kIdentity); };
   EXPECT_EQ(identity(kRest), "");
   EXPECT_THAT(bucket("'Principal':'*'," + kRest), HasSubstr("public: this is for everybody"));
+  EXPECT_THAT(bucket("'Principal':'*'," + kRest + ",'Condition':{'StringEquals':{'pail:executable':'/bin/cat'}}"),
+              HasSubstr("public: this is for everybody, anonymous callers too, where the condition holds"));
+  EXPECT_EQ(bucket("'Principal':'*'," + kRest + ",'Condition':{'StringEquals':{'pail:uid':'1000'}}"), "");
   EXPECT_THAT(bucket("'NotPrincipal':{'AWS':'111122223333'}," + kRest), HasSubstr("public: NotPrincipal with Allow"));
   const std::string deny = "'Effect':'Deny','Action':'*','Resource':'*','NotPrincipal':{'AWS':['" + kAlice + "'";
   EXPECT_THAT(bucket(deny + "]}"), HasSubstr("add arn:aws:iam::111122223333:root"));
@@ -314,6 +317,24 @@ TEST(FindingsTest, NamesWhatIsDoubtful) {
   EXPECT_THAT(identity(kRest + ",'Condition':{'ForAnyValue:Null':{'s3:prefix':'true'}}"), HasSubstr("always false"));
   EXPECT_THAT(identity(kRest + ",'Condition':{'Bool':{'aws:ViaAWSService':'true'}}"),
               HasSubstr("no request here ever has"));
+  for (const char* const never : {"'Bool':{'aws:SecureTransport':'false'}", "'IpAddress':{'aws:SourceIp':'10.0.0.0/8'}",
+                                  "'StringEquals':{'pail:door':'s3'}", "'Null':{'aws:SourceIp':'true'}"}) {
+    EXPECT_THAT(identity(kRest + ",'Condition':{" + never + "}"), HasSubstr("the statement never matches")) << never;
+  }
+  for (const char* const sometimes :
+       {"'Bool':{'aws:SecureTransport':'true'}", "'StringEquals':{'pail:door':'control'}",
+        "'NotIpAddress':{'aws:SourceIp':'10.0.0.0/8'}", "'StringEquals':{'pail:door':'${aws:username}'}"}) {
+    EXPECT_EQ(identity(kRest + ",'Condition':{" + sometimes + "}"), "") << sometimes;
+  }
+  const auto of = [&](const std::string& name, const std::string& resources) {
+    return findings(one("'Effect':'Deny','Principal':'*','Action':'s3:*','Resource':" + resources),
+                    DocumentKind::kBucket, name);
+  };
+  EXPECT_EQ(of("b", "['arn:aws:s3:::b','arn:aws:s3:::b/*']"), "");
+  EXPECT_EQ(of("backup", "['arn:aws:s3:::b*','*','arn:aws:s3:::back?p/x']"), "");
+  EXPECT_EQ(of("", "'arn:aws:s3:::other/*'"), "");
+  EXPECT_THAT(of("b", "'arn:aws:s3:::other/*'"), HasSubstr("no resource is of the bucket \"b\""));
+  EXPECT_THAT(of("b", "['arn:aws:s3:::bb','arn:aws:s3:::b']"), HasSubstr("some of these resources never match"));
   EXPECT_THAT(findings("{'Statement':{'Effect':'Allow','Action':'*','Resource':'arn:aws:s3:::${aws:username}'}}",
                        DocumentKind::kIdentity),
               HasSubstr("policy variables need"));
