@@ -209,6 +209,7 @@ struct RepairResult {
   LostChanges changes;              // commits that the log has lost
 };
 
+class Denials;      // denials.h
 class IdentityOps;  // identity_ops.h
 class Scrub;        // scrub.h
 
@@ -321,6 +322,7 @@ class Core {
   bool has_policies(Ino ino) const;
   std::string account_id() const;  // twelve digits
   IdentityOps& identities();       // users, groups, roles, services and managed policies
+  Denials& denials();              // what was last denied to whom
 
   // --- Object Lock (object_lock.cc). Only the account.
   Status enable_object_lock(const Caller& caller, std::string_view bucket);

@@ -107,6 +107,9 @@ class Gate {
   uint32_t account() const { return account_; }
 
  private:
+  Status decide(const AccessRequest& request) const;
+  Status check_traced(const AccessRequest& request) const;
+  void note_denial(const AccessRequest& request) const;
   Status check_acl(const AccessRequest& request) const;
 
   const uint32_t account_;  // uid of the account root; uid 0 has its rights too

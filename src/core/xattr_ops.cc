@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "core/acl.h"
+#include "core/decision_trace.h"
+#include "core/denials.h"
 #include "core/impl.h"
 #include "core/s3_xattrs.h"
 #include "core/scan.h"
@@ -148,6 +150,7 @@ Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name,
   if (caller.uid != 0 && caller.uid != record.uid && S_ISREG(record.mode) && (record.mode & (S_ISUID | S_ISGID)) != 0) {
     return not_permitted();
   }
+  PAILFS_TRY(unless_explained());
   Transaction tx;
   if (removes) {
     // Not an error where there is none, other than with any other attribute.
@@ -177,6 +180,13 @@ Result<std::string> Core::getxattr(const Caller& caller, Ino ino, std::string_vi
     return bucket_policy(caller, bucket.name);
   }
   PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
+  if (name == kLastDenialName) {
+    {
+      ReaderLock lock(inode->lock);
+      if (!S_ISDIR(inode->record.mode)) return no_data();
+    }
+    return impl_->denials->last(caller);
+  }
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   if (acl_of(name) != nullptr) return impl_->get_acl(caller, *inode, name);
@@ -241,6 +251,7 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   InodeRecord& record = inode->record;
   const Attributes attributes = Impl::attributes(ino, record);
   PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kChange));
+  PAILFS_TRY(unless_explained());
   std::vector<std::string> names;
   if (record.has_xattrs) {
     PAILFS_ASSIGN(names, names_of(impl.store, ino));
@@ -285,6 +296,7 @@ Status Core::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   InodeRecord& record = inode->record;
   const Attributes attributes = Impl::attributes(ino, record);
   PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kChange));
+  PAILFS_TRY(unless_explained());
   if (!record.has_xattrs) return no_data();
   PAILFS_ASSIGN(const std::vector<std::string> names, names_of(impl.store, ino));
   if (std::ranges::find(names, name) == names.end()) return no_data();

@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 42> kCommands{{
+constexpr std::array<Command, 43> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -42,6 +42,7 @@ constexpr std::array<Command, 42> kCommands{{
     {"policy.get", commands::policy_get},
     {"policy.put", commands::policy_put},
     {"policy.delete", commands::policy_delete},
+    {"explain", commands::explain},
     {"identity.list", commands::identity_list},
     {"identity.get", commands::identity_get},
     {"identity.change", commands::identity_change},

@@ -23,6 +23,8 @@
 //   policy.get      bucket                                          as the gate says
 //   policy.put      bucket policy [accept_unknown_keys]             as the gate says
 //   policy.delete   bucket                                          as the gate says
+//   explain         user operation [bucket [path] | mount_path] [to] [groups]       anybody about himself, the account
+//                                                                                   about all; nothing is changed
 //   lock.enable     bucket                                          the account
 //   lock.status     bucket [path [version]] | mount_path [version]  as bucket.show and versions.list
 //   lock.default    bucket [mode and days or years]                 the account

@@ -31,6 +31,7 @@ Result<Json> policy_list(const CommandContext& context, const Json& args);  // c
 Result<Json> policy_get(const CommandContext& context, const Json& args);
 Result<Json> policy_put(const CommandContext& context, const Json& args);
 Result<Json> policy_delete(const CommandContext& context, const Json& args);
+Result<Json> explain(const CommandContext& context, const Json& args);        // commands_explain.cc
 Result<Json> identity_list(const CommandContext& context, const Json& args);  // commands_identity.cc
 Result<Json> identity_get(const CommandContext& context, const Json& args);
 Result<Json> identity_change(const CommandContext& context, const Json& args);

@@ -50,6 +50,16 @@ std::optional<ProcessStart> process_start(uint32_t pid) {
   return out;
 }
 
+uint32_t process_of_thread(uint32_t thread) {
+  constexpr std::string_view kLine = "\nTgid:\t";
+  const std::string text = contents(fmt::format("/proc/{}/status", thread));
+  const size_t line = text.find(kLine);
+  if (line == std::string::npos) return thread;
+  std::string_view rest = std::string_view(text).substr(line + kLine.size());
+  const auto found = static_cast<uint32_t>(number(rest.substr(0, rest.find('\n'))));
+  return found == 0 ? thread : found;
+}
+
 std::string process_executable(uint32_t pid) {
   if (pid == 0) return {};
   std::string target(4096, '\0');

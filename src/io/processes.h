@@ -15,6 +15,9 @@ struct ProcessStart {
 // nullopt: there is no such process.
 std::optional<ProcessStart> process_start(uint32_t pid);
 
+// The process that a thread is of, by its number; the number itself where that is not known.
+uint32_t process_of_thread(uint32_t thread);
+
 // The program that it runs; empty: not known.
 std::string process_executable(uint32_t pid);
 

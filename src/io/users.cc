@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <pwd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -31,6 +32,20 @@ Result<bool> ask(std::vector<char>& room, const Ask& call) {
   return fail(Code::kTooBig, "the name service's answer is too long");
 }
 
+Result<std::optional<SystemAccount>> account_of(Result<bool> found, const passwd& entry) {
+  if (!found) return std::unexpected(std::move(found).error());
+  if (!*found) return std::nullopt;
+  SystemAccount out{.name = entry.pw_name, .uid = entry.pw_uid, .gid = entry.pw_gid, .groups = {}};
+  int count = 64;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    out.groups.resize(static_cast<size_t>(count));
+    // getgrouplist(3) says how many there are where they did not fit.
+    if (::getgrouplist(entry.pw_name, entry.pw_gid, out.groups.data(), &count) >= 0) break;
+  }
+  out.groups.resize(std::min(out.groups.size(), static_cast<size_t>(count)));
+  return out;
+}
+
 }  // namespace
 
 Result<std::optional<std::string>> system_user_name(uint32_t uid) {
@@ -41,6 +56,32 @@ Result<std::optional<std::string>> system_user_name(uint32_t uid) {
                 }));
   if (!found) return std::nullopt;
   return std::optional(std::string(entry.pw_name));
+}
+
+Result<std::optional<std::string>> system_group_name(uint32_t gid) {
+  group entry{};
+  std::vector<char> room;
+  PAILFS_ASSIGN(const bool found, ask<group>(room, [&](char* at, size_t size, group** out) {
+                  return ::getgrgid_r(gid, &entry, at, size, out);
+                }));
+  if (!found) return std::nullopt;
+  return std::optional(std::string(entry.gr_name));
+}
+
+Result<std::optional<SystemAccount>> system_account(const std::string& name) {
+  passwd entry{};
+  std::vector<char> room;
+  return account_of(ask<passwd>(room, [&](char* at, size_t size,
+                                          passwd** out) { return ::getpwnam_r(name.c_str(), &entry, at, size, out); }),
+                    entry);
+}
+
+Result<std::optional<SystemAccount>> system_account(uint32_t uid) {
+  passwd entry{};
+  std::vector<char> room;
+  return account_of(
+      ask<passwd>(room, [&](char* at, size_t size, passwd** out) { return ::getpwuid_r(uid, &entry, at, size, out); }),
+      entry);
 }
 
 Result<std::optional<uint32_t>> system_group_id(const std::string& name) {
