@@ -86,11 +86,13 @@ inline void note_class(DecisionTrace::Class by, uint32_t given, uint32_t wanted,
   check.id = id;
 }
 
+// Whether this thread only explains.
+inline bool only_explains() { return TracedDecisions::current != nullptr && TracedDecisions::current->only_explains; }
+
 // For a call that has passed all its checks, before it changes anything: fails where it is only explained.
 inline Status unless_explained() {
-  DecisionTrace* const trace = TracedDecisions::current;
-  if (trace == nullptr || !trace->only_explains) return {};
-  trace->allowed = true;
+  if (!only_explains()) return {};
+  TracedDecisions::current->allowed = true;
   return fail(Code::kInterrupted, "only explained");
 }
 

@@ -110,7 +110,6 @@ class Walk {
     return at;
   }
 
-  // The name is there, or the explanation ends with the lookup that did not find it.
   std::optional<Place> existing(const std::string& path, Links links) {
     auto place = find(path, links);
     return place && place->found ? place : std::nullopt;
@@ -129,9 +128,8 @@ class Walk {
     out.principal = principal_;
     out.refused = steps_.back().refused;
     out.allowed = !out.refused;
-    const bool rights = out.refused && (out.refused->code == Code::kAccessDenied ||
-                                        out.refused->code == Code::kNotPermitted || hidden_);
-    out.denied = rights;
+    out.denied = out.refused &&
+                 (out.refused->code == Code::kAccessDenied || out.refused->code == Code::kNotPermitted || hidden_);
     out.reason = steps_.back().why;
     out.steps = std::move(steps_);
     return out;
@@ -209,6 +207,10 @@ Status open_with(Core& core, const Caller& caller, Ino ino, OpenFlags flags) {
   PAILFS_ASSIGN(const OpenResult opened, core.open(caller, ino, flags));
   core.release(ino, opened.handle);  // of a version
   return {};
+}
+
+Status see(Core& core, const Caller& caller, const Attributes& object) {
+  return status_of(core.getattr(caller, object.ino));
 }
 
 Status list(Core& core, const Caller& caller, const Attributes& object) {
@@ -296,34 +298,31 @@ std::string versions_path(const std::string& path) {
 }
 
 // A version's place in .versions: as it was given, or the newest one of the path; `older`: that is not current.
-std::optional<std::string> version_of(Walk& walk, const std::string& path, bool older) {
+std::optional<Place> version_of(Walk& walk, const std::string& path, bool older) {
   const std::string versions = versions_path(path);
-  if (versions == path) return path;
+  if (versions == path) return walk.existing(path, Links::kStay);
   const size_t slash = path.find('/');
-  Caller account = walk.caller();
-  account.uid = 0;
-  const auto all = walk.core().versions(account, path.substr(0, slash), path.substr(slash + 1));
+  DecisionTrace trace;
+  trace.only_explains = true;
+  const TracedDecisions on(trace);
+  const auto all = walk.core().versions({}, path.substr(0, slash), path.substr(slash + 1));  // as root
   if (all) {
     const auto found = std::ranges::find_if(*all, [&](const VersionEntry& one) { return !older || !one.current; });
-    if (found != all->end()) return versions + "/" + found->name;
+    if (found != all->end()) return walk.existing(versions + "/" + found->name, Links::kStay);
   }
   return walk.ended("lookup", versions, Code::kNotFound,
                     older ? "there are no older versions" : "there are no versions");
 }
 
 void read_version(Walk& walk, const ExplainRequest& request) {
-  const auto path = version_of(walk, request.path, false);
-  if (!path) return;
-  const auto place = walk.existing(*path, Links::kStay);
+  const auto place = version_of(walk, request.path, false);
   if (!place) return;
   walk.step("version-read", place->path,
             [&] { return open_with(walk.core(), walk.caller(), place->found->ino, {.read = true}); });
 }
 
 void remove_version(Walk& walk, const ExplainRequest& request) {
-  const auto path = version_of(walk, request.path, true);
-  if (!path) return;
-  const auto place = walk.existing(*path, Links::kStay);
+  const auto place = version_of(walk, request.path, true);
   if (!place) return;
   walk.step("version-remove", place->path,
             [&] { return walk.core().unlink(walk.caller(), place->parent, place->name); });
@@ -341,13 +340,8 @@ const std::vector<Known>& known() {
   using U = const Caller&;
   using N = std::string_view;
   static const std::vector<Known> kAll{
-      {.name = "lookup",
-       .help = "get to it by its path",
-       .links = Links::kStay,
-       .on_inode = [](C core, U caller, A it) { return status_of(core.getattr(caller, it.ino)); }},
-      {.name = "stat",
-       .help = "see its attributes",
-       .on_inode = [](C core, U caller, A it) { return status_of(core.getattr(caller, it.ino)); }},
+      {.name = "lookup", .help = "get to it by its path", .links = Links::kStay, .on_inode = see},
+      {.name = "stat", .help = "see its attributes", .on_inode = see},
       {.name = "list", .help = "list a directory", .on_inode = list},
       {.name = "chdir",
        .help = "make it the working directory",
@@ -489,8 +483,7 @@ Result<Explanation> explain(Core& core, const Caller& asking, const ExplainReque
   if (found->takes_target != request.to.has_value()) {
     return fail(Code::kInvalid, fmt::format("{} {}", call, request.to ? "takes one path" : "takes a second path, TO"));
   }
-  const bool names = found->on_name != nullptr || found->special != nullptr;
-  if (names && split_path(request.path).empty()) {
+  if (found->on_inode == nullptr && split_path(request.path).empty()) {
     return fail(Code::kInvalid, fmt::format("{} is of something in the store, and not of its root", call));
   }
   if (request.to && split_path(*request.to).empty()) {

@@ -16,8 +16,6 @@ constexpr uint32_t kR = 4, kW = 2, kX = 1;
 using Class = DecisionTrace::Class;
 
 bool is_traced() { return TracedDecisions::current != nullptr; }
-// Which class it was where all say the same.
-bool wants_class() { return is_traced() && TracedDecisions::current->only_explains; }
 
 std::unexpected<Error> denied() { return fail(Code::kAccessDenied, "access denied"); }
 std::unexpected<Error> not_permitted() { return fail(Code::kNotPermitted, "not permitted"); }
@@ -48,7 +46,8 @@ bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object
     by_every_group &= grants(entry);
   }
   // As below: the groups of the process only where they can decide.
-  if (!wants_class()) {
+  // An explanation tells which class it was, also where all say the same.
+  if (!only_explains()) {
     if (!by_some_group && !by_other) {
       note_class(Class::kNobodyElse, 0, wanted);
       return false;
@@ -82,7 +81,7 @@ bool allows(const Gate& gate, const Caller& caller, const Attributes& object, ui
   const bool by_group = (object.mode >> 3 & wanted) == wanted;
   const bool by_other = (object.mode & wanted) == wanted;
   // Asking for the groups of a process costs a read of /proc: only where the answer differs.
-  if (by_group == by_other && !wants_class()) {
+  if (by_group == by_other && !only_explains()) {
     note_class(Class::kNobodyElse, object.mode & 077, wanted);
     return by_group;
   }

@@ -51,6 +51,7 @@ TEST_F(Explain, NothingIsDone) {
     for (const char* path : {"bucket/file", "bucket/sub", "bucket/new"}) {
       const auto to = one.takes_target ? std::optional<std::string>("bucket/sub/new") : std::nullopt;
       ask(0, std::string(one.name), path, to);
+      EXPECT_EQ(store->status().sequence, before) << one.name << " of " << path;
     }
   }
   EXPECT_EQ(store->status().sequence, before);
