@@ -19,7 +19,7 @@ _pail() {
     case ${COMP_WORDS[i]} in
       --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
         --version | --at | --from | --to | --days | --count | --years | --mode | --until | --mfa | --code | \
-        --new-key-file | --new-passphrase-file | --type | --bucket | --cases | --grant) ((i++)) ;;
+        --new-key-file | --new-passphrase-file | --type | --bucket | --cases | --grant | --group) ((i++)) ;;
       -*) ;;
       *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
     esac
@@ -40,12 +40,12 @@ _pail() {
     --older-than) words='1d 7d 30d 90d 1y' ;;
     --type) words='identity boundary bucket' ;;
     --mode) words='governance compliance' ;;
-    --label | --grant | --keep | --bucket | --until | --days | --years | --version | --mfa | --code) return ;;
+    --label | --grant | --keep | --bucket | --until | --days | --years | --version | --mfa | --code | --group) return ;;
     *)
       case $noun,$verb in
         ,)
           words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage lock mfa'
-          words+=' key acl ownership policy public public-access-block --version --help'
+          words+=' key acl ownership policy public public-access-block explain --version --help'
           ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status keep' ;;
@@ -78,6 +78,7 @@ _pail() {
         mfa,enroll) words="$common --label" ;;
         mfa,remove | mfa,enable | mfa,disable) words="$common --code" ;;
         key,add | key,change) words="$common --new-key-file --new-passphrase-file --recovery --label" ;;
+        explain,*) words="$common --group" ;;
         policy,validate) words='--type --bucket --accept-unknown-keys --json --help' ;;
         policy,lint) words="$common --type --bucket --all-buckets" ;;
         public-access-block,put)
@@ -95,7 +96,7 @@ _pail() {
           *,public,* | *,public-access-block,?*) words=$(_pail_buckets) ;;
         *,ownership,?*) words='ObjectWriter BucketOwnerPreferred BucketOwnerEnforced' ;;
         *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
-        *,policy,?*) words= ;;
+        *,policy,?* | *,explain,*) words= ;;
       esac
       ;;
   esac
@@ -103,7 +104,7 @@ _pail() {
   case $current,$noun,$verb in
     -*) ;;
     *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune | \
-      *,policy,?* | *,acl,?* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
+      *,policy,?* | *,acl,?* | *,explain,* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
       local files
       mapfile -t files < <(compgen -f -- "$current")
       COMPREPLY+=("${files[@]}")

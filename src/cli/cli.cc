@@ -131,6 +131,7 @@ int run_pail(const std::vector<std::string>& arguments, Console& console) {
   cli::add_key_commands(app, invocation);
   cli::add_policy_commands(app, invocation);
   cli::add_public_commands(app, invocation);
+  cli::add_explain(app, invocation);
   try {
     const std::vector<std::string> ordered = verb_first(arguments);
     app.parse(std::vector<std::string>(ordered.rbegin(), ordered.rend()));  // CLI11 wants the last one first

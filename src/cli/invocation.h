@@ -67,6 +67,7 @@ void add_mfa_commands(CLI::App& app, Invocation& invocation);             // mfa
 void add_key_commands(CLI::App& app, Invocation& invocation);             // key.cc
 void add_policy_commands(CLI::App& app, Invocation& invocation);          // policy.cc
 void add_public_commands(CLI::App& app, Invocation& invocation);          // public.cc
+void add_explain(CLI::App& app, Invocation& invocation);                  // explain.cc
 
 // For what was destructive and not confirmed. kInterrupted when the user says no; kInvalid without a terminal.
 Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer);

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/decision_trace.h"
 #include "core/impl.h"
 #include "core/versions_view.h"
 
@@ -226,6 +227,7 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
   const Attributes before = Impl::attributes(ino, inode->record);
   PAILFS_TRY(AttributeCheck(impl.gate, caller, before, change, handle_writes).run());
   if (change.mode) PAILFS_TRY(impl.check_public_mode(ino, inode->record, *change.mode));
+  PAILFS_TRY(unless_explained());
   Transaction tx;
   if (Status applied = impl.apply_attributes(caller, *inode, change, tx); !applied) {
     impl.reload(*inode);

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/logging.h"
+#include "core/decision_trace.h"
 #include "core/impl.h"
 #include "core/scan.h"
 #include "core/versions_view.h"
@@ -147,6 +148,7 @@ Result<InodePtr> Core::Impl::make_bucket(const Caller& caller, std::string_view 
     ReaderLock lock(root->lock);
     Place where;
     PAILFS_TRY(check_new_bucket(caller, name, *root, where));
+    PAILFS_TRY(unless_explained());
   }
   if (object_lock) PAILFS_TRY(clock.start());
   // The keys are made, which syncs, before any lock is taken.
@@ -277,6 +279,7 @@ Status Core::Impl::remove_bucket(const Caller& caller, std::string_view name) {
       assert_locked(*bucket);
       const Attributes above = attributes(kRootIno, root->record), victim = attributes(bucket->ino, bucket->record);
       PAILFS_TRY(gate.check({caller, Action::kDeleteBucket, Need::kRemove, above, &victim}));
+      PAILFS_TRY(unless_explained());
     }
     std::vector<std::string> leftovers;
     if (const Status empty = check_bucket_empty(number, leftovers); !empty) {

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/logging.h"
+#include "core/denials.h"
 #include "core/identity_ops.h"
 #include "core/impl.h"
 #include "core/mfa.h"
@@ -30,7 +31,8 @@ Core::Impl::Impl(Store& s, uint32_t account)
       acl_facts(principals, [&s] { return s.env().monotonic(); }),
       keys(std::make_unique<ObjectKeys>(*this)),
       policy_gate(std::make_unique<PolicyGate>(policies, identities, principals, *keys, public_access)),
-      identity_ops(std::make_unique<IdentityOps>(*this)) {
+      identity_ops(std::make_unique<IdentityOps>(*this)),
+      denials(std::make_unique<Denials>(*this)) {
   gate.set_policies(policy_gate.get());
   gate.set_acl_facts(&acl_facts);
   gate.set_public_access(&public_access);
@@ -79,6 +81,7 @@ Result<std::unique_ptr<Core>> Core::open(Store& store, uint32_t account) {
 
 InUse Core::in_use() const { return {impl_->handles.size(), impl_->inodes.reference_count()}; }
 Store& Core::store() { return impl_->store; }
+Denials& Core::denials() { return *impl_->denials; }
 IdentityOps& Core::identities() { return *impl_->identity_ops; }
 Scrub& Core::scrub() { return *impl_->scrub; }
 const Gate& Core::gate() const { return impl_->gate; }

@@ -211,6 +211,7 @@ struct RepairResult {
   LostChanges changes;              // commits that the log has lost
 };
 
+class Denials;        // denials.h
 class IdentityOps;    // identity_ops.h
 class Scrub;          // scrub.h
 struct AclRequest;    // acl_ops.h
@@ -327,6 +328,7 @@ class Core {
   bool has_policies(Ino ino) const;
   std::string account_id() const;  // twelve digits
   IdentityOps& identities();       // users, groups, roles, services and managed policies
+  Denials& denials();              // what was last denied to whom
 
   // --- S3's view of ACLs, and Object Ownership (acl_ops.h, acl_ops.cc). An empty path is the bucket itself.
   Result<ObjectAcl> object_acl(const Caller& caller, std::string_view bucket, std::string_view path);

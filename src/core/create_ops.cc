@@ -2,6 +2,7 @@
 // entry, inode, directory.
 #include <sys/stat.h>
 
+#include "core/decision_trace.h"
 #include "core/impl.h"
 #include "core/versions_view.h"
 
@@ -87,6 +88,7 @@ Result<InodePtr> Core::Impl::make_node(const Caller& caller, Ino parent, std::st
   InodeRecord& above = directory->record;
   PAILFS_TRY(check_put(caller, *directory, name));
   if (is_directory && above.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many directories");
+  PAILFS_TRY(unless_explained());
 
   Transaction tx;
   PAILFS_ASSIGN(const Ino ino, new_number(bucket_of(parent), tx));
@@ -256,6 +258,7 @@ Result<Attributes> Core::link(const Caller& caller, Ino ino, Ino parent, std::st
   PAILFS_TRY(impl.check_put(caller, *directory, name));
   if (!first_name) PAILFS_TRY(impl.gate.check_link(caller, old, parent, name));
   if (record.nlink >= kLinkMax) return fail(Code::kTooManyLinks, "too many names");
+  PAILFS_TRY(unless_explained());
 
   Transaction tx;
   const Stamp at = impl.stamp(tx);

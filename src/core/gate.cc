@@ -6,6 +6,7 @@
 
 #include "core/acl.h"
 #include "core/acl_facts.h"
+#include "core/decision_trace.h"
 #include "core/policy_gate.h"
 #include "core/public_access.h"
 
@@ -13,6 +14,10 @@ namespace pailfs {
 namespace {
 
 constexpr uint32_t kR = 4, kW = 2, kX = 1;
+
+using Class = DecisionTrace::Class;
+
+bool is_traced() { return TracedDecisions::current != nullptr; }
 
 std::unexpected<Error> denied() { return fail(Code::kAccessDenied, "access denied"); }
 std::unexpected<Error> not_permitted() { return fail(Code::kNotPermitted, "not permitted"); }
@@ -32,36 +37,50 @@ bool acl_allows(const Gate& gate, const Caller& caller, const Attributes& object
   const bool ignores_public = gate.ignores_public(caller, object);
   const auto counts = [&](const AclEntry& entry) { return !ignores_public || !is_public_entry(entry); };
   uint32_t mask = kR | kW | kX;
-  bool by_other = false;
+  uint32_t other = 0;
   for (const AclEntry& entry : entries) {
     if (!counts(entry)) continue;
     if (entry.tag == AclTag::kMask) mask = entry.permissions;
-    if (entry.tag == AclTag::kOther) by_other = (entry.permissions & wanted) == wanted;
+    if (entry.tag == AclTag::kOther) other = entry.permissions;
   }
+  const bool by_other = (other & wanted) == wanted;
   bool by_some_group = false, by_every_group = true;
   const auto grants = [&](const AclEntry& entry) { return (entry.permissions & mask & wanted) == wanted; };
+  const auto note = [&](const AclEntry& entry, Class by) {
+    note_class(by, entry.permissions & mask, wanted, entry.id);
+    return grants(entry);
+  };
   for (const AclEntry& entry : entries) {
-    if (entry.tag == AclTag::kUser && entry.id == caller.uid) return grants(entry);
+    if (entry.tag == AclTag::kUser && entry.id == caller.uid) return note(entry, Class::kUser);
     if (!is_group(entry) || !counts(entry)) continue;
     by_some_group |= grants(entry);
     by_every_group &= grants(entry);
   }
   // As below: the groups of the process only where they can decide.
-  if (!by_some_group && !by_other) return false;
-  if (by_every_group && by_other) return true;
+  // An explanation tells which class it was, also where all say the same.
+  if (!only_explains()) {
+    if (!by_some_group && !by_other) {
+      note_class(Class::kNobodyElse, 0, wanted);
+      return false;
+    }
+    if (by_every_group && by_other) return true;
+  }
   bool member = false;
   for (const AclEntry& entry : entries) {
     if (!is_group(entry) || !counts(entry) || !in_class(gate, caller, object, entry)) continue;
-    if (grants(entry)) return true;
+    if (note(entry, entry.tag == AclTag::kGroup ? Class::kGroup : Class::kOwningGroup)) return true;
     member = true;
   }
-  return !member && by_other;
+  if (member) return false;
+  note_class(Class::kOther, other, wanted);
+  return by_other;
 }
 
 // Grants of S3 add up: no entry keeps from anybody what another one gives.
 bool acl_lets_change(const Gate& gate, const Caller& caller, const Attributes& object) {
   return object.acl != nullptr && std::ranges::any_of(object.acl->entries, [&](const AclEntry& entry) {
            if ((entry.permissions & kWriteAcp) == 0) return false;
+           if (is_public_entry(entry) && gate.ignores_public(caller, object)) return false;
            if (is_group(entry)) return in_class(gate, caller, object, entry);
            return entry.tag == AclTag::kOther || (entry.tag == AclTag::kUser && entry.id == caller.uid);
          });
@@ -80,20 +99,37 @@ bool passes_directory(const Gate& gate, const Caller& caller, const Attributes& 
 
 // POSIX.1-2017, 4.5 "File Access Permissions": the first class that matches decides, and it alone.
 bool allows(const Gate& gate, const Caller& caller, const Attributes& object, uint32_t wanted) {
+  const auto by = [&](Class which, uint32_t bits) {
+    note_class(which, bits & 7, wanted);
+    return (bits & wanted) == wanted;
+  };
   const bool off = gate.acls_off(bucket_of(object.ino));
   if (caller.uid == 0 || (off && caller.uid == gate.account())) {
+    note_class(Class::kSuperuser, object.mode >> 6 & 7, wanted);
     return (wanted & kX) == 0 || S_ISDIR(object.mode) || (object.mode & 0111) != 0;
   }
-  if (off) return false;
+  if (off) {
+    note_class(Class::kAclsOff, 0, wanted);
+    return false;
+  }
   if (passes_directory(gate, caller, object)) wanted &= kW;
-  if (caller.uid == object.uid) return (object.mode >> 6 & wanted) == wanted;
+  if (caller.uid == object.uid) return by(Class::kOwner, object.mode >> 6);
   if (object.acl != nullptr) [[unlikely]]
     return acl_allows(gate, caller, object, wanted);
   const bool by_group = (object.mode >> 3 & wanted) == wanted;
   const bool by_other = (object.mode & wanted) == wanted && !gate.ignores_public(caller, object);
   // Asking for the groups of a process costs a read of /proc: only where the answer differs.
-  if (by_group == by_other) return by_group;
-  return gate.in_group(caller, object.gid) ? by_group : by_other;
+  if (by_group == by_other && !only_explains()) {
+    note_class(Class::kNobodyElse, object.mode & 077, wanted);
+    return by_group;
+  }
+  return gate.in_group(caller, object.gid) ? by(Class::kOwningGroup, object.mode >> 3) : by(Class::kOther, object.mode);
+}
+
+void note_answer(PolicyGate::Answer answer) {
+  DecisionTrace::Check& check = TracedDecisions::current->checks.back();
+  check.by_policy = answer != PolicyGate::Answer::kSilent;
+  check.hidden = answer == PolicyGate::Answer::kHidden;
 }
 
 bool owns(const Caller& caller, const Attributes& object) { return caller.uid == 0 || caller.uid == object.uid; }
@@ -220,7 +256,7 @@ Status Gate::check_link(const Caller& caller, const Attributes& old, Ino directo
     Need need = Need::kRead;
     if (action == Action::kDeleteObject) continue;
     if (action == Action::kPutObject) need = Need::kWrite;
-    if (action == Action::kPutObjectAcl) need = Need::kOwner;
+    if (action == Action::kPutObjectAcl) need = Need::kWriteAcl;
     if (action == Action::kDeleteObjectVersion) need = Need::kAccount;
     if (!check({caller, action, need, old})) return fail(Code::kAccessDenied, "a policy allows more by the new name");
   }
@@ -256,8 +292,17 @@ bool Gate::open_to_all(const Attributes& directory) const {
 }
 
 Status Gate::check(const AccessRequest& request) const {
+  if (is_traced()) return check_traced(request);
+  Status decided = decide(request);
+  if (!decided && request.caller.door == Door::kFuse) [[unlikely]]
+    note_denial(request);
+  return decided;
+}
+
+Status Gate::decide(const AccessRequest& request) const {
   if (policies_ == nullptr) return check_acl(request);
   PAILFS_ASSIGN(const auto answer, policies_->answer(request, [&] { return check_acl(request).has_value(); }));
+  if (is_traced()) note_answer(answer);
   switch (answer) {
     case PolicyGate::Answer::kSilent:
       break;
@@ -277,6 +322,7 @@ Status Gate::check(const AccessRequest& request) const {
       if (request.need == Need::kExecute && (request.object.mode & (S_ISUID | S_ISGID)) != 0) break;
       return {};
   }
+  if (is_traced()) note_answer(PolicyGate::Answer::kSilent);
   return check_acl(request);
 }
 

@@ -127,6 +127,9 @@ class Gate {
 
  private:
   bool ignores_public(const Attributes& object) const;
+  Status decide(const AccessRequest& request) const;
+  Status check_traced(const AccessRequest& request) const;
+  void note_denial(const AccessRequest& request) const;
   Status check_acl(const AccessRequest& request) const;
 
   const uint32_t account_;  // uid of the account root; uid 0 has its rights too

@@ -7,6 +7,7 @@
 
 #include "base/logging.h"
 #include "core/content.h"
+#include "core/decision_trace.h"
 #include "core/versions_view.h"
 
 namespace pailfs {
@@ -97,12 +98,14 @@ Result<OpenResult> Core::open(const Caller& caller, Ino ino, OpenFlags flags) {
     ReaderLock lock(inode.lock);
     if (inode.gone) return fail(Code::kNotFound, "no such file");
     PAILFS_TRY(check_open(impl.gate, caller, Impl::attributes(ino, inode.record), flags));
+    PAILFS_TRY(unless_explained());
     ++inode.handles;
     return OpenResult{impl.handles.add(make_handle(caller, opened, flags)), true};
   }
   WriterLock lock(inode.lock);
   if (inode.gone) return fail(Code::kNotFound, "no such file");
   PAILFS_TRY(check_open(impl.gate, caller, Impl::attributes(ino, inode.record), flags));
+  PAILFS_TRY(unless_explained());
   if (S_ISREG(inode.record.mode)) {
     PAILFS_TRY(seal_left_over(impl, inode));
     // What was sealed before this open stays a version, whatever this handle writes.

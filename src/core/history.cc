@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "core/content.h"
+#include "core/decision_trace.h"
 #include "core/scan.h"
 
 namespace pailfs {
@@ -204,7 +205,7 @@ Result<InodePtr> settled(Core::Impl& core, Ino ino) {
     ReaderLock lock((*found)->lock);
     unsettled = (*found)->record.dirty && (*found)->writers == 0;
   }
-  if (unsettled) core.settle(*found);
+  if (unsettled && !only_explains()) core.settle(*found);
   return found;
 }
 

@@ -91,7 +91,7 @@ Status IdentityOps::check_trust(const Caller& caller, const Identity& role, cons
   const auto denied = [&](std::string_view why) {
     return fail(Code::kAccessDenied, fmt::format("AccessDenied: {}", why));
   };
-  const PrincipalPtr own = core_.principals.of(caller, core_.store.env().monotonic(), true);
+  const PrincipalPtr own = this->own(caller);
   if (own == nullptr) return denied("it is not known who you are, or what is attached to you cannot be read");
   if (role.trust->document == nullptr) return denied("the trust policy of the role cannot be read");
   // "A principal that makes an anonymous request" cannot assume a role; services can.
@@ -172,6 +172,10 @@ Result<PrincipalInfo> IdentityOps::assume(const Caller& caller, const std::strin
 }
 
 void IdentityOps::leave(const Caller& caller) { core_.principals.sessions().remove(caller.pid, caller.uid); }
+
+PrincipalPtr IdentityOps::own(const Caller& caller) const {
+  return core_.principals.of(caller, core_.store.env().monotonic(), true);
+}
 
 PrincipalInfo IdentityOps::principal(const Caller& caller) const {
   return info_of(core_.principals.of(caller, core_.store.env().monotonic()));

@@ -8,6 +8,7 @@
 
 #include "core/core.h"
 #include "core/identities.h"
+#include "core/principals.h"
 
 namespace pailfs {
 
@@ -40,6 +41,8 @@ class IdentityOps {
   // What the caller's process has assumed; nothing where it has not.
   void leave(const Caller& caller);
   PrincipalInfo principal(const Caller& caller) const;
+  // The user, whatever his process has assumed; without a process (pid 0) also whatever service it is.
+  PrincipalPtr own(const Caller& caller) const;
 
  private:
   Status check_manager(const Caller& caller) const;

@@ -188,6 +188,7 @@ struct Core::Impl {
   std::unique_ptr<ObjectKeys> keys;
   std::unique_ptr<PolicyGate> policy_gate;
   std::unique_ptr<IdentityOps> identity_ops;
+  std::unique_ptr<Denials> denials;
   Core::NameObserver name_observer;  // set before anything uses the core
   void name_changed(Ino parent, const std::string& name, Ino ino) {
     if (name_observer) name_observer(parent, name, ino);

@@ -3,6 +3,7 @@
 // keeps the first where it keeps the second.
 #include <algorithm>
 
+#include "core/decision_trace.h"
 #include "core/impl.h"
 #include "core/policy_gate.h"
 
@@ -98,6 +99,7 @@ Status Core::Impl::commit(Transaction&& tx) {
 
 // Decisions about an object are by its names.
 Status Core::Impl::commit_names(Transaction&& tx) {
+  PAILFS_TRY(unless_explained());  // nothing gets here that could be explained: to be sure of it
   std::vector<Ino> named;
   tx.each_key([&](std::string_view key) {
     if (const auto ino = keys::inode_of_parent_pointer(key)) named.push_back(*ino);

@@ -145,7 +145,9 @@ class PolicyGate::Question {
       return false;  // what is not denied to him he may use: about_key() said so
     if (restricted_) return false;
     const policy::Context context = make_context("s3:GetObject", nullptr);
-    return policy::may_allow_below(policies_, principal_->caller, kLoweredUses, below(directory), context);
+    const bool uses = policy::may_allow_below(policies_, principal_->caller, kLoweredUses, below(directory), context);
+    if (uses) trace_below("s3:*", directory, Outcome::kAllow, "policies may allow to use something there");
+    return uses;
   }
   bool alike_below(const std::string& directory) { return alike_below(directory, kLoweredUses); }
   bool alike_below(const std::string& directory, std::span<const std::string_view> actions) {
@@ -171,7 +173,10 @@ class PolicyGate::Question {
   bool denied_somewhere(std::string_view action, const std::string& directory) {
     if (closed() || principal_ == nullptr) return !is_root();
     const policy::Context context = make_context(action, nullptr);
-    return policy::may_deny_below(policies_, principal_->caller, policy::lowered(action), below(directory), context);
+    const bool denied =
+        policy::may_deny_below(policies_, principal_->caller, policy::lowered(action), below(directory), context);
+    if (denied) trace_below(action, directory, Outcome::kExplicitDeny, "policies may deny it for something there");
+    return denied;
   }
   // Whether what may be listed is told apart by prefixes.
   bool listings_differ() {
@@ -267,17 +272,21 @@ class PolicyGate::Question {
 
   std::string statement_text(const policy::Decision& decision) const {
     std::string owner = fmt::format("the policy of bucket {}", bucket_name_);
+    StoredPolicyPtr stored = policy_;
     if (decision.document != policies_.bucket) {
       const auto name_if = [&](const AttachedPolicies::One& one) {
-        if (one.policy != nullptr && one.policy->document.get() == decision.document) owner = one.name;
+        if (one.policy == nullptr || one.policy->document.get() != decision.document) return;
+        owner = one.name;
+        stored = one.policy;
       };
       for (const AttachedPolicies::One& one : principal_->policies.identity) name_if(one);
-      if (decision.document == policies_.boundary) owner = principal_->policies.boundary->name;
+      if (principal_->policies.boundary) name_if(*principal_->policies.boundary);
     }
     const policy::Statement& statement = decision.document->statements()[decision.statement];
     std::string which = fmt::format("statement {}", decision.statement + 1);
     if (!statement.sid.empty()) which += fmt::format(" ({})", printable(statement.sid));
-    return fmt::format("{} of {}", which, owner);
+    const auto lines = std::ranges::count(std::string_view(stored->text).substr(0, statement.offset), '\n');
+    return fmt::format("{} of {}, line {}", which, owner, lines + 1);
   }
 
   std::string because(const policy::Decision& decision) const {
@@ -298,7 +307,15 @@ class PolicyGate::Question {
     return {};
   }
 
-  void trace(std::string_view action, const std::string& resource, Outcome outcome, const policy::Decision* decision) {
+  void trace_below(std::string_view action, const std::string& directory, Outcome outcome, std::string why) const {
+    if (TracedDecisions::current == nullptr) return;
+    TracedDecisions::current->now().policies.push_back({std::string(action),
+                                                        fmt::format("arn:aws:s3:::{}*", below(directory)),
+                                                        std::string(policy::outcome_name(outcome)), std::move(why)});
+  }
+
+  void trace(std::string_view action, const std::string& resource, Outcome outcome,
+             const policy::Decision* decision) const {
     DecisionTrace& trace = *TracedDecisions::current;
     trace.principal = principal_ == nullptr                ? "unknown"
                       : !principal_->caller.arn().empty()  ? principal_->caller.arn()
@@ -312,7 +329,7 @@ class PolicyGate::Question {
     } else {
       why = "it is not known who this is, or a policy that is attached cannot be read: all is denied";
     }
-    trace.policies.push_back(
+    trace.now().policies.push_back(
         {std::string(action), resource, std::string(policy::outcome_name(outcome)), std::move(why)});
   }
 

@@ -1,6 +1,7 @@
 // Reading and changing the policies of buckets.
 #include <fmt/format.h>
 
+#include "core/decision_trace.h"
 #include "core/impl.h"
 #include "core/policy_gate.h"
 #include "core/s3_xattrs.h"
@@ -26,6 +27,7 @@ Status Core::Impl::change_bucket_policy(const Caller& caller, std::string_view b
     PAILFS_ASSIGN(const BucketRecord record, bucket_by_name(caller, bucket));
     if (record.deleting) return fail(Code::kNotFound, "the bucket is being deleted");
     PAILFS_TRY(check_policy_access(*this, caller, record.number, action));
+    PAILFS_TRY(unless_explained());
     PAILFS_ASSIGN(StoredPolicyPtr policy, make());
     if (policy == nullptr && policies.of(record.number) == nullptr) return {};
     if (policy != nullptr) PAILFS_TRY(check_public_policy(record.number, *policy));

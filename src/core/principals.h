@@ -59,7 +59,8 @@ class Principals {
   const std::string& account_id() const { return account_id_; }
   RoleSessions& sessions() { return sessions_; }
   // Names are asked for once in ten seconds; while the name service fails, who was known stays who he was. Null:
-  // nobody knows who this is. `own`: passes over the role that his process has assumed.
+  // nobody knows who this is. `own`: passes over the role that his process has assumed; and without a
+  // process (pid 0) over services.
   PrincipalPtr of(const Caller& caller, Time monotonic, bool own = false);
 
  private:

@@ -10,7 +10,7 @@ namespace pailfs {
 namespace {
 
 constexpr uint64_t kDotCookie = 1, kDotDotCookie = 2;
-constexpr size_t kBatch = 48;  // entries fetched at once: about what the kernel's buffer of a page takes
+constexpr size_t kListedAtOnce = 48;  // entries fetched at once: about what the kernel's buffer of a page takes
 
 }  // namespace
 
@@ -36,7 +36,7 @@ Result<uint64_t> Core::opendir(const Caller& caller, Ino ino) {
 
 void Core::releasedir(uint64_t handle) { impl_->handles.remove(handle); }
 
-// Entries after `cookie`, at most kBatch. Place holders of collided names are no entries.
+// Entries after `cookie`, at most kListedAtOnce. Place holders of collided names are no entries.
 Result<std::vector<DirectoryEntry>> Core::Impl::list_some(Ino directory, uint64_t cookie) {
   const Scope scope = bucket_of(directory);
   const std::string end = keys::dirent(directory + 1, 0);
@@ -52,7 +52,7 @@ Result<std::vector<DirectoryEntry>> Core::Impl::list_some(Ino directory, uint64_
                          .type = dirent.type,
                          .cookie = key.be64(),
                          .attributes = {}});
-      if (entries.size() == kBatch) break;
+      if (entries.size() == kListedAtOnce) break;
     }
     PAILFS_ASSIGN(found, range.next(scope, end));
   }
@@ -119,7 +119,7 @@ Status Core::readdir(const Caller& caller, Ino ino, uint64_t handle, uint64_t co
         return {};
       }
     }
-    if (entries.size() < kBatch) return {};
+    if (entries.size() < kListedAtOnce) return {};
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/codec.h"
 #include "base/logging.h"
+#include "core/decision_trace.h"
 #include "core/impl.h"
 #include "core/scan.h"
 #include "core/versions_view.h"
@@ -168,6 +169,7 @@ Status Core::Impl::remove_entry(const Caller& caller, Ino parent, std::string_vi
   const bool is_directory = S_ISDIR(victim->record.mode);
   if (is_directory && !directory) return fail(Code::kIsDirectory, "a directory");
   if (!is_directory && directory) return fail(Code::kNotDirectory, "not a directory");
+  PAILFS_TRY(unless_explained());
 
   Transaction tx;
   VersionId before{}, marker{};

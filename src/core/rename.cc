@@ -2,6 +2,7 @@
 // record.
 #include <sys/stat.h>
 
+#include "core/decision_trace.h"
 #include "core/impl.h"
 #include "core/object_keys.h"
 #include "core/policy_gate.h"
@@ -248,6 +249,7 @@ Status Core::Impl::move(const Caller& caller, Ino parent, std::string_view name,
   PAILFS_TRY(impl.check_move(move));
   if (move.moved == move.other) return {};  // POSIX: two names of one file, nothing happens
   if (into_itself) return fail(Code::kInvalid, "a directory cannot move into itself");
+  PAILFS_TRY(unless_explained());
 
   assert_locked(*move.from);
   assert_locked(*move.to);

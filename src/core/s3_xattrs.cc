@@ -5,6 +5,7 @@
 //   user.s3.is-latest    "true" or "false"
 //   user.s3.etag         32 hexadecimal digits and "-1": another one for every content that was stored. No MD5 (as of
 //                        multipart uploads and of encrypted objects in S3, "Checking object integrity")
+//   user.s3.last-denial  of any directory: what was last refused to the process that asks (denials.h)
 //   user.s3.policy       of a bucket's directory: its policy, which may be set and removed
 //   user.s3.versioning   of a bucket's directory: "Enabled", "Suspended" or "Off"; may be set, but not to the last
 #include "core/s3_xattrs.h"

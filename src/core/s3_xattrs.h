@@ -9,6 +9,8 @@
 namespace pailfs {
 
 inline constexpr std::string_view kS3Prefix = "user.s3.";
+// Of any directory: Denials::last().
+inline constexpr std::string_view kLastDenialName = "user.s3.last-denial";
 inline constexpr std::string_view kPolicyName = "user.s3.policy";
 
 // Of an inode, or of a version by its record. `latest`: it is what its name shows now. kNoData: there is none such.

@@ -4,6 +4,7 @@
 
 #include "base/logging.h"
 #include "core/content.h"
+#include "core/decision_trace.h"
 #include "core/object_keys.h"
 #include "core/path.h"
 #include "core/s3_xattrs.h"
@@ -145,6 +146,7 @@ Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view n
                 allowed.error().message);
     return allowed;
   }
+  PAILFS_TRY(unless_explained());
   PAILFS_ASSIGN(const Resolved resolved, resolve(above));
   PAILFS_ASSIGN(const ShownVersion shown, find_version(resolved, name));
   const Status removed = shown.marker ? remove_marker(core_, caller, shown.span)

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "core/acl.h"
+#include "core/decision_trace.h"
+#include "core/denials.h"
 #include "core/impl.h"
 #include "core/s3_xattrs.h"
 #include "core/scan.h"
@@ -153,6 +155,7 @@ Status Core::Impl::set_acl(const Caller& caller, Ino ino, std::string_view name,
     return fail(Code::kAccessDenied, "only directories have a default ACL");
   }
   PAILFS_TRY(check_acl_change(caller, ino, record));
+  PAILFS_TRY(unless_explained());
   Transaction tx;
   if (removes) {
     // Not an error where there is none, other than with any other attribute.
@@ -189,6 +192,13 @@ Result<std::string> Core::getxattr(const Caller& caller, Ino ino, std::string_vi
     return bucket_policy(caller, bucket.name);
   }
   PAILFS_ASSIGN(const InodePtr inode, impl_->existing(ino));
+  if (name == kLastDenialName) {
+    {
+      ReaderLock lock(inode->lock);
+      if (!S_ISDIR(inode->record.mode)) return no_data();
+    }
+    return impl_->denials->last(caller);
+  }
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   if (acl_of(name) != nullptr) return impl_->get_acl(caller, *inode, name);
@@ -253,6 +263,7 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   InodeRecord& record = inode->record;
   const Attributes attributes = Impl::attributes(ino, record);
   PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kChange));
+  PAILFS_TRY(unless_explained());
   std::vector<std::string> names;
   if (record.has_xattrs) {
     PAILFS_ASSIGN(names, names_of(impl.store, ino));
@@ -297,6 +308,7 @@ Status Core::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   InodeRecord& record = inode->record;
   const Attributes attributes = Impl::attributes(ino, record);
   PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kChange));
+  PAILFS_TRY(unless_explained());
   if (!record.has_xattrs) return no_data();
   PAILFS_ASSIGN(const std::vector<std::string> names, names_of(impl.store, ino));
   if (std::ranges::find(names, name) == names.end()) return no_data();

@@ -15,7 +15,7 @@ struct Command {
   Result<Json> (*run)(const CommandContext&, const Json&);
 };
 
-constexpr std::array<Command, 49> kCommands{{
+constexpr std::array<Command, 50> kCommands{{
     {"status", commands::status},
     {"check", commands::check},
     {"scrub", commands::scrub},
@@ -46,6 +46,7 @@ constexpr std::array<Command, 49> kCommands{{
     {"public.show", commands::public_show},
     {"public.block.get", commands::public_block_get},
     {"public.block.put", commands::public_block_put},
+    {"explain", commands::explain},
     {"identity.list", commands::identity_list},
     {"identity.get", commands::identity_get},
     {"identity.change", commands::identity_change},

@@ -27,6 +27,8 @@
 //   public.show     [bucket]                                        the account
 //   public.block.get  [bucket]                                      as the gate says
 //   public.block.put  [bucket] [the switches that are on, by name]  as the gate says
+//   explain         user operation [bucket [path] | mount_path] [to] [groups]       anybody about himself, the account
+//                                                                                   about all; nothing is changed
 //   lock.enable     bucket                                          the account
 //   lock.status     bucket [path [version]] | mount_path [version]  as bucket.show and versions.list
 //   lock.default    bucket [mode and days or years]                 the account

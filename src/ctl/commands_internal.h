@@ -35,6 +35,7 @@ Result<Json> policy_lint(const CommandContext& context, const Json& args);
 Result<Json> public_show(const CommandContext& context, const Json& args);  // commands_public.cc
 Result<Json> public_block_get(const CommandContext& context, const Json& args);
 Result<Json> public_block_put(const CommandContext& context, const Json& args);
+Result<Json> explain(const CommandContext& context, const Json& args);        // commands_explain.cc
 Result<Json> identity_list(const CommandContext& context, const Json& args);  // commands_identity.cc
 Result<Json> identity_get(const CommandContext& context, const Json& args);
 Result<Json> identity_change(const CommandContext& context, const Json& args);

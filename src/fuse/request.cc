@@ -1,11 +1,14 @@
 // The frame around a request, and the words of its reply.
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 
 #include "base/logging.h"
 #include "base/memory_reserve.h"
+#include "core/denials.h"
 #include "fuse/session_impl.h"
 
 namespace pailfs {
@@ -43,6 +46,13 @@ bool begins_something(Operation operation) {
     default:
       return true;
   }
+}
+
+// As people call it: "open".
+std::string word_for(Operation operation) {
+  std::string out = operation_name(operation);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
 }
 }  // namespace
 
@@ -173,6 +183,7 @@ Request::Request(fuse_req_t request, Operation operation, fuse_ino_t node)
   caller_.umask = context->umask;
   caller_.door = Door::kFuse;
   caller_.groups = &groups_;
+  Denials::begin_request();
   core().gate().know(caller_);
 }
 
@@ -180,7 +191,10 @@ Request::~Request() {
   if (session_.under_way.fetch_sub(1) == 1 && session_.refusing.load()) session_.under_way.notify_all();
 }
 
-void Request::fail(const Error& error) {
+void Request::fail(const Error& error, bool asked_for) {
+  if (asked_for && (error.code == Code::kAccessDenied || error.code == Code::kNotPermitted)) {
+    core().denials().note(caller_, word_for(operation_), ino_, error);
+  }
   session_.report(error, operation_, node_);
   fuse_reply_err(request_, errno_of(error.code));
 }

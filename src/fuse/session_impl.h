@@ -191,7 +191,8 @@ class Request {
   Ino ino() const { return ino_; }  // of the node that was given
 
   // Exactly one reply per request.
-  void fail(const Error& error);
+  // `asked_for`: by a program; what the kernel asks of its own is nobody's denial.
+  void fail(const Error& error, bool asked_for = true);
   void fail_errno(int errnum);
   void done(const Status& status);
   void entry(const Result<Attributes>& attributes);

@@ -1,0 +1,502 @@
+#include "core/explain.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+
+#include "core/acl.h"
+#include "core/decision_text.h"
+#include "core/identity_ops.h"
+#include "core/path.h"
+#include "core/s3_xattrs.h"
+#include "core/versions_view.h"
+
+namespace pailfs {
+
+namespace {
+
+constexpr int kMaxLinks = 40;  // path_resolution(7)
+
+class GivenGroups final : public GroupSource {
+ public:
+  explicit GivenGroups(const std::vector<uint32_t>& groups) : groups_(groups) {}
+  const std::vector<uint32_t>& groups() override { return groups_; }
+
+ private:
+  const std::vector<uint32_t>& groups_;
+};
+
+// The system calls, one after the other, as the kernel makes them of a path. After the first that fails nothing happens
+// any more.
+class Walk {
+ public:
+  struct Place {
+    Ino parent = 0;
+    std::string name;
+    std::string path;
+    std::optional<Attributes> found;  // nothing: there is no such name
+  };
+  enum class Links { kFollow, kStay };
+
+  Walk(Core& core, const Caller& caller, bool tells_all) : core_(core), caller_(caller), tells_all_(tells_all) {}
+  ~Walk() {
+    for (const Ino ino : references_) core_.forget(ino, 1);
+  }
+  Walk(const Walk&) = delete;
+  Walk& operator=(const Walk&) = delete;
+
+  // Makes a call and writes it down. True: it passed its checks.
+  bool step(std::string_view call, const std::string& path, const std::function<Status()>& make,
+            Code no_failure = Code::kInterrupted) {
+    DecisionTrace trace;
+    trace.only_explains = true;
+    Status made;
+    {
+      const TracedDecisions on(trace);
+      made = make();
+    }
+    const bool allowed = made || trace.allowed || made.error().code == no_failure;
+    ExplainedStep& out = steps_.emplace_back();
+    out.call = call;
+    out.path = printable(path.empty() ? "/" : path);
+    if (!allowed) out.refused = made.error();
+    const DecisionTrace::Check* deciding = nullptr;
+    if (!allowed) {
+      deciding = trace.refusal(made.error());
+    } else {
+      for (const DecisionTrace::Check& check : trace.checks) {
+        if (!check.refused) deciding = &check;
+      }
+    }
+    if (deciding != nullptr) {
+      out.why = decision_text(*deciding, path_of(*deciding, out.path));
+    } else {
+      out.why = allowed ? "nothing is asked" : made.error().message;
+    }
+    if (!trace.principal.empty()) principal_ = trace.principal;
+    hidden_ = !allowed && deciding != nullptr;
+    if (tells_all_) out.checks = std::move(trace.checks);
+    return allowed;
+  }
+
+  // Looks a path up. nullopt: the calls ended before its last name.
+  std::optional<Place> find(const std::string& path, Links links) {
+    std::vector<std::string> names = split_path(path);
+    std::deque<std::string> rest(names.begin(), names.end());
+    Place at{.parent = kRootIno, .name = {}, .path = {}, .found = std::nullopt};
+    at.found.emplace();
+    at.found->ino = kRootIno;
+    at.found->mode = S_IFDIR;
+    paths_[kRootIno] = "/";
+    for (int followed = 0; !rest.empty();) {
+      if (!at.found) return std::nullopt;
+      const Place above = at;
+      if (!enter(above, rest.front(), at)) {
+        // What is missing may be made, if it is the last name.
+        const bool missing = steps_.back().refused->code == Code::kNotFound && rest.size() == 1;
+        if (!missing) return std::nullopt;
+        return at;
+      }
+      rest.pop_front();
+      const bool follows = S_ISLNK(at.found->mode) && (!rest.empty() || links == Links::kFollow);
+      if (!follows) continue;
+      if (++followed > kMaxLinks) return ended("lookup", at.path, Code::kLoop, "too many symbolic links");
+      if (!follow(above, at, rest)) return std::nullopt;
+    }
+    return at;
+  }
+
+  std::optional<Place> existing(const std::string& path, Links links) {
+    auto place = find(path, links);
+    return place && place->found ? place : std::nullopt;
+  }
+
+  std::nullopt_t ended(std::string_view call, const std::string& path, Code code, const std::string& why) {
+    step(call, path, [&]() -> Status { return fail(code, why); });
+    return std::nullopt;
+  }
+
+  Core& core() { return core_; }
+  const Caller& caller() const { return caller_; }
+
+  Explanation explanation() {
+    Explanation out;
+    out.principal = principal_;
+    out.refused = steps_.back().refused;
+    out.allowed = !out.refused;
+    out.denied = out.refused &&
+                 (out.refused->code == Code::kAccessDenied || out.refused->code == Code::kNotPermitted || hidden_);
+    out.reason = steps_.back().why;
+    out.steps = std::move(steps_);
+    return out;
+  }
+
+ private:
+  bool enter(const Place& above, const std::string& name, Place& at) {
+    at = {.parent = above.found->ino, .name = name, .path = above.path, .found = std::nullopt};
+    add_name(at.path, name);
+    return step("lookup", at.path, [&]() -> Status {
+      PAILFS_ASSIGN(at.found, core_.lookup(caller_, at.parent, name));
+      references_.push_back(at.found->ino);
+      paths_[at.found->ino] = printable(at.path);
+      return {};
+    });
+  }
+
+  bool follow(const Place& above, Place& link, std::deque<std::string>& rest) {
+    std::string target;
+    const bool read = step("readlink", link.path, [&]() -> Status {
+      PAILFS_ASSIGN(target, core_.readlink(caller_, link.found->ino));
+      if (target.starts_with('/')) {
+        return fail(Code::kNotSupported, "an absolute symbolic link: explain the path that it leads to");
+      }
+      return {};
+    });
+    if (!read) return false;
+    const std::vector<std::string> names = split_path(target);
+    rest.insert(rest.begin(), names.begin(), names.end());
+    link = above;
+    return true;
+  }
+
+  std::string path_of(const DecisionTrace::Check& check, const std::string& otherwise) const {
+    const auto found = paths_.find(check.ino);
+    return found != paths_.end() ? found->second : otherwise;
+  }
+
+  Core& core_;
+  const Caller& caller_;
+  const bool tells_all_;
+  std::vector<ExplainedStep> steps_;
+  std::vector<Ino> references_;
+  std::map<Ino, std::string> paths_;
+  std::string principal_;
+  bool hidden_ = false;  // the last step: the gate refused it, whatever the code
+};
+
+using Place = Walk::Place;
+using Links = Walk::Links;
+
+template <class T>
+Status status_of(const Result<T>& result) {
+  if (result) return {};
+  return std::unexpected(result.error());
+}
+
+// On what is there: one call with its inode.
+using OnInode = Status (*)(Core& core, const Caller& caller, const Attributes& object);
+// On a name: of something that is there, or that is to be made.
+using OnName = Status (*)(Core& core, const Caller& caller, Ino parent, std::string_view name);
+
+struct Known {
+  std::string_view name;
+  std::string_view help;
+  Links links = Links::kFollow;
+  OnInode on_inode = nullptr;
+  OnName on_name = nullptr;
+  bool makes = false;  // the name may be missing
+  void (*special)(Walk& walk, const ExplainRequest& request) = nullptr;
+  bool takes_target = false;
+};
+
+Status open_with(Core& core, const Caller& caller, Ino ino, OpenFlags flags) {
+  PAILFS_ASSIGN(const OpenResult opened, core.open(caller, ino, flags));
+  core.release(ino, opened.handle);  // of a version
+  return {};
+}
+
+Status see(Core& core, const Caller& caller, const Attributes& object) {
+  return status_of(core.getattr(caller, object.ino));
+}
+
+Status list(Core& core, const Caller& caller, const Attributes& object) {
+  PAILFS_ASSIGN(const uint64_t handle, core.opendir(caller, object.ino));
+  core.releasedir(handle);
+  return {};
+}
+
+Status change(Core& core, const Caller& caller, const Attributes& object, const AttributeChange& wanted) {
+  return status_of(core.setattr(caller, object.ino, wanted));
+}
+
+Status chmod_to_same(Core& core, const Caller& caller, const Attributes& object) {
+  AttributeChange wanted;
+  wanted.mode = object.mode & 0777;
+  return change(core, caller, object, wanted);
+}
+
+Status give_away(Core& core, const Caller& caller, const Attributes& object) {
+  AttributeChange wanted;
+  wanted.uid = object.uid == 0 ? 1 : 0;
+  return change(core, caller, object, wanted);
+}
+
+Status change_group(Core& core, const Caller& caller, const Attributes& object) {
+  AttributeChange wanted;
+  wanted.gid = caller.gid;
+  return change(core, caller, object, wanted);
+}
+
+Status choose_times(Core& core, const Caller& caller, const Attributes& object) {
+  AttributeChange wanted;
+  wanted.atime = wanted.mtime = kSecond;
+  return change(core, caller, object, wanted);
+}
+
+// vfs_set_acl() of Linux asks before the file system is asked.
+Status change_acl(Core& core, const Caller& caller, const Attributes& object) {
+  if (caller.uid != 0 && caller.uid != object.uid) {
+    return fail(Code::kNotPermitted,
+                "the kernel lets only the owner and uid 0 change an ACL, whatever a policy allows");
+  }
+  return core.removexattr(caller, object.ino, kAccessAclName);
+}
+
+Status truncate(Core& core, const Caller& caller, const Attributes& object) {
+  AttributeChange wanted;
+  wanted.size = 0;
+  return change(core, caller, object, wanted);
+}
+
+Status read_attribute(Core& core, const Caller& caller, const Attributes& object) {
+  const auto value = core.getxattr(caller, object.ino, "user.pail-explain");
+  if (!value && value.error().code == Code::kNoData) return {};  // the right is looked at first
+  return status_of(value);
+}
+
+void rename(Walk& walk, const ExplainRequest& request) {
+  const auto from = walk.existing(request.path, Links::kStay);
+  if (!from) return;
+  const auto to = walk.find(*request.to, Links::kStay);
+  if (!to) return;
+  walk.step("rename", from->path + " to " + to->path, [&] {
+    return walk.core().rename(walk.caller(), from->parent, from->name, to->parent, to->name, RenameMode::kReplace);
+  });
+}
+
+void link(Walk& walk, const ExplainRequest& request) {
+  const auto from = walk.existing(request.path, Links::kStay);
+  if (!from) return;
+  const auto to = walk.find(*request.to, Links::kStay);
+  if (!to) return;
+  walk.step("link", from->path + " as " + to->path,
+            [&] { return status_of(walk.core().link(walk.caller(), from->found->ino, to->parent, to->name)); });
+}
+
+// DIR/.versions/NAME of DIR/NAME.
+std::string versions_path(const std::string& path) {
+  std::vector<std::string> names = split_path(path);
+  if (names.size() < 2 || std::ranges::find(names, kVersionsName) != names.end()) return path;
+  names.insert(names.end() - 1, std::string(kVersionsName));
+  std::string out;
+  for (const std::string& name : names) add_name(out, name);
+  return out;
+}
+
+// A version's place in .versions: as it was given, or the newest one of the path; `older`: that is not current.
+std::optional<Place> version_of(Walk& walk, const std::string& path, bool older) {
+  const std::string versions = versions_path(path);
+  if (versions == path) return walk.existing(path, Links::kStay);
+  const size_t slash = path.find('/');
+  DecisionTrace trace;
+  trace.only_explains = true;
+  const TracedDecisions on(trace);
+  const auto all = walk.core().versions({}, path.substr(0, slash), path.substr(slash + 1));  // as root
+  if (all) {
+    const auto found = std::ranges::find_if(*all, [&](const VersionEntry& one) { return !older || !one.current; });
+    if (found != all->end()) return walk.existing(versions + "/" + found->name, Links::kStay);
+  }
+  return walk.ended("lookup", versions, Code::kNotFound,
+                    older ? "there are no older versions" : "there are no versions");
+}
+
+void read_version(Walk& walk, const ExplainRequest& request) {
+  const auto place = version_of(walk, request.path, false);
+  if (!place) return;
+  walk.step("version-read", place->path,
+            [&] { return open_with(walk.core(), walk.caller(), place->found->ino, {.read = true}); });
+}
+
+void remove_version(Walk& walk, const ExplainRequest& request) {
+  const auto place = version_of(walk, request.path, true);
+  if (!place) return;
+  walk.step("version-remove", place->path,
+            [&] { return walk.core().unlink(walk.caller(), place->parent, place->name); });
+}
+
+void list_versions(Walk& walk, const ExplainRequest& request) {
+  const auto place = walk.existing(versions_path(request.path), Links::kStay);
+  if (!place) return;
+  walk.step("versions-list", place->path, [&] { return list(walk.core(), walk.caller(), *place->found); });
+}
+
+const std::vector<Known>& known() {
+  using C = Core&;
+  using A = const Attributes&;
+  using U = const Caller&;
+  using N = std::string_view;
+  static const std::vector<Known> kAll{
+      {.name = "lookup", .help = "get to it by its path", .links = Links::kStay, .on_inode = see},
+      {.name = "stat", .help = "see its attributes", .on_inode = see},
+      {.name = "list", .help = "list a directory", .on_inode = list},
+      {.name = "chdir",
+       .help = "make it the working directory",
+       .on_inode = [](C core, U caller, A it) { return core.access(caller, it.ino, X_OK); }},
+      {.name = "read",
+       .help = "open it for reading",
+       .on_inode = [](C core, U caller, A it) { return open_with(core, caller, it.ino, {.read = true}); }},
+      {.name = "write",
+       .help = "open it for writing",
+       .on_inode = [](C core, U caller, A it) { return open_with(core, caller, it.ino, {.write = true}); }},
+      {.name = "truncate", .help = "change its size, by its path", .on_inode = truncate},
+      {.name = "exec",
+       .help = "run it",
+       .on_inode = [](C core, U caller, A it) { return open_with(core, caller, it.ino, {.execute = true}); }},
+      {.name = "create",
+       .help = "make a file",
+       .links = Links::kStay,
+       .on_name = [](C core, U caller, Ino parent,
+                     N name) { return status_of(core.create(caller, parent, name, 0600, {.write = true})); },
+       .makes = true},
+      {.name = "mkdir",
+       .help = "make a directory, or a bucket",
+       .links = Links::kStay,
+       .on_name = [](C core, U caller, Ino parent,
+                     N name) { return status_of(core.mkdir(caller, parent, name, 0700)); },
+       .makes = true},
+      {.name = "symlink",
+       .help = "make a symbolic link",
+       .links = Links::kStay,
+       .on_name = [](C core, U caller, Ino parent,
+                     N name) { return status_of(core.symlink(caller, parent, name, "target")); },
+       .makes = true},
+      {.name = "unlink",
+       .help = "remove a file",
+       .links = Links::kStay,
+       .on_name = [](C core, U caller, Ino parent, N name) { return core.unlink(caller, parent, name); }},
+      {.name = "rmdir",
+       .help = "remove an empty directory, or bucket",
+       .links = Links::kStay,
+       .on_name = [](C core, U caller, Ino parent, N name) { return core.rmdir(caller, parent, name); }},
+      {.name = "rename", .help = "give it the name TO", .special = rename, .takes_target = true},
+      {.name = "link", .help = "give it the further name TO", .special = link, .takes_target = true},
+      {.name = "chmod", .help = "change its mode", .on_inode = chmod_to_same},
+      {.name = "setfacl", .help = "change its ACL", .on_inode = change_acl},
+      {.name = "chown", .help = "give it to somebody else", .on_inode = give_away},
+      {.name = "chgrp", .help = "give it the user's primary group", .on_inode = change_group},
+      {.name = "utime", .help = "choose its times", .on_inode = choose_times},
+      {.name = "getxattr", .help = "read an attribute user.*", .on_inode = read_attribute},
+      {.name = "setxattr",
+       .help = "change an attribute user.*",
+       .on_inode = [](C core, U caller,
+                      A it) { return core.setxattr(caller, it.ino, "user.pail-explain", "", Core::XattrMode::kSet); }},
+      {.name = "versions-list", .help = "list its versions", .special = list_versions},
+      {.name = "version-read", .help = "read its newest version, or that in .versions", .special = read_version},
+      {.name = "version-remove",
+       .help = "remove its newest older version, or that in .versions",
+       .special = remove_version},
+      {.name = "policy-get",
+       .help = "read the bucket's policy",
+       .on_inode = [](C core, U caller,
+                      A it) { return status_of(core.getxattr(caller, it.ino, std::string(kPolicyName))); }},
+      {.name = "policy-put",
+       .help = "change the bucket's policy",
+       .on_inode =
+           [](C core, U caller, A it) {
+             return core.setxattr(caller, it.ino, std::string(kPolicyName), "", Core::XattrMode::kSet);
+           }},
+  };
+  return kAll;
+}
+
+// The call that an action of S3 is here, for what is at the path now.
+std::string_view call_for(std::string_view action, Core& core, const std::string& path) {
+  static const std::map<std::string_view, std::string_view> kCalls{
+      {"s3:ListAllMyBuckets", "list"},
+      {"s3:CreateBucket", "mkdir"},
+      {"s3:DeleteBucket", "rmdir"},
+      {"s3:ListBucket", "list"},
+      {"s3:GetObject", "read"},
+      {"s3:PutObject", "write"},
+      {"s3:DeleteObject", "unlink"},
+      {"s3:PutObjectAcl", "chmod"},
+      {"s3:ListBucketVersions", "versions-list"},
+      {"s3:GetObjectVersion", "version-read"},
+      {"s3:DeleteObjectVersion", "version-remove"},
+      {"s3:GetBucketPolicy", "policy-get"},
+      {"s3:PutBucketPolicy", "policy-put"},
+  };
+  const auto found = kCalls.find(action);
+  if (found == kCalls.end()) return action;
+  if (action != "s3:PutObject" && action != "s3:DeleteObject") return found->second;
+  // As the account sees it: whether it is there decides how it is called, and no more.
+  const Caller account;
+  Walk look(core, account, false);
+  const auto place = look.existing(path, Links::kStay);
+  if (action == "s3:PutObject") return place ? found->second : "create";
+  return place && S_ISDIR(place->found->mode) ? "rmdir" : found->second;
+}
+
+void run(Walk& walk, const Known& known, const ExplainRequest& request) {
+  if (known.special != nullptr) return known.special(walk, request);
+  if (known.on_inode != nullptr) {
+    const auto place = walk.existing(request.path, known.links);
+    if (!place) return;
+    walk.step(known.name, place->path, [&] { return known.on_inode(walk.core(), walk.caller(), *place->found); });
+    return;
+  }
+  const auto place = known.makes ? walk.find(request.path, known.links) : walk.existing(request.path, known.links);
+  if (!place) return;
+  walk.step(known.name, place->path,
+            [&] { return known.on_name(walk.core(), walk.caller(), place->parent, place->name); });
+}
+
+}  // namespace
+
+const std::vector<ExplainedOperation>& explained_operations() {
+  static const std::vector<ExplainedOperation> kAll = [] {
+    std::vector<ExplainedOperation> out;
+    for (const Known& one : known()) out.push_back({one.name, one.help, one.takes_target});
+    return out;
+  }();
+  return kAll;
+}
+
+Result<Explanation> explain(Core& core, const Caller& asking, const ExplainRequest& request) {
+  const bool account = asking.uid == 0 || asking.uid == core.gate().account();
+  if (!account && request.uid != asking.uid) {
+    return fail(Code::kAccessDenied, fmt::format("what others may is for the owner of the store (uid {}) and root to "
+                                                 "ask; you are uid {}",
+                                                 core.gate().account(), asking.uid));
+  }
+  const std::string_view call = call_for(request.operation, core, request.path);
+  const auto found = std::ranges::find(known(), call, &Known::name);
+  if (found == known().end()) {
+    return fail(Code::kInvalid, fmt::format("'{}' is no operation that can be explained: 'pail explain --help' lists "
+                                            "those",
+                                            printable(request.operation)));
+  }
+  if (found->takes_target != request.to.has_value()) {
+    return fail(Code::kInvalid, fmt::format("{} {}", call, request.to ? "takes one path" : "takes a second path, TO"));
+  }
+  if (found->on_inode == nullptr && split_path(request.path).empty()) {
+    return fail(Code::kInvalid, fmt::format("{} is of something in the store, and not of its root", call));
+  }
+  if (request.to && split_path(*request.to).empty()) {
+    return fail(Code::kInvalid, fmt::format("the second path of {} is something in the store, and not its root", call));
+  }
+  GivenGroups groups(request.groups);
+  Caller caller{request.uid, request.gid, 0, 0022, Door::kFuse, &groups};
+  caller.principal = core.identities().own(caller);
+  caller.principal_known = true;
+  Walk walk(core, caller, account);
+  run(walk, *found, request);
+  return walk.explanation();
+}
+
+}  // namespace pailfs
