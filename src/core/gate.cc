@@ -186,7 +186,8 @@ void Gate::know(const Caller& caller) const {
 }
 
 bool Gate::open_to_all(const Attributes& directory) const {
-  if (has_policies(bucket_of(directory.ino))) return false;
+  // No policy decides who finds a bucket by its name.
+  if (directory.ino != kRootIno && has_policies(bucket_of(directory.ino))) return false;
   if (!S_ISDIR(directory.mode) || (directory.mode & 0111) != 0111) return false;
   // The mode has the owner, the mask and the others.
   return directory.acl == nullptr || std::ranges::all_of(directory.acl->entries, [](const AclEntry& entry) {

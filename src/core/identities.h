@@ -45,8 +45,9 @@ struct Directory {
   };
   std::vector<GroupOfGid> groups;
   std::vector<IdentityPtr> services;
-  bool policies = false;  // somebody has one
-  bool damaged = false;   // a record cannot be read: nobody but the account's root is allowed anything
+  uint64_t generation = 1;  // of Identities, when this was its directory
+  bool policies = false;    // somebody has one
+  bool damaged = false;     // a record cannot be read: nobody but the account's root is allowed anything
 
   IdentityPtr find(IdentityKind kind, std::string_view name) const;
   // Of a user with the groups that he is named in, of a group, or of a role.
@@ -75,7 +76,7 @@ class Identities {
   void set(IdentityKind kind, const std::string& name, std::optional<Identity> identity);
 
  private:
-  void replace(DirectoryPtr directory);
+  void replace(Directory directory);
 
   Store& store_;
   mutable SharedMutex lock_;

@@ -25,17 +25,6 @@ bool is_member(const Caller& caller, uint32_t gid) {
   return std::ranges::find(groups, gid) != groups.end();
 }
 
-// A control group itself and what is below it; a unit wherever it is.
-bool runs_in(const std::vector<std::string>& cgroups, const Identity& service) {
-  return std::ranges::any_of(service.cgroups, [&](const std::string& named) {
-    const bool unit = !named.contains('/');
-    return std::ranges::any_of(cgroups, [&](const std::string& path) {
-      if (path == named || path.starts_with(named + "/")) return true;
-      return unit && (path.ends_with("/" + named) || path.contains("/" + named + "/"));
-    });
-  });
-}
-
 }  // namespace
 
 std::string account_id_of(std::string_view store_uuid) {
@@ -160,14 +149,14 @@ PrincipalPtr Principals::make_session(const RoleSession& session, const Director
 }
 
 Result<Principals::GroupPlaces> Principals::groups_of(const Caller& caller, const Directory& directory,
-                                                      uint64_t generation, Time monotonic) {
+                                                      Time monotonic) {
   GroupPlaces out;
   if (directory.groups.empty()) return out;
   std::vector<std::vector<uint32_t>> gids;
   bool fresh = false;
   {
     ReaderLock lock(lock_);
-    if (gids_generation_ == generation) gids = gids_;
+    if (gids_generation_ == directory.generation) gids = gids_;
     fresh = !gids.empty() && monotonic - gids_asked_ < kNameTime;
   }
   if (!fresh) {
@@ -188,7 +177,7 @@ Result<Principals::GroupPlaces> Principals::groups_of(const Caller& caller, cons
     gids = std::move(asked);
     WriterLock lock(lock_);
     gids_ = gids;
-    gids_generation_ = generation;
+    gids_generation_ = directory.generation;
     gids_asked_ = monotonic;
   }
   for (uint32_t place = 0; place < gids.size(); ++place) {
@@ -221,7 +210,6 @@ PrincipalPtr Principals::keep(Key key, uint64_t generation, Time monotonic, Prin
 }
 
 PrincipalPtr Principals::of(const Caller& caller, Time monotonic, bool own) {
-  const uint64_t generation = identities_.generation();
   DirectoryPtr directory;
   Key key;
   key.uid = caller.uid;
@@ -234,11 +222,11 @@ PrincipalPtr Principals::of(const Caller& caller, Time monotonic, bool own) {
     if (!directory->services.empty()) {
       const std::vector<std::string> cgroups = process_cgroups(caller.pid);
       for (const IdentityPtr& service : directory->services) {
-        if (key.who.empty() && runs_in(cgroups, *service)) key.who = service->name;
+        if (key.who.empty() && runs_in(*service, cgroups)) key.who = service->name;
       }
     }
     if (key.who.empty() && caller.uid != 0 && caller.uid != account_uid_) {
-      auto groups = groups_of(caller, *directory, generation, monotonic);
+      auto groups = groups_of(caller, *directory, monotonic);
       if (!groups) {
         log_warning("uid {}: {}", caller.uid, groups.error().message);
         return nullptr;
@@ -246,7 +234,8 @@ PrincipalPtr Principals::of(const Caller& caller, Time monotonic, bool own) {
       key.groups = std::move(*groups);
     }
   }
-  if (auto known = find(key, generation, monotonic)) return std::move(*known);
+  const uint64_t known_at = directory == nullptr ? identities_.generation() : directory->generation;
+  if (auto known = find(key, known_at, monotonic)) return std::move(*known);
   if (directory == nullptr) directory = identities_.directory();
   PrincipalPtr made;  // without the lock: a name service may be slow
   if (session != nullptr) {
@@ -262,7 +251,7 @@ PrincipalPtr Principals::of(const Caller& caller, Time monotonic, bool own) {
   } else {
     made = make_user(caller.uid, *directory, key.groups);
   }
-  return keep(std::move(key), generation, monotonic, std::move(made));
+  return keep(std::move(key), directory->generation, monotonic, std::move(made));
 }
 
 }  // namespace pailfs

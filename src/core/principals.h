@@ -80,7 +80,7 @@ class Principals {
   std::optional<PrincipalPtr> find(const Key& key, uint64_t generation, Time monotonic) const;
   PrincipalPtr keep(Key key, uint64_t generation, Time monotonic, PrincipalPtr made);
   // Fails where the name service does.
-  Result<GroupPlaces> groups_of(const Caller& caller, const Directory& directory, uint64_t generation, Time monotonic);
+  Result<GroupPlaces> groups_of(const Caller& caller, const Directory& directory, Time monotonic);
   PrincipalPtr make_user(uint32_t uid, const Directory& directory, const GroupPlaces& groups) const;
   PrincipalPtr make_session(const RoleSession& session, const Directory& directory) const;
   PrincipalPtr completed(Principal principal, const Directory& directory) const;

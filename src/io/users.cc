@@ -43,6 +43,16 @@ Result<std::optional<std::string>> system_user_name(uint32_t uid) {
   return std::optional(std::string(entry.pw_name));
 }
 
+Result<std::optional<uint32_t>> system_user_id(const std::string& name) {
+  passwd entry{};
+  std::vector<char> room;
+  PAILFS_ASSIGN(const bool found, ask<passwd>(room, [&](char* at, size_t size, passwd** out) {
+                  return ::getpwnam_r(name.c_str(), &entry, at, size, out);
+                }));
+  if (!found) return std::nullopt;
+  return std::optional(uint32_t{entry.pw_uid});
+}
+
 Result<std::optional<uint32_t>> system_group_id(const std::string& name) {
   group entry{};
   std::vector<char> room;
