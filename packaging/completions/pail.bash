@@ -19,7 +19,8 @@ _pail() {
     case ${COMP_WORDS[i]} in
       --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
         --version | --at | --from | --to | --days | --count | --years | --mode | --until | --mfa | --code | \
-        --new-key-file | --new-passphrase-file | --type | --bucket | --cases) ((i++)) ;;
+        --new-key-file | --new-passphrase-file | --type | --bucket | --cases | --uid | --gid | --policy | --trust | \
+        --max-session | --unit | --cgroup | --session | --duration) ((i++)) ;;
       -*) ;;
       *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
     esac
@@ -31,21 +32,23 @@ _pail() {
       compopt -o filenames
       return
       ;;
-    --key-file | --passphrase-file | --recovery-key-file | --new-key-file | --new-passphrase-file | --cases)
+    --key-file | --passphrase-file | --recovery-key-file | --new-key-file | --new-passphrase-file | --cases | --cgroup)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       compopt -o filenames
       return
       ;;
     --versioning) words='enabled suspended off' ;;
     --older-than) words='1d 7d 30d 90d 1y' ;;
-    --type) words='identity boundary bucket' ;;
+    --type) words='identity boundary bucket trust' ;;
+    --duration | --max-session) words='15m 1h 3h 12h' ;;
     --mode) words='governance compliance' ;;
-    --label | --keep | --bucket | --until | --days | --years | --version | --mfa | --code) return ;;
+    --label | --keep | --bucket | --until | --days | --years | --version | --mfa | --code | --uid | --gid | --policy | --unit | \
+      --session) return ;;
     *)
       case $noun,$verb in
         ,)
           words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage lock mfa'
-          words+=' key policy --version --help'
+          words+=' key policy user group role service managed-policy whoami assume --version --help'
           ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status keep' ;;
@@ -53,7 +56,14 @@ _pail() {
         lock,) words='enable default status retain hold release' ;;
         mfa,) words='enroll status remove enable disable' ;;
         key,) words='list add change remove' ;;
-        policy,) words='validate lint simulate' ;;
+        policy,) words='put get edit delete list validate lint simulate' ;;
+        user,) words='list show create delete map put-policy delete-policy attach detach boundary tag untag' ;;
+        group,) words='list show create delete map add remove put-policy delete-policy attach detach' ;;
+        role,)
+          words='list show create delete trust max-session put-policy delete-policy attach detach boundary tag untag'
+          ;;
+        service,) words='list show create delete map' ;;
+        managed-policy,) words='list show create update default delete-version delete' ;;
         init,*) words="$common --label --recovery-key" ;;
         check,*) words="$common --deep" ;;
         repair,*) words="$common --dry-run --yes" ;;
@@ -77,6 +87,20 @@ _pail() {
         key,add | key,change) words="$common --new-key-file --new-passphrase-file --recovery --label" ;;
         policy,validate) words='--type --bucket --accept-unknown-keys --json --help' ;;
         policy,lint) words='--type --json --help' ;;
+        user,show | group,show) words="$common --policy" ;;
+        role,show) words="$common --policy --trust" ;;
+        user,map) words="$common --uid --remove" ;;
+        group,map) words="$common --gid --remove" ;;
+        user,put-policy | group,put-policy | role,put-policy | role,trust | managed-policy,create)
+          words="$common --accept-unknown-keys"
+          ;;
+        user,boundary | role,boundary) words="$common --none" ;;
+        role,create) words="$common --trust --max-session --accept-unknown-keys" ;;
+        service,create) words="$common --unit --cgroup" ;;
+        service,map) words="$common --unit --cgroup --remove" ;;
+        managed-policy,update) words="$common --keep-default --accept-unknown-keys" ;;
+        managed-policy,show) words="$common --version" ;;
+        assume,*) words="$common --session --duration" ;;
         policy,simulate) words='--cases --why --help' ;;
         *) words=$common ;;
       esac
@@ -85,7 +109,7 @@ _pail() {
         *,bucket,show | *,bucket,delete | *,versioning,?* | *,versions,prune | *,versions,diff | *,rewind,* | \
           *,lock,enable | *,lock,default | *,lock,status | *,mfa,enable | *,mfa,disable) words=$(_pail_buckets) ;;
         *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
-        *,policy,?*) words= ;;
+        *,policy,?* | *,user,?* | *,group,?* | *,role,?* | *,service,?* | *,managed-policy,?* | *,assume,*) words= ;;
       esac
       ;;
   esac
@@ -93,7 +117,8 @@ _pail() {
   case $current,$noun,$verb in
     -*) ;;
     *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune | \
-      *,policy,?* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
+      *,policy,?* | *,user,put-policy | *,group,put-policy | *,role,put-policy | *,role,trust | *,managed-policy,create | \
+      *,managed-policy,update | *,assume,?* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
       local files
       mapfile -t files < <(compgen -f -- "$current")
       COMPREPLY+=("${files[@]}")

@@ -205,7 +205,8 @@ CLI::App* add_command(CLI::App& parent, Invocation& invocation, const std::strin
 
 void add_document_options(CLI::App& leaf, Invocation& invocation, PolicyCommand& command) {
   leaf.add_option("FILE", command.file, "The document; - for standard input")->required();
-  auto* const type = leaf.add_option("--type", command.type, "identity, boundary or bucket (default: as it looks)");
+  auto* const type =
+      leaf.add_option("--type", command.type, "identity, boundary, bucket or trust (default: as it looks)");
   type->check(CLI::IsMember({"identity", "boundary", "bucket", "trust"}));
   leaf.add_flag("--json", invocation.common.json, "Print one JSON document");
 }
