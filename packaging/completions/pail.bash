@@ -19,7 +19,8 @@ _pail() {
     case ${COMP_WORDS[i]} in
       --store | --key-file | --passphrase-file | --recovery-key-file | --label | --versioning | --older-than | --keep | \
         --version | --at | --from | --to | --days | --count | --years | --mode | --until | --mfa | --code | \
-        --new-key-file | --new-passphrase-file | --type | --bucket | --cases | --grant | --group) ((i++)) ;;
+        --new-key-file | --new-passphrase-file | --type | --bucket | --cases | --grant | --group | --uid | --gid | --policy | \
+        --trust | --max-session | --unit | --cgroup | --session | --duration) ((i++)) ;;
       -*) ;;
       *) if [[ -z $noun ]]; then noun=${COMP_WORDS[i]}; elif [[ -z $verb ]]; then verb=${COMP_WORDS[i]}; fi ;;
     esac
@@ -31,21 +32,24 @@ _pail() {
       compopt -o filenames
       return
       ;;
-    --key-file | --passphrase-file | --recovery-key-file | --new-key-file | --new-passphrase-file | --cases)
+    --key-file | --passphrase-file | --recovery-key-file | --new-key-file | --new-passphrase-file | --cases | --cgroup)
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       compopt -o filenames
       return
       ;;
     --versioning) words='enabled suspended off' ;;
     --older-than) words='1d 7d 30d 90d 1y' ;;
-    --type) words='identity boundary bucket' ;;
+    --type) words='identity boundary bucket trust' ;;
+    --duration | --max-session) words='15m 1h 3h 12h' ;;
     --mode) words='governance compliance' ;;
-    --label | --grant | --keep | --bucket | --until | --days | --years | --version | --mfa | --code | --group) return ;;
+    --label | --grant | --keep | --bucket | --until | --days | --years | --version | --mfa | --code | --group | --uid | --gid | \
+      --policy | --unit | --session) return ;;
     *)
       case $noun,$verb in
         ,)
           words='init status check scrub backup restore rebuild-index repair bucket versioning versions rewind usage lock mfa'
-          words+=' key acl ownership policy public public-access-block explain --version --help'
+          words+=' key acl ownership policy public public-access-block explain'
+          words+=' user group role service managed-policy whoami assume --version --help'
           ;;
         bucket,) words='list show create delete' ;;
         versioning,) words='enable suspend status keep' ;;
@@ -56,6 +60,13 @@ _pail() {
         key,) words='list add change remove' ;;
         policy,) words='put get edit delete list validate lint simulate' ;;
         public-access-block,) words='get put delete' ;;
+        user,) words='list show create delete map put-policy delete-policy attach detach boundary tag untag' ;;
+        group,) words='list show create delete map add remove put-policy delete-policy attach detach' ;;
+        role,)
+          words='list show create delete trust max-session put-policy delete-policy attach detach boundary tag untag'
+          ;;
+        service,) words='list show create delete map' ;;
+        managed-policy,) words='list show create update default delete-version delete' ;;
         init,*) words="$common --label --recovery-key" ;;
         check,*) words="$common --deep" ;;
         repair,*) words="$common --dry-run --yes" ;;
@@ -86,6 +97,20 @@ _pail() {
           words+=' --restrict-public-buckets'
           ;;
         public-access-block,*) words="$common --whole-store" ;;
+        user,show | group,show) words="$common --policy" ;;
+        role,show) words="$common --policy --trust" ;;
+        user,map) words="$common --uid --remove" ;;
+        group,map) words="$common --gid --remove" ;;
+        user,put-policy | group,put-policy | role,put-policy | role,trust | managed-policy,create)
+          words="$common --accept-unknown-keys"
+          ;;
+        user,boundary | role,boundary) words="$common --none" ;;
+        role,create) words="$common --trust --max-session --accept-unknown-keys" ;;
+        service,create) words="$common --unit --cgroup" ;;
+        service,map) words="$common --unit --cgroup --remove" ;;
+        managed-policy,update) words="$common --keep-default --accept-unknown-keys" ;;
+        managed-policy,show) words="$common --version" ;;
+        assume,*) words="$common --session --duration" ;;
         policy,simulate) words='--cases --why --help' ;;
         *) words=$common ;;
       esac
@@ -96,7 +121,7 @@ _pail() {
           *,public,* | *,public-access-block,?*) words=$(_pail_buckets) ;;
         *,ownership,?*) words='ObjectWriter BucketOwnerPreferred BucketOwnerEnforced' ;;
         *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,*) words= ;;
-        *,policy,?* | *,explain,*) words= ;;
+        *,policy,?* | *,explain,* | *,user,?* | *,group,?* | *,role,?* | *,service,?* | *,managed-policy,?* | *,assume,*) words= ;;
       esac
       ;;
   esac
@@ -104,7 +129,8 @@ _pail() {
   case $current,$noun,$verb in
     -*) ;;
     *,init,* | *,status,* | *,check,* | *,scrub,* | *,backup,* | *,restore,* | *,rebuild-index,* | *,repair,* | *,versions,list | *,versions,prune | \
-      *,policy,?* | *,acl,?* | *,explain,* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
+      *,policy,?* | *,acl,?* | *,explain,* | *,user,put-policy | *,group,put-policy | *,role,put-policy | *,role,trust | \
+        *,managed-policy,create | *,managed-policy,update | *,assume,?* | *,lock,status | *,lock,retain | *,lock,hold | *,lock,release)
       local files
       mapfile -t files < <(compgen -f -- "$current")
       COMPREPLY+=("${files[@]}")

@@ -102,8 +102,8 @@ namespace {
 // "versioning photos enable" is "versioning enable photos".
 std::vector<std::string> verb_first(std::vector<std::string> arguments) {
   static const std::set<std::string, std::less<>> kVerbs = {"enable", "suspend", "status", "keep"};
-  const auto noun = std::ranges::find(arguments, "versioning");
-  if (arguments.end() - noun < 3) return arguments;
+  const auto noun = arguments.begin();
+  if (arguments.size() < 3 || *noun != "versioning") return arguments;
   const auto bucket = noun + 1, verb = noun + 2;
   if (!kVerbs.contains(*bucket) && !bucket->starts_with('-') && kVerbs.contains(*verb)) std::iter_swap(bucket, verb);
   return arguments;
@@ -132,6 +132,9 @@ int run_pail(const std::vector<std::string>& arguments, Console& console) {
   cli::add_policy_commands(app, invocation);
   cli::add_public_commands(app, invocation);
   cli::add_explain(app, invocation);
+  cli::add_identity_commands(app, invocation);
+  cli::add_managed_policy_commands(app, invocation);
+  cli::add_assume_and_whoami(app, invocation);
   try {
     const std::vector<std::string> ordered = verb_first(arguments);
     app.parse(std::vector<std::string>(ordered.rbegin(), ordered.rend()));  // CLI11 wants the last one first

@@ -13,6 +13,10 @@ enum ExitStatus : int {
   kExitProblems = 1,  // `check` found damage
   kExitUsage = 2,     // what was typed makes no sense, or needs --yes
   kExitFailure = 3,
+  // `assume`, whose status is otherwise the command's; as env(1) has them.
+  kExitNotRun = 125,
+  kExitNotExecutable = 126,
+  kExitNoProgram = 127,
 };
 
 // Runs one command; `arguments` without the program's name. Returns the exit status.

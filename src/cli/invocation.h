@@ -68,6 +68,9 @@ void add_key_commands(CLI::App& app, Invocation& invocation);             // key
 void add_policy_commands(CLI::App& app, Invocation& invocation);          // policy.cc
 void add_public_commands(CLI::App& app, Invocation& invocation);          // public.cc
 void add_explain(CLI::App& app, Invocation& invocation);                  // explain.cc
+void add_identity_commands(CLI::App& app, Invocation& invocation);        // identity.cc: user, group, role, service
+void add_managed_policy_commands(CLI::App& app, Invocation& invocation);  // managed_policy.cc
+void add_assume_and_whoami(CLI::App& app, Invocation& invocation);        // assume.cc
 
 // For what was destructive and not confirmed. kInterrupted when the user says no; kInvalid without a terminal.
 Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer);

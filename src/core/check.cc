@@ -33,7 +33,8 @@ Status scan_for_check(CheckReport& report, const Store& store, Scope scope, std:
       PAILFS_TRY(visit(entry));
     }
     if (const auto& bad = batch.bad; bad && !store.get(scope, *bad)) {  // still
-      report.problem("index", bad->size() > sizeof(Ino) && bad->front() != 's' ? ino_of_key(*bad) : 0,
+      const bool of_inode = bad->size() > sizeof(Ino) && kKindsOfBuckets.contains(bad->front());
+      report.problem("index", of_inode ? ino_of_key(*bad) : 0,
                      fmt::format("a record of kind '{}' is damaged: {}", bad->front(), batch.why.message));
     }
     from = batch.next;
@@ -133,6 +134,7 @@ Status check_roots(Core::Impl& core, CheckReport& report, std::vector<Scope>& bu
                               }));
   }
   PAILFS_TRY(check_singles(core, report));
+  PAILFS_TRY(check_identities(core, report));
   return check_names(core, report, kStoreScope, [](Ino, const InodeRecord&) -> Status { return {}; });
 }
 

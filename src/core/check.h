@@ -115,5 +115,7 @@ Status check_names(Core::Impl& core, CheckReport& report, Scope bucket,
 
 // That no key lies outside of what is looked at. `buckets`: those that are not being deleted.
 Status check_keys(Core::Impl& core, CheckReport& report, const std::vector<Scope>& buckets);
+// identity_check.cc: users, groups, roles, services and managed policies.
+Status check_identities(Core::Impl& core, CheckReport& report);
 
 }  // namespace pailfs

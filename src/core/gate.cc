@@ -117,13 +117,14 @@ bool allows(const Gate& gate, const Caller& caller, const Attributes& object, ui
   if (object.acl != nullptr) [[unlikely]]
     return acl_allows(gate, caller, object, wanted);
   const bool by_group = (object.mode >> 3 & wanted) == wanted;
-  const bool by_other = (object.mode & wanted) == wanted && !gate.ignores_public(caller, object);
+  const uint32_t others = gate.ignores_public(caller, object) ? 0 : object.mode & 7;
+  const bool by_other = (others & wanted) == wanted;
   // Asking for the groups of a process costs a read of /proc: only where the answer differs.
   if (by_group == by_other && !only_explains()) {
-    note_class(Class::kNobodyElse, object.mode & 077, wanted);
+    note_class(Class::kNobodyElse, (object.mode & 070) | others, wanted);
     return by_group;
   }
-  return gate.in_group(caller, object.gid) ? by(Class::kOwningGroup, object.mode >> 3) : by(Class::kOther, object.mode);
+  return gate.in_group(caller, object.gid) ? by(Class::kOwningGroup, object.mode >> 3) : by(Class::kOther, others);
 }
 
 void note_answer(PolicyGate::Answer answer) {
@@ -281,7 +282,8 @@ bool Gate::ignores_public(const Caller& caller, const Attributes& object) const 
 }
 
 bool Gate::open_to_all(const Attributes& directory) const {
-  if (has_policies(bucket_of(directory.ino))) return false;
+  // No policy decides who finds a bucket by its name.
+  if (directory.ino != kRootIno && has_policies(bucket_of(directory.ino))) return false;
   if (!S_ISDIR(directory.mode) || (directory.mode & 0111) != 0111) return false;
   if (acls_off(bucket_of(directory.ino))) return false;
   if (ignores_public(directory)) return false;

@@ -18,7 +18,7 @@ std::string described(IdentityKind kind, std::string_view name) {
 }
 
 // Derives from `all` what is asked for often.
-Directory completed(Directory directory) {
+void complete(Directory& directory) {
   directory.users.clear();
   directory.groups.clear();
   directory.services.clear();
@@ -35,7 +35,6 @@ Directory completed(Directory directory) {
       directory.groups.push_back({identity, std::move(policies)});
     }
   }
-  return directory;
 }
 
 void add_policies(const Directory& directory, const Identity& identity, AttachedPolicies& out) {
@@ -69,10 +68,10 @@ Status check_removal(const Directory& directory, IdentityKind kind, const std::s
   return {};
 }
 
-// That what it names is there, and that nobody else has its uids and gids.
-Status check_references(const Directory& directory, const Identity& identity) {
+// That what it names is there, and that nobody else has its uids and gids. What it named before may be lost, by damage.
+Status check_references(const Directory& directory, const Identity* before, const Identity& identity) {
   const auto exists = [&](IdentityKind kind, const std::string& name) -> Status {
-    if (directory.find(kind, name) != nullptr) return {};
+    if (directory.find(kind, name) != nullptr || (before != nullptr && uses(*before, kind, name))) return {};
     return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no {}", described(kind, name)));
   };
   for (const std::string& group : identity.groups) PAILFS_TRY(exists(IdentityKind::kGroup, group));
@@ -139,7 +138,7 @@ Status Identities::load() {
         "run",
         scanned.error().message);
   }
-  replace(completed(std::move(directory)));
+  replace(std::move(directory));
   return {};
 }
 
@@ -149,6 +148,7 @@ DirectoryPtr Identities::directory() const {
 }
 
 void Identities::replace(Directory directory) {
+  complete(directory);
   const bool any = directory.policies || !directory.services.empty();
   WriterLock lock(lock_);
   directory.generation = generation_.load(std::memory_order_relaxed) + 1;
@@ -160,6 +160,10 @@ void Identities::replace(Directory directory) {
 Result<std::optional<Identity>> Identities::changed(IdentityKind kind, const std::string& name,
                                                     const Change& change) const {
   const DirectoryPtr directory = this->directory();
+  if (directory->damaged) {  // what cannot be read may be what is changed, or have what is asked for
+    return fail(Code::kCorrupt,
+                "some users, groups, roles, services or managed policies cannot be read: run 'pail repair'");
+  }
   const IdentityPtr found = directory->find(kind, name);
   PAILFS_ASSIGN(std::optional<Identity> after, change(found == nullptr ? std::nullopt : std::optional(*found)));
   if (!after) {
@@ -167,7 +171,7 @@ Result<std::optional<Identity>> Identities::changed(IdentityKind kind, const std
     return after;
   }
   PAILFS_TRY(check_identity(*after));
-  PAILFS_TRY(check_references(*directory, *after));
+  PAILFS_TRY(check_references(*directory, found.get(), *after));
   return after;
 }
 
@@ -186,7 +190,7 @@ void Identities::set(IdentityKind kind, const std::string& name, std::optional<I
   } else {
     next.all.erase(Directory::Key(kind, name));
   }
-  replace(completed(std::move(next)));
+  replace(std::move(next));
 }
 
 }  // namespace pailfs

@@ -45,8 +45,8 @@ struct Directory {
   };
   std::vector<GroupOfGid> groups;
   std::vector<IdentityPtr> services;
+  uint64_t generation = 1;  // of Identities, when this was its directory
   bool policies = false;    // somebody has one
-  uint64_t generation = 0;  // another one after each change
   bool damaged = false;     // a record cannot be read: nobody but the account's root is allowed anything
 
   IdentityPtr find(IdentityKind kind, std::string_view name) const;

@@ -40,6 +40,17 @@ bool is_cgroup(std::string_view path) {
          !path.contains("//") && !path.contains("..");
 }
 
+// Units of the system's manager are in slices alone. What is below anything else was made by whom that is delegated to:
+// a user's own manager lets him name units as he likes.
+bool is_in_unit(std::string_view path, std::string_view unit) {
+  for (;;) {
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (part == unit) return true;
+    if (!part.ends_with(".slice") || part.size() == path.size()) return false;
+    path.remove_prefix(part.size() + 1);
+  }
+}
+
 Status check_parts(const Identity& identity) {
   const IdentityKind kind = identity.kind;
   const bool principal = kind == IdentityKind::kUser || kind == IdentityKind::kRole;
@@ -87,6 +98,15 @@ bool is_iam_name(std::string_view name) {
   constexpr std::string_view kOthers = "_+=,.@-";
   return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [&](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || kOthers.contains(c);
+  });
+}
+
+bool runs_in(const Identity& service, const std::vector<std::string>& cgroups) {
+  return std::ranges::any_of(service.cgroups, [&](const std::string& named) {
+    return std::ranges::any_of(cgroups, [&](const std::string& path) {
+      if (!named.contains('/')) return is_in_unit(path, named);
+      return path == named || path.starts_with(named + "/");
+    });
   });
 }
 
@@ -167,12 +187,14 @@ class IdentityReader {
     repeat([&] { out_.groups.emplace_back(in_.bytes()); });
     repeat([&] {
       std::string name(in_.bytes());
+      follows(out_.inlined, name);
       out_.inlined[std::move(name)] = policy(policy::DocumentKind::kIdentity);
     });
     repeat([&] { out_.attached.emplace_back(in_.bytes()); });
     out_.boundary = in_.bytes();
     repeat([&] {
       std::string key(in_.bytes());
+      follows(out_.tags, key);
       out_.tags[std::move(key)] = in_.bytes();
     });
     read_role();
@@ -180,10 +202,11 @@ class IdentityReader {
     repeat([&] {
       const uint32_t version = number();
       const Time created = in_.i64();
+      follows(out_.versions, version);
       out_.versions[version] = {created, policy(policy::DocumentKind::kBoundary)};
     });
     out_.default_version = number();
-    if (!in_.done() || !fits_ || !check_identity(out_)) return malformed();
+    if (!in_.done() || !sound_ || !check_identity(out_)) return malformed();
     return std::move(out_);
   }
 
@@ -196,20 +219,27 @@ class IdentityReader {
   void repeat(const Read& read) {
     for (uint64_t count = in_.varint(); count > 0 && in_.ok(); --count) read();
   }
+  // Each key once and in order, so that no two records mean the same.
+  template <class Map>
+  void follows(const Map& before, const typename Map::key_type& key) {
+    sound_ = sound_ && (before.empty() || before.rbegin()->first < key);
+  }
   uint32_t number() {
     const uint64_t value = in_.varint();
-    fits_ = fits_ && value <= ~uint32_t{0};
+    sound_ = sound_ && value <= ~uint32_t{0};
     return static_cast<uint32_t>(value);
   }
   void read_role() {
     const bool role = out_.kind == IdentityKind::kRole;
-    StoredPolicyPtr trust = policy(policy::DocumentKind::kTrust, !role);
-    if (role) out_.trust = std::move(trust);
+    if (role) {
+      out_.trust = policy(policy::DocumentKind::kTrust);
+    } else if (!in_.bytes().empty()) {
+      sound_ = false;  // nobody else has one
+    }
     out_.max_session = number();
   }
-  StoredPolicyPtr policy(policy::DocumentKind kind, bool none = false) {
+  StoredPolicyPtr policy(policy::DocumentKind kind) {
     std::string text(in_.bytes());
-    if (none && text.empty()) return nullptr;
     std::string why;
     StoredPolicyPtr policy = read_policy(std::move(text), kind, why);
     if (policy->document == nullptr && in_.ok()) {
@@ -221,7 +251,7 @@ class IdentityReader {
 
   Decoder in_;
   Identity out_;
-  bool fits_ = true;
+  bool sound_ = true;
 };
 
 }  // namespace

@@ -35,8 +35,8 @@ struct Identity {
   std::map<std::string, std::string> tags;         // users and roles: aws:PrincipalTag/KEY
   StoredPolicyPtr trust;                           // roles: who may assume it
   uint32_t max_session = 0;                        // roles: seconds
-  // Services: control groups, as paths below the root of their hierarchy, and names of systemd units; what runs in one
-  // or below it is the service.
+  // Services: control groups, as paths below the root of their hierarchy, and names of units of the system's systemd,
+  // which have no slash in them; what runs in one or below it is the service.
   std::vector<std::string> cgroups;
   // Managed policies: up to five, by number, and the one in force.
   std::map<uint32_t, PolicyVersion> versions;
@@ -52,6 +52,9 @@ inline constexpr uint32_t kMinSession = 900,
 
 // IAM API Reference, CreateUser: "upper and lowercase alphanumeric characters with no spaces […] _+=,.@-", 1 to 64.
 bool is_iam_name(std::string_view name);
+
+// Whether a process that is in these control groups (process_cgroups()) is the service.
+bool runs_in(const Identity& service, const std::vector<std::string>& cgroups);
 
 // Whether all of it is well-formed; that what it names exists is for Identities. kInvalid says what is wrong.
 Status check_identity(const Identity& identity);

@@ -8,6 +8,7 @@
 #include "core/policy_gate.h"
 #include "core/time_text.h"
 #include "io/processes.h"
+#include "io/users.h"
 #include "policy/evaluate.h"
 
 namespace pailfs {
@@ -70,13 +71,28 @@ Status IdentityOps::change(const Caller& caller, IdentityKind kind, const std::s
     Transaction tx;
     core_.identities.write(kind, name, after, tx);
     const Action action = after ? Action::kPutIdentity : Action::kDeleteIdentity;
-    tx.record(encode_change({action, caller, 0, name}, core_.now()));
+    const std::string which = fmt::format("{} {}", identity_kind_name(kind), name);
+    tx.record(encode_change({action, caller, 0, which}, core_.now()));
     PAILFS_TRY(core_.commit(std::move(tx)));
     core_.identities.set(kind, name, std::move(after));
     core_.policy_gate->decisions().everything_changed();
   }
   core_.names_ended();  // what the kernel holds was looked up under the policies before
   return core_.store.sync();
+}
+
+Result<bool> IdentityOps::is_system_name(IdentityKind kind, const std::string& name) const {
+  if (kind == IdentityKind::kGroup) {
+    PAILFS_ASSIGN(const std::optional<uint32_t> gid, system_group_id(name));
+    return gid.has_value();
+  }
+  if (kind != IdentityKind::kUser) return false;
+  PAILFS_ASSIGN(const std::optional<uint32_t> uid, system_user_id(name));
+  if (uid && (*uid == 0 || *uid == core_.gate.account())) {
+    return fail(Code::kInvalid, fmt::format("{} is the account's root, and no user: policies of users do not bind root",
+                                            printable(name)));
+  }
+  return uid.has_value();
 }
 
 Result<StoredPolicyPtr> IdentityOps::compile(std::string text, policy::DocumentKind kind, bool accept_unknown_keys) {
@@ -178,7 +194,13 @@ PrincipalPtr IdentityOps::own(const Caller& caller) const {
 }
 
 PrincipalInfo IdentityOps::principal(const Caller& caller) const {
-  return info_of(core_.principals.of(caller, core_.store.env().monotonic()));
+  const Time now = core_.store.env().monotonic();
+  PrincipalInfo out = info_of(core_.principals.of(caller, now));
+  RoleSessions& sessions = core_.principals.sessions();
+  if (const auto session = sessions.of(caller.pid, caller.uid, now); session && *session != nullptr) {
+    out.session_seconds = static_cast<uint32_t>(((*session)->ends - now + kSecond - 1) / kSecond);
+  }
+  return out;
 }
 
 }  // namespace pailfs

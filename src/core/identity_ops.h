@@ -18,6 +18,7 @@ struct PrincipalInfo {
   std::string userid;
   std::vector<std::string> policies;  // that are attached: "policy add-only of user alice"
   std::string boundary;
+  uint32_t session_seconds = 0;  // that a role's session has left; 0: it is none
 };
 
 class IdentityOps {
@@ -30,6 +31,9 @@ class IdentityOps {
   Result<IdentityPtr> get(const Caller& caller, IdentityKind kind, const std::string& name) const;
   // Creates, changes and deletes: see Identities::Change, whose errors these are.
   Status change(const Caller& caller, IdentityKind kind, const std::string& name, const Identities::Change& change);
+  // Whether the system has a user or a group of the name. kInvalid for a login name of the account's root, which no
+  // record of a user is about.
+  Result<bool> is_system_name(IdentityKind kind, const std::string& name) const;
   // For Identity::inlined, trust and versions. kInvalid says where what is wrong.
   static Result<StoredPolicyPtr> compile(std::string text, policy::DocumentKind kind, bool accept_unknown_keys);
 

@@ -584,6 +584,7 @@ Result<PolicyGate::Answer> PolicyGate::answer_object(const AccessRequest& reques
 Result<PolicyGate::Answer> PolicyGate::lists(const Caller& caller, Ino directory) const {
   auto asked = question(caller, bucket_of(directory));
   if (!asked) return Answer::kSilent;
+  if (directory == kRootIno) return answer_of(asked->about_store("s3:ListAllMyBuckets", "*"));
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
   return answer_of(asked->listing(path));
 }

@@ -25,28 +25,6 @@ bool is_member(const Caller& caller, uint32_t gid) {
   return std::ranges::find(groups, gid) != groups.end();
 }
 
-// systemd.unit(5), systemd-system.conf(5): units of the system's manager lie below slices, and every user can name his
-// own, which lie in user.slice, whatever he likes.
-bool is_in_unit(std::string_view path, std::string_view unit) {
-  if (path.starts_with("user.slice/")) return false;
-  while (true) {
-    const std::string_view part = path.substr(0, path.find('/'));
-    if (part == unit) return true;
-    if (!part.ends_with(".slice") || part.size() == path.size()) return false;
-    path.remove_prefix(part.size() + 1);
-  }
-}
-
-// A control group itself and what is below it.
-bool runs_in(const std::vector<std::string>& cgroups, const Identity& service) {
-  return std::ranges::any_of(service.cgroups, [&](const std::string& named) {
-    const bool unit = !named.contains('/');
-    return std::ranges::any_of(cgroups, [&](const std::string& path) {
-      return path == named || path.starts_with(named + "/") || (unit && is_in_unit(path, named));
-    });
-  });
-}
-
 }  // namespace
 
 std::string account_id_of(std::string_view store_uuid) {
@@ -255,7 +233,7 @@ Result<Principals::Key> Principals::key_of(const Caller& caller, const Directory
       return fail(Code::kNotFound, "the control group of the process is not known: it has ended, or cannot be seen");
     }
     for (const IdentityPtr& service : directory.services) {
-      if (cgroups && key.who.empty() && runs_in(*cgroups, *service)) key.who = service->name;
+      if (cgroups && key.who.empty() && runs_in(*service, *cgroups)) key.who = service->name;
     }
   }
   if (key.who.empty() && !root) {

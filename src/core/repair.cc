@@ -13,7 +13,7 @@
 namespace pailfs {
 
 namespace {
-constexpr size_t kBatch = 512;
+constexpr size_t kRepairBatch = 512;
 constexpr size_t kFixes = 100'000;
 constexpr size_t kLostNames = 1000;
 }  // namespace
@@ -29,7 +29,7 @@ Status Repair::each(Scope scope, std::string from, const std::string& end, const
     {
       StoreView view = store_.view();
       auto entry = view.seek(scope, from, end);
-      while (entry && *entry && batch.size() < kBatch) {
+      while (entry && *entry && batch.size() < kRepairBatch) {
         from = (*entry)->key + '\0';
         batch.push_back(std::move(**entry));
         entry = view.next(scope, end);
@@ -344,6 +344,7 @@ Result<RepairResult> Repair::run() {
   bucket_ = kStoreScope;
   strays_.clear();
   PAILFS_TRY(records(kStoreScope));
+  PAILFS_TRY(identities());
   PAILFS_TRY(bucket_entries());
   PAILFS_TRY(names(kStoreScope));
   PAILFS_TRY(shared_units());

@@ -58,6 +58,7 @@ class Repair {
   Result<BucketRecord> restored_bucket(Scope number);
   Status make_directory(Ino ino, Ino parent);
   Status bucket_entries();
+  Status identities();  // identity_check.cc
   void lost_changes();
 
   // --- repair_content.cc

@@ -12,7 +12,7 @@
 
 namespace pailfs {
 
-inline constexpr std::string_view kKindsOfStore = "bklmnprst";     // of the store's own scope
+inline constexpr std::string_view kKindsOfStore = "bklmnprstu";    // of the store's own scope
 inline constexpr std::string_view kKindsOfBuckets = "acdhiovwxy";  // keys begin with a number that names a bucket
 // What is known of a record by its key: the scope of its value, and where the range of keys ends that have the same
 // kind and scope. nullopt: there are no such records.

@@ -251,6 +251,7 @@ Json describe(const PrincipalInfo& principal) {
   Json out = {{"principal", principal.arn}, {"type", principal.type}, {"policies", principal.policies}};
   if (!principal.userid.empty()) out["userid"] = principal.userid;
   if (!principal.boundary.empty()) out["boundary"] = principal.boundary;
+  if (principal.session_seconds != 0) out["session_seconds_left"] = principal.session_seconds;
   return out;
 }
 
@@ -273,16 +274,37 @@ Result<Json> identity_get(const CommandContext& context, const Json& args) {
   return describe(context, *identity);
 }
 
+namespace {
+
+// Whether a user or group that has no record yet gets one by a change: where the system knows the name.
+Result<bool> makes_record(const CommandContext& context, const Json& args, IdentityKind kind, const std::string& name) {
+  PAILFS_ASSIGN(const bool allowed, bool_argument(args, "create_if_known", false));
+  if (!allowed) return false;
+  const auto found = context.core.identities().get(context.caller, kind, name);
+  if (found || found.error().code != Code::kNotFound) return false;
+  return context.core.identities().is_system_name(kind, name);
+}
+
+}  // namespace
+
+// "create", "delete", or a change of one that is there: see IdentityChange for what else the arguments may have.
 Result<Json> identity_change(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const IdentityKind kind, kind_argument(args));
   PAILFS_ASSIGN(const std::string name, string_argument(args, "name"));
   PAILFS_ASSIGN(const bool create, bool_argument(args, "create", false));
   PAILFS_ASSIGN(const bool remove, bool_argument(args, "delete", false));
+  PAILFS_ASSIGN(const bool makes, makes_record(context, args, kind, name));
+  if (create && kind == IdentityKind::kUser && !args.contains("add_numbers")) {
+    const auto known = context.core.identities().is_system_name(kind, name);
+    if (!known && known.error().code == Code::kInvalid) return std::unexpected(known.error());
+  }
+  bool made = false;
   const auto change = [&](std::optional<Identity> identity) -> Result<std::optional<Identity>> {
     if (create && identity) {
       return fail(Code::kExists, fmt::format("EntityAlreadyExists: there is a {} {}", identity_kind_name(kind), name));
     }
-    if (!create && !identity) {
+    made = makes && !identity;
+    if (!create && !made && !identity) {
       return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no {} {}: create it first",
                                                identity_kind_name(kind), printable(name)));
     }
@@ -297,7 +319,9 @@ Result<Json> identity_change(const CommandContext& context, const Json& args) {
   };
   PAILFS_TRY(context.core.identities().change(context.caller, kind, name, change));
   if (remove) return Json{{"name", name}};
-  return identity_get(context, args);
+  PAILFS_ASSIGN(Json result, identity_get(context, args));
+  if (made) result["made"] = true;
+  return result;
 }
 
 Result<Json> role_assume(const CommandContext& context, const Json& args) {

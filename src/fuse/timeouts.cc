@@ -71,8 +71,8 @@ bool FuseSession::Impl::keeps_listed(Ino directory) const {
 }
 
 bool FuseSession::Impl::keeps_entries(Ino directory) const {
-  // Conditions may tell apart what ids do not: programs, times.
-  if (core.has_policies(directory)) return false;
+  // Conditions may tell apart what ids do not: programs, times. Who finds a bucket by its name is no policy's matter.
+  if (directory != kRootIno && core.has_policies(directory)) return false;
   switch (entry_caching.load(std::memory_order_relaxed)) {
     case EntryCaching::kNone:
       return false;

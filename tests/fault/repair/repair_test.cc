@@ -10,6 +10,7 @@
 #include "base/codec.h"
 #include "core/check.h"
 #include "core/content.h"
+#include "core/identity_ops.h"
 #include "core/records.h"
 #include "log/segment_reader.h"
 #include "unit/core_content/content_fixture.h"
@@ -446,6 +447,59 @@ TEST_F(RepairTest, ABucketWhosePolicyIsLostIsClosed) {
   EXPECT_TRUE(f.core->bucket_policy(f.root, "bucket")->contains("NotPrincipal"));
   EXPECT_OK(f.core->delete_bucket_policy(f.root, "bucket"));
   expect_contents();
+}
+
+TEST_F(RepairTest, AnIdentityWhoseRecordIsLostClosesTheStoreUntilItIsDropped) {
+  Caller user;
+  user.uid = 4711;
+  const Ino ino = f.lookup(f.bucket, "small");
+  const auto may_read = [&] {
+    const auto opened = f.core->open(user, ino, {.read = true});
+    if (opened) f.core->release(ino, opened->handle);
+    return opened.has_value();
+  };
+  const auto make = [&](IdentityKind kind, const std::string& name, const std::string& group) {
+    EXPECT_OK(f.core->identities().change(f.root, kind, name,
+                                          [&](const std::optional<Identity>&) -> Result<std::optional<Identity>> {
+                                            Identity made;
+                                            made.kind = kind;
+                                            made.name = name;
+                                            if (!group.empty()) made.groups = {group};
+                                            return made;
+                                          }));
+  };
+  const auto key_of = [&](IdentityKind kind, const std::string& name) {
+    const auto token = f.store->token(kStoreScope, name);
+    return keys::identity(static_cast<uint8_t>(kind), std::string_view(token.data(), token.size()));
+  };
+  make(IdentityKind::kGroup, "dev", "");
+  make(IdentityKind::kUser, "alice", "dev");
+  make(IdentityKind::kUser, "bob", "");
+  EXPECT_TRUE(may_read());
+  checkpoint();
+  spoil_value(key_of(IdentityKind::kUser, "bob"));
+  end();
+  f.open();
+  EXPECT_FALSE(may_read());
+  expect_contents();
+  const RepairResult done = repair();
+  EXPECT_TRUE(says(done, "", "the record of a user cannot be read")) << all(done);
+  EXPECT_TRUE(all(done).contains("hold no more"));
+  EXPECT_TRUE(may_read());
+  EXPECT_EQ(f.core->identities().get(f.root, IdentityKind::kUser, "bob").error().code, Code::kNotFound);
+  EXPECT_OK(f.core->identities().get(f.root, IdentityKind::kUser, "alice"));
+
+  // What goes by something that is lost is named by every check until it is put right.
+  lose_key(key_of(IdentityKind::kGroup, "dev"));
+  end();
+  f.open();
+  const auto check = f.core->check(false, nullptr);
+  ASSERT_TRUE(check);
+  ASSERT_EQ(check->problems.size(), 1u);
+  EXPECT_EQ(check->problems[0].kind, "index");
+  EXPECT_TRUE(check->problems[0].what.contains("the user alice goes by the group dev, which is lost"));
+  make(IdentityKind::kGroup, "dev", "");
+  EXPECT_EQ(f.core->check(false, nullptr)->problem_count, 0u);
 }
 
 TEST_F(RepairTest, CountersThatAreLostAreFoundOutAnew) {

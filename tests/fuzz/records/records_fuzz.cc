@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/acl.h"
+#include "core/identity.h"
 #include "core/mfa.h"
 #include "core/public_access.h"
 #include "core/records.h"
@@ -70,7 +71,8 @@ void check_shared(std::string_view input) {
 void check_frame(std::string_view value) { check(value, internal::decode_frame, internal::encode_frame); }
 
 void check_one(uint8_t kind, std::string_view value) {
-  if (kind == 0xfb) return check(value, decode_public_access, encode_public_access);
+  if (kind == 0xfb) return check(value, decode_identity, encode_identity);
+  if (kind == 0xfa) return check(value, decode_public_access, encode_public_access);
   if (kind == 0xfc) return check(value, decode_clock, encode_clock);
   if (kind == 0xfd) return check(value, decode_mfa, encode_mfa);
   if (kind == 0xfe) return check(value, decode_scrub_state, encode_scrub_state);
