@@ -470,15 +470,13 @@ const std::vector<ExplainedOperation>& explained_operations() {
 Result<Explanation> explain(Core& core, const Caller& asking, const ExplainRequest& request) {
   const bool account = asking.uid == 0 || asking.uid == core.gate().account();
   if (!account && request.uid != asking.uid) {
-    return fail(Code::kAccessDenied, fmt::format("what others may is for the owner of the store (uid {}) and root to "
-                                                 "ask; you are uid {}",
-                                                 core.gate().account(), asking.uid));
+    return fail(Code::kAccessDenied, fmt::format("uid {} may not ask this: what others may, root and uid {} may ask",
+                                                 asking.uid, core.gate().account()));
   }
   const std::string_view call = call_for(request.operation, core, request.path);
   const auto found = std::ranges::find(known(), call, &Known::name);
   if (found == known().end()) {
-    return fail(Code::kInvalid, fmt::format("'{}' is no operation that can be explained: 'pail explain --help' lists "
-                                            "those",
+    return fail(Code::kInvalid, fmt::format("'{}' is no operation that is explained: see 'pail explain --help'",
                                             printable(request.operation)));
   }
   if (found->takes_target != request.to.has_value()) {

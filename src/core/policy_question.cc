@@ -1,0 +1,214 @@
+#include "core/policy_question.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+
+#include "core/time_text.h"
+#include "io/processes.h"
+#include "policy/letters.h"
+
+namespace pailfs {
+
+PolicyGate::Question::Question(const PolicyGate& gate, const Caller& caller, Scope bucket, Asker asker)
+    : gate_(gate),
+      principal_(std::move(asker.principal)),
+      policy_(std::move(asker.policy)),
+      bucket_name_(bucket == kStoreScope ? std::string() : gate.keys_.bucket_name(bucket)),
+      uid_(std::to_string(caller.uid)),
+      gid_(std::to_string(caller.gid)),
+      door_(caller.door == Door::kFuse ? "fuse" : "control") {
+  if (policy_ != nullptr) policies_.bucket = policy_->document.get();
+  if (principal_ != nullptr) {
+    policies_.identity = principal_->documents;
+    policies_.boundary = principal_->boundary();
+  }
+  const bool knows = principal_ != nullptr;
+  if ((policy_ != nullptr && policy_->wants_time) || (knows && principal_->wants_time)) {
+    const Time now = gate.keys_.now();
+    time_ = format_time(now);
+    epoch_ = std::to_string(now / kSecond);
+    const std::time_t seconds = now / kSecond;
+    std::tm local{};
+    if (::localtime_r(&seconds, &local) != nullptr) {
+      hour_ = std::to_string(local.tm_hour);
+      weekday_ = std::to_string(local.tm_wday == 0 ? 7 : local.tm_wday);  // ISO 8601
+    }
+  }
+  if ((policy_ != nullptr && policy_->wants_executable) || (knows && principal_->wants_executable)) {
+    executable_ = process_executable(caller.pid);
+  }
+  restricted_ = policy_ != nullptr && policy_->is_public && principal_ != nullptr && is_stranger(*principal_) &&
+                gate.public_access_.is_on(PublicSwitch::kRestrictPublicBuckets, bucket);
+}
+
+bool PolicyGate::Question::uses(const std::string& key) {
+  for (const Action action : kUses) {
+    const Outcome outcome = about_key(action_name(action), key);
+    // What nothing denies to root he may do by the ACL.
+    if (outcome == Outcome::kAllow || (is_root() && outcome != Outcome::kExplicitDeny)) return true;
+  }
+  return uses_below(key);
+}
+
+bool PolicyGate::Question::uses_below(const std::string& directory) {
+  if (closed() || is_root() || principal_ == nullptr)
+    return false;  // what is not denied to him he may use: about_key() said so
+  if (restricted_) return false;
+  const policy::Context context = make_context("s3:GetObject", nullptr);
+  const bool uses = policy::may_allow_below(policies_, principal_->caller, kLoweredUses, below(directory), context);
+  if (uses) trace_below("s3:*", directory, Outcome::kAllow, "policies may allow to use something there");
+  return uses;
+}
+
+bool PolicyGate::Question::gains(Action action, const std::vector<std::string>& old_keys, const std::string& new_key) {
+  const Outcome after = about_key(action_name(action), new_key);
+  if (after == Outcome::kExplicitDeny) return false;
+  bool allowed = false;
+  for (const std::string& key : old_keys) {
+    const Outcome before = about_key(action_name(action), key);
+    if (before == Outcome::kExplicitDeny) return true;
+    allowed |= before == Outcome::kAllow;
+  }
+  return after == Outcome::kAllow && !allowed;
+}
+
+bool PolicyGate::Question::denied_somewhere(std::string_view action, const std::string& directory) {
+  if (closed() || principal_ == nullptr) return !is_root();
+  const policy::Context context = make_context(action, nullptr);
+  const bool denied =
+      policy::may_deny_below(policies_, principal_->caller, policy::lowered(action), below(directory), context);
+  if (denied) trace_below(action, directory, Outcome::kExplicitDeny, "policies may deny it for something there");
+  return denied;
+}
+
+bool PolicyGate::Question::listings_differ() {
+  constexpr std::array<std::string_view, 2> kListings{"s3:listbucket", "s3:listbucketversions"};
+  return !closed() && principal_ != nullptr && policy::denies_by(policies_, principal_->caller, kListings, "s3:prefix");
+}
+
+PolicyGate::Answer PolicyGate::Question::visible(Outcome listed, const std::string& key, const AclAllows& acl) {
+  if (listed == Outcome::kAllow) return Answer::kAllow;
+  if (listed == Outcome::kImplicitDeny && acl && acl()) return Answer::kSilent;
+  if (uses(key)) return Answer::kAllow;
+  if (listed == Outcome::kExplicitDeny) return Answer::kHidden;
+  const std::string as_directory = key + "/";
+  for (const std::string* prefix : {&key, &as_directory}) {
+    if (about_bucket("s3:ListBucket", prefix) == Outcome::kAllow) return Answer::kAllow;
+  }
+  return Answer::kSilent;
+}
+
+policy::Context PolicyGate::Question::make_context(std::string_view action, const std::string* prefix) const {
+  policy::Context context;
+  if (principal_ != nullptr) {
+    context.add("aws:principaltype", principal_->type);
+    if (!principal_->arn.empty()) {
+      context.add("aws:principalarn", principal_->arn);
+      context.add("aws:principalaccount", gate_.principals_.account_id());
+    }
+    for (const auto& [key, value] : principal_->tags) context.add(key, value);
+    if (!principal_->username.empty()) context.add("aws:username", principal_->username);
+    context.add("aws:userid", principal_->userid.empty() ? std::string_view("anonymous") : principal_->userid);
+  }
+  context.add("aws:securetransport", "true");  // nothing of it leaves the machine
+  context.add("aws:sourceip", "127.0.0.1");
+  context.add("pail:uid", uid_);
+  context.add("pail:gid", gid_);
+  context.add("pail:door", door_);
+  if (!time_.empty()) {
+    context.add("aws:currenttime", time_);
+    context.add("aws:epochtime", epoch_);
+    if (!hour_.empty()) context.add("pail:hour", hour_);
+    if (!weekday_.empty()) context.add("pail:weekday", weekday_);
+  }
+  if (!executable_.empty()) context.add("pail:executable", executable_);
+  if (prefix != nullptr) {
+    context.add("s3:prefix", *prefix);
+    context.add("s3:delimiter", "/");
+  }
+  if (action == "s3:PutObject") {
+    context.add("s3:x-amz-server-side-encryption", "AES256");  // what every object here is under
+    context.add("s3:x-amz-storage-class", "STANDARD");
+  }
+  return context;
+}
+
+policy::Outcome PolicyGate::Question::decide(std::string_view action, const std::string& resource,
+                                             const std::string* prefix) {
+  if (closed() || principal_ == nullptr) {
+    const Outcome outcome = is_root() ? Outcome::kImplicitDeny : Outcome::kExplicitDeny;
+    if (TracedDecisions::current != nullptr) trace(action, resource, outcome, nullptr);
+    return outcome;
+  }
+  const policy::Context context = make_context(action, prefix);
+  const policy::Request request{.caller = principal_->caller,
+                                .account = gate_.principals_.account_id(),
+                                .action = action,
+                                .resource = resource,
+                                .context = context};
+  const policy::Decision decision = policy::evaluate(policies_, request);
+  if (TracedDecisions::current != nullptr) trace(action, resource, decision.outcome, &decision);
+  // The root may do everything in S3's eyes; here what the policy does not speak of is for the ACL.
+  if (decision.ground == policy::Ground::kRoot) return Outcome::kImplicitDeny;
+  if (restricted_ && decision.outcome == Outcome::kAllow) return Outcome::kImplicitDeny;
+  return decision.outcome;
+}
+
+std::string PolicyGate::Question::statement_text(const policy::Decision& decision) const {
+  std::string owner = fmt::format("the policy of bucket {}", bucket_name_);
+  StoredPolicyPtr stored = policy_;
+  if (decision.document != policies_.bucket) {
+    const auto name_if = [&](const AttachedPolicies::One& one) {
+      if (one.policy == nullptr || one.policy->document.get() != decision.document) return;
+      owner = one.name;
+      stored = one.policy;
+    };
+    for (const AttachedPolicies::One& one : principal_->policies.identity) name_if(one);
+    if (principal_->policies.boundary) name_if(*principal_->policies.boundary);
+  }
+  const policy::Statement& statement = decision.document->statements()[decision.statement];
+  std::string which = fmt::format("statement {}", decision.statement + 1);
+  if (!statement.sid.empty()) which += fmt::format(" ({})", printable(statement.sid));
+  const auto lines = std::ranges::count(std::string_view(stored->text).substr(0, statement.offset), '\n');
+  return fmt::format("{} of {}, line {}", which, owner, lines + 1);
+}
+
+std::string PolicyGate::Question::because(const policy::Decision& decision) const {
+  switch (decision.ground) {
+    case policy::Ground::kStatement:
+      return statement_text(decision);
+    case policy::Ground::kRoot:
+      return "no policy denies it to the account's root";
+    case policy::Ground::kNothingAllows:
+      return "no policy speaks of it";
+    case policy::Ground::kNotForAccount:
+      return statement_text(decision) + " leaves it to the account, whose policies do not allow it";
+    case policy::Ground::kOnlyOneAccount:
+      return "only one of the two accounts allows it";
+    case policy::Ground::kBoundary:
+      return statement_text(decision) + " allows it, but " + principal_->policies.boundary->name + " does not";
+  }
+  return {};
+}
+
+void PolicyGate::Question::trace(std::string_view action, const std::string& resource, Outcome outcome,
+                                 const policy::Decision* decision) const {
+  DecisionTrace& trace = *TracedDecisions::current;
+  trace.principal = principal_ == nullptr                ? "unknown"
+                    : !principal_->caller.arn().empty()  ? principal_->caller.arn()
+                    : !principal_->caller.name().empty() ? principal_->caller.name()
+                                                         : "anonymous";
+  std::string why;
+  if (decision != nullptr) {
+    why = because(*decision);
+  } else if (closed()) {
+    why = "the policy of the bucket cannot be read: it is closed to all but root";
+  } else {
+    why = "it is not known who this is, or a policy that is attached cannot be read: all is denied";
+  }
+  trace.now().policies.push_back(
+      {std::string(action), resource, std::string(policy::outcome_name(outcome)), std::move(why)});
+}
+
+}  // namespace pailfs

@@ -1,0 +1,114 @@
+// One request, as policies are asked about it. Only policy_gate.cc and policy_question.cc include this.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/decision_trace.h"
+#include "core/policy_gate.h"
+#include "policy/coverage.h"
+#include "policy/evaluate.h"
+
+namespace pailfs {
+
+// What can be done with an object: who may do any of it knows that it is there.
+inline constexpr std::array<Action, 6> kUses{Action::kGetObject,        Action::kPutObject,
+                                             Action::kDeleteObject,     Action::kPutObjectAcl,
+                                             Action::kGetObjectVersion, Action::kDeleteObjectVersion};
+inline constexpr std::array<std::string_view, 6> kLoweredUses{"s3:getobject",        "s3:putobject",
+                                                              "s3:deleteobject",     "s3:putobjectacl",
+                                                              "s3:getobjectversion", "s3:deleteobjectversion"};
+
+// Everything that is the same for all keys of a request.
+class PolicyGate::Question {
+ public:
+  using Outcome = policy::Outcome;
+  Question(const PolicyGate& gate, const Caller& caller, Scope bucket, Asker asker);
+
+  // Nobody but the root of the account gets past a policy that cannot be read.
+  bool closed() const { return policy_ != nullptr && policies_.bucket == nullptr; }
+  bool is_root() const { return principal_ != nullptr && principal_->is_root(); }
+
+  Outcome about_bucket(std::string_view action, const std::string* prefix) {
+    return decide(action, fmt::format("arn:aws:s3:::{}", bucket_name_), prefix);
+  }
+  // Of what is not about a bucket: `resource` is "*" or what the action is about.
+  Outcome about_store(std::string_view action, const std::string& resource) {
+    return decide(action, resource, nullptr);
+  }
+  Outcome about_key(std::string_view action, std::string_view key) {
+    return decide(action, fmt::format("arn:aws:s3:::{}/{}", bucket_name_, key), nullptr);
+  }
+
+  // Whether there is anything that the caller may do with the key, or with one that begins with it and a slash.
+  bool uses(const std::string& key);
+  bool uses_below(const std::string& directory);
+  bool alike_below(const std::string& directory) { return alike_below(directory, kLoweredUses); }
+  bool alike_below(const std::string& directory, std::span<const std::string_view> actions) {
+    if (closed() || principal_ == nullptr) return true;
+    const policy::Context context = make_context("s3:PutObject", nullptr);
+    return policy::decides_alike_below(policies_, principal_->caller, actions, below(directory), context);
+  }
+
+  // Whether a new key lets do what the old ones do not, as far as policies go.
+  bool gains(Action action, const std::vector<std::string>& old_keys, const std::string& new_key);
+
+  // Whether something in the bucket is denied: for what has no key any more.
+  bool denied_somewhere(std::string_view action, const std::string& directory);
+  // Whether what may be listed is told apart by prefixes.
+  bool listings_differ();
+
+  // To list the directory that has this path.
+  Outcome listing(const std::string& directory) {
+    const std::string prefix = directory.empty() ? std::string() : directory + "/";
+    return about_bucket("s3:ListBucket", &prefix);
+  }
+
+  // To look a name of a directory up, of whose listing that was decided.
+  Answer visible(Outcome listed, const std::string& key, const AclAllows& acl);
+
+ private:
+  std::string below(const std::string& directory) const {
+    return directory.empty() ? bucket_name_ + "/" : fmt::format("{}/{}/", bucket_name_, directory);
+  }
+
+  policy::Context make_context(std::string_view action, const std::string* prefix) const;
+
+  Outcome decide(std::string_view action, const std::string& resource, const std::string* prefix);
+
+  // "[…] only AWS service principals and authorized users within the bucket owner's account" (RestrictPublicBuckets).
+  bool is_stranger(const Principal& principal) const {
+    if (principal.caller.type() == policy::PrincipalType::kService) return false;
+    return principal.caller.account() != gate_.principals_.account_id();
+  }
+
+  std::string statement_text(const policy::Decision& decision) const;
+
+  std::string because(const policy::Decision& decision) const;
+
+  void trace_below(std::string_view action, const std::string& directory, Outcome outcome, std::string why) const {
+    if (TracedDecisions::current == nullptr) return;
+    TracedDecisions::current->now().policies.push_back({std::string(action),
+                                                        fmt::format("arn:aws:s3:::{}*", below(directory)),
+                                                        std::string(policy::outcome_name(outcome)), std::move(why)});
+  }
+
+  void trace(std::string_view action, const std::string& resource, Outcome outcome,
+             const policy::Decision* decision) const;
+
+  const PolicyGate& gate_;
+  PrincipalPtr principal_;
+  StoredPolicyPtr policy_;
+  std::string bucket_name_, uid_, gid_;
+  std::string_view door_;
+  std::string time_, epoch_, hour_, weekday_, executable_;
+  bool restricted_ = false;  // what a public policy allows does not count for the caller
+  policy::Policies policies_;
+};
+
+}  // namespace pailfs
