@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/decision_trace.h"
 #include "core/path.h"
 #include "core/policy_question.h"
 #include "policy/coverage.h"

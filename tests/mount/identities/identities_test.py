@@ -354,6 +354,10 @@ class Roles(IdentityTest):
         refused = self.assume("cat", self.file, user="daemon")
         self.assertEqual(refused.returncode, 125)
         self.assertIn("AccessDenied", refused.stderr)
+        # His own policies do not make a role trust him.
+        self.put("user", "daemon", "any", {"Effect": "Allow", "Action": "*", "Resource": "*"})
+        self.assertEqual(self.assume("cat", self.file, user="daemon").returncode, 125)
+        self.pail("user", "delete-policy", "daemon", "any")
         trust = {"Effect": "Allow", "Principal": {"AWS": self.user("root")}, "Action": "sts:AssumeRole"}
         self.pail("role", "trust", "keeper", "-", input=self.document(trust))
         for user in ("nobody", "daemon"):
