@@ -140,7 +140,7 @@ TEST_F(PolicyCommandTest, SaysWhichFileIsMissing) {
   EXPECT_THAT(console_.errors, HasSubstr("none cannot be read"));
   EXPECT_EQ(pail({"validate", directory_ / "none"}), kExitFailure);
   EXPECT_EQ(pail({"simulate"}), kExitUsage);
-  EXPECT_EQ(pail({"validate", "--type", "trust", "x"}), kExitUsage);
+  EXPECT_EQ(pail({"validate", "--type", "nobody", "x"}), kExitUsage);
 }
 
 }  // namespace

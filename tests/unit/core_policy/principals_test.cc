@@ -230,7 +230,7 @@ TEST_F(PrincipalsTest, SessionsOfARoleThatIsGoneMayDoNothing) {
   User user(kAlice);
   user.caller.pid = pid;
   EXPECT_EQ(principals.of(user, now), nullptr);
-  principals.sessions().remove(pid);
+  principals.sessions().remove(pid, kAlice);
   EXPECT_EQ(principals.of(user, now)->type, "User");
 }
 
