@@ -15,6 +15,7 @@ endif()
 if(PAILFS_SANITIZE)
   target_compile_options(pailfs_flags INTERFACE -fsanitize=${PAILFS_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(pailfs_flags INTERFACE -fsanitize=${PAILFS_SANITIZE})
+  target_compile_definitions(pailfs_flags INTERFACE _GLIBCXX_ASSERTIONS)
   if(PAILFS_SANITIZE MATCHES "thread")
     # g++ cannot model std::atomic_thread_fence under TSan; we do not use it, libraries' headers may.
     target_compile_options(pailfs_flags INTERFACE -Wno-tsan)
