@@ -138,7 +138,7 @@ class Walk {
 
  private:
   bool enter(const Place& above, const std::string& name, Place& at) {
-    at = {.parent = above.found->ino, .name = name, .path = above.path, .found = std::nullopt};
+    at = {.parent = above.found.value_or(Attributes{}).ino, .name = name, .path = above.path, .found = {}};
     add_name(at.path, name);
     return step("lookup", at.path, [&]() -> Status {
       PAILFS_ASSIGN(at.found, core_.lookup(caller_, at.parent, name));

@@ -79,7 +79,7 @@ TEST_F(AclGateTest, CallersAreLookedUpOnlyWhereAnAclAsks) {
                                    {AclTag::kOther, 0}});
   ask(known_, Need::kRead, plain);
   ask(known_, Need::kRead, object(S_IFREG | 0644));
-  gate_.know(known_);
+  gate_.know(known_.caller);
   EXPECT_EQ(asked_, 0);
   const Attributes asks = object(S_IFREG | 0640, 1000,
                                  {{AclTag::kUserObj, 6},
@@ -93,7 +93,7 @@ TEST_F(AclGateTest, CallersAreLookedUpOnlyWhereAnAclAsks) {
   EXPECT_EQ(asked_, 0);
   ask(known_, Need::kRead, asks);
   EXPECT_EQ(asked_, 1);
-  gate_.know(unknown_);  // from then on before any lock is held
+  gate_.know(unknown_.caller);  // from then on before any lock is held
   EXPECT_EQ(asked_, 2);
 }
 
