@@ -34,7 +34,8 @@ std::string data_file(const std::string& directory) { return directory + "/data.
 void leave_assertion(MDB_env* env, const char* message) {
   const auto* self = static_cast<const LmdbEnvironment*>(mdb_env_get_userctx(env));
   log_error("the index in {} is damaged (LMDB: {}); rebuild it from the log", self->directory(), message);
-  if (lmdb_assertion_exit != nullptr) std::longjmp(*lmdb_assertion_exit, 1);  // NOLINT(cert-err52-cpp): out of a C library
+  if (lmdb_assertion_exit != nullptr)
+    std::longjmp(*lmdb_assertion_exit, 1);  // NOLINT(cert-err52-cpp): out of a C library
 }
 
 // Environments that must not be closed; see LmdbEnvironment::abandon(). Never destroyed.

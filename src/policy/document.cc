@@ -148,7 +148,8 @@ bool Document::asks_for(std::string_view key) const {
 }
 
 bool is_supplied_key(std::string_view key) {
-  if (key.starts_with("aws:principaltag/")) return true;
+  constexpr std::string_view kTag = "aws:principaltag/";
+  if (key.starts_with(kTag) && key.size() > kTag.size()) return true;
   constexpr auto kKeys = std::to_array<std::string_view>({"aws:currenttime",
                                                           "aws:epochtime",
                                                           "aws:principalaccount",

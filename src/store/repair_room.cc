@@ -197,7 +197,8 @@ class Store::Impl::RoomRepair {
   uint64_t taken_back_ = 0;
 };
 
-Status Store::repair_room(const std::vector<Run>& referenced, const Report& report, const std::function<Status()>& proceed) {
+Status Store::repair_room(const std::vector<Run>& referenced, const Report& report,
+                          const std::function<Status()>& proceed) {
   return Impl::RoomRepair(*impl_, report, proceed).run(referenced);
 }
 

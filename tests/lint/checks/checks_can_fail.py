@@ -145,7 +145,7 @@ class ToolsTest(TreeTest):
     def test_fails_on_a_file_that_is_not_formatted(self):
         self.write(".clang-format", "BasedOnStyle: Google\n")
         self.write("src/io/a.cc", "int  f( ){return 1;}\n")
-        program, arguments = run_tool.commands("clang-format", self.root, None)
+        program, arguments = run_tool.commands("clang-format", self.root)
         try:
             result = subprocess.run([program, *arguments], cwd=self.root, capture_output=True, check=False)
         except FileNotFoundError:
