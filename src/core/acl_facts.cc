@@ -15,7 +15,7 @@ void AclFacts::set_acls_off(std::set<Scope> buckets) {
 
 bool AclFacts::authenticated(const Caller& caller) const {
   asked_.store(true, std::memory_order_relaxed);
-  const PrincipalPtr principal = principals_.of(caller, monotonic_());
+  const PrincipalPtr principal = caller.principal_known ? caller.principal : principals_.of(caller, monotonic_());
   return principal != nullptr && principal->caller.type() != policy::PrincipalType::kAnonymous;
 }
 

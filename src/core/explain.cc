@@ -11,6 +11,7 @@
 
 #include "core/acl.h"
 #include "core/decision_text.h"
+#include "core/groups.h"
 #include "core/identity_ops.h"
 #include "core/path.h"
 #include "core/s3_xattrs.h"
@@ -21,15 +22,6 @@ namespace pailfs {
 namespace {
 
 constexpr int kMaxLinks = 40;  // path_resolution(7)
-
-class GivenGroups final : public GroupSource {
- public:
-  explicit GivenGroups(const std::vector<uint32_t>& groups) : groups_(groups) {}
-  const std::vector<uint32_t>& groups() override { return groups_; }
-
- private:
-  const std::vector<uint32_t>& groups_;
-};
 
 // The system calls, one after the other, as the kernel makes them of a path. After the first that fails nothing happens
 // any more.
@@ -488,7 +480,7 @@ Result<Explanation> explain(Core& core, const Caller& asking, const ExplainReque
   if (request.to && split_path(*request.to).empty()) {
     return fail(Code::kInvalid, fmt::format("the second path of {} is something in the store, and not its root", call));
   }
-  GivenGroups groups(request.groups);
+  GroupList groups(request.groups);
   Caller caller{request.uid, request.gid, 0, 0022, Door::kFuse, &groups};
   caller.principal = core.identities().own(caller);
   caller.principal_known = true;

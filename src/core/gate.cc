@@ -7,6 +7,7 @@
 #include "core/acl.h"
 #include "core/acl_facts.h"
 #include "core/decision_trace.h"
+#include "core/groups.h"
 #include "core/policy_gate.h"
 #include "core/public_access.h"
 
@@ -217,12 +218,7 @@ std::string_view action_name(Action action) {
   return "s3:unknown";
 }
 
-bool Gate::in_group(const Caller& caller, uint32_t gid) const {
-  if (caller.gid == gid) return true;
-  if (caller.groups == nullptr) return false;
-  const std::vector<uint32_t>& groups = caller.groups->groups();
-  return std::ranges::find(groups, gid) != groups.end();
-}
+bool Gate::in_group(const Caller& caller, uint32_t gid) const { return is_member(caller, gid); }
 
 bool Gate::acls_off(Scope bucket) const { return facts_ != nullptr && facts_->acls_off(bucket); }
 

@@ -6,7 +6,7 @@
 
 #include "core/impl.h"
 #include "core/policy_gate.h"
-#include "core/time_text.h"
+#include "core/request_facts.h"
 #include "io/processes.h"
 #include "io/users.h"
 #include "policy/evaluate.h"
@@ -22,9 +22,7 @@ PrincipalInfo info_of(const PrincipalPtr& principal) {
   PrincipalInfo out;
   if (principal == nullptr) return out;
   out.type = principal->type;
-  out.arn = !principal->caller.arn().empty()    ? principal->caller.arn()
-            : !principal->caller.name().empty() ? principal->caller.name()
-                                                : "anonymous";
+  out.arn = principal->name();
   out.userid = principal->userid;
   for (const AttachedPolicies::One& one : principal->policies.identity) out.policies.push_back(one.name);
   if (principal->policies.boundary) out.boundary = principal->policies.boundary->name;
@@ -117,25 +115,12 @@ Status IdentityOps::check_trust(const Caller& caller, const Identity& role, cons
   policy::Policies all = trust;
   all.identity = own->documents;
   all.boundary = own->boundary();
-  const Time now = core_.now();
-  const std::string time = format_time(now), epoch = std::to_string(now / kSecond), uid = std::to_string(caller.uid),
-                    gid = std::to_string(caller.gid);
+  RequestFacts facts(own.get(), core_.principals.account_id(), caller.uid, caller.gid, caller.door);
+  facts.set_time(core_.now());
+  facts.set_executable(caller.pid);
   policy::Context context;
-  context.add("aws:principaltype", own->type);
-  if (!own->arn.empty()) context.add("aws:principalarn", own->arn);
-  if (!own->arn.empty()) context.add("aws:principalaccount", core_.principals.account_id());
-  if (!own->username.empty()) context.add("aws:username", own->username);
-  context.add("aws:userid", own->userid.empty() ? std::string_view("anonymous") : own->userid);
-  for (const auto& [key, value] : own->tags) context.add(key, value);
-  context.add("aws:currenttime", time);
-  context.add("aws:epochtime", epoch);
-  context.add("aws:securetransport", "true");
-  context.add("aws:sourceip", "127.0.0.1");
-  context.add("pail:uid", uid);
-  context.add("pail:gid", gid);
+  facts.add_to(context);
   context.add("sts:rolesessionname", session);
-  const std::string executable = process_executable(caller.pid);
-  if (!executable.empty()) context.add("pail:executable", executable);
   const std::string arn = fmt::format("arn:aws:iam::{}:role/{}", core_.principals.account_id(), role.name);
   const policy::Request request{.caller = own->caller,
                                 .account = core_.principals.account_id(),

@@ -10,10 +10,11 @@
 #include <algorithm>
 #include <map>
 
+#include "core/groups.h"
 #include "core/impl.h"
 #include "core/object_keys.h"
+#include "core/request_facts.h"
 #include "core/scan.h"
-#include "core/time_text.h"
 #include "core/verify.h"
 #include "io/users.h"
 #include "policy/evaluate.h"
@@ -25,23 +26,14 @@ namespace {
 
 constexpr uint32_t kSomebody = 0xfffffffe;  // a uid and gid that owns nothing
 
-class KnownGroups : public GroupSource {
- public:
-  explicit KnownGroups(std::vector<uint32_t> groups) : groups_(std::move(groups)) {}
-  const std::vector<uint32_t>& groups() override { return groups_; }
-
- private:
-  std::vector<uint32_t> groups_;
-};
-
 // Who is asked about.
 struct Subject {
   std::string words;  // "user alice", "everybody"
   uint32_t uid = 0;
   uint32_t gid = 0;
-  KnownGroups groups;
+  GroupList groups;
   PrincipalPtr principal;
-  std::string uid_text, gid_text;
+  RequestFacts facts;
 };
 
 struct Right {
@@ -61,12 +53,10 @@ class LintSearch {
         name_(std::move(name)),
         policy_(std::move(policy)),
         out_(out),
-        modes_(core.gate.account()) {
+        modes_(core.gate.account()),
+        now_(core.now()) {
     modes_.set_public_access(&core.public_access);
     modes_.set_acl_facts(&core.acl_facts);
-    const Time now = core.now();
-    time_ = format_time(now);
-    epoch_ = std::to_string(now / 1'000'000'000);
   }
 
   Status run(const Progress& progress) {
@@ -124,14 +114,15 @@ class LintSearch {
   }
 
   void add_subject(std::string words, const SystemAccount& user) {
-    KnownGroups groups(user.groups);
+    GroupList groups(user.groups);
     const Caller caller{user.uid, user.gid, 0, 0, Door::kFuse, &groups};
     PrincipalPtr principal = core_.principals.of(caller, core_.store.env().monotonic(), true);
     // Root's rights are not the mode's.
     if (principal == nullptr || principal->caller.type() == policy::PrincipalType::kRoot) return;
-    subjects_.push_back(
-        std::make_unique<Subject>(Subject{std::move(words), user.uid, user.gid, KnownGroups(user.groups),
-                                          std::move(principal), std::to_string(user.uid), std::to_string(user.gid)}));
+    RequestFacts facts(principal.get(), core_.principals.account_id(), user.uid, user.gid, Door::kFuse);
+    facts.set_time(now_);
+    subjects_.push_back(std::make_unique<Subject>(
+        Subject{std::move(words), user.uid, user.gid, std::move(groups), std::move(principal), std::move(facts)}));
   }
 
   Status look_at_files(const Progress& progress) {
@@ -176,28 +167,16 @@ class LintSearch {
   }
 
   policy::Decision decide(const Subject& subject, const Right& right, const std::string& resource) const {
-    const Principal& principal = *subject.principal;
     policy::Context context;
-    context.add("aws:principaltype", principal.type);
-    if (!principal.arn.empty()) context.add("aws:principalarn", principal.arn);
-    for (const auto& [tag, value] : principal.tags) context.add(tag, value);
-    if (!principal.username.empty()) context.add("aws:username", principal.username);
-    context.add("aws:userid", principal.userid.empty() ? std::string_view("anonymous") : principal.userid);
-    context.add("aws:securetransport", "true");
-    context.add("aws:sourceip", "127.0.0.1");
-    context.add("pail:uid", subject.uid_text);
-    context.add("pail:gid", subject.gid_text);
-    context.add("pail:door", "fuse");
-    context.add("aws:currenttime", time_);
-    context.add("aws:epochtime", epoch_);
+    subject.facts.add_to(context);
     if (right.action == Action::kPutObject) {
       context.add("s3:x-amz-server-side-encryption", "AES256");
       context.add("s3:x-amz-storage-class", "STANDARD");
     }
     policy::Policies policies;
     policies.bucket = policy_->document.get();
-    return policy::evaluate(
-        policies, {principal.caller, core_.principals.account_id(), action_name(right.action), resource, context});
+    return policy::evaluate(policies, {subject.principal->caller, core_.principals.account_id(),
+                                       action_name(right.action), resource, context});
   }
 
   void disagree(size_t statement, std::string message, const std::string& key) {
@@ -218,7 +197,7 @@ class LintSearch {
   const StoredPolicyPtr policy_;
   PolicyLint& out_;
   Gate modes_;  // without policies
-  std::string time_, epoch_;
+  const Time now_;
   std::vector<std::unique_ptr<Subject>> subjects_;
   std::map<std::pair<size_t, std::string>, PolicyLint::Finding> disagreements_;
 };

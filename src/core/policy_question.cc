@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <ctime>
+#include <algorithm>
 
-#include "core/time_text.h"
-#include "io/processes.h"
 #include "policy/letters.h"
 
 namespace pailfs {
@@ -15,28 +13,17 @@ PolicyGate::Question::Question(const PolicyGate& gate, const Caller& caller, Sco
       principal_(std::move(asker.principal)),
       policy_(std::move(asker.policy)),
       bucket_name_(bucket == kStoreScope ? std::string() : gate.keys_.bucket_name(bucket)),
-      uid_(std::to_string(caller.uid)),
-      gid_(std::to_string(caller.gid)),
-      door_(caller.door == Door::kFuse ? "fuse" : "control") {
+      facts_(principal_.get(), gate.principals_.account_id(), caller.uid, caller.gid, caller.door) {
   if (policy_ != nullptr) policies_.bucket = policy_->document.get();
   if (principal_ != nullptr) {
     policies_.identity = principal_->documents;
     policies_.boundary = principal_->boundary();
   }
   const bool knows = principal_ != nullptr;
-  if ((policy_ != nullptr && policy_->wants_time) || (knows && principal_->wants_time)) {
-    const Time now = gate.keys_.now();
-    time_ = format_time(now);
-    epoch_ = std::to_string(now / kSecond);
-    const std::time_t seconds = now / kSecond;
-    std::tm local{};
-    if (::localtime_r(&seconds, &local) != nullptr) {
-      hour_ = std::to_string(local.tm_hour);
-      weekday_ = std::to_string(local.tm_wday == 0 ? 7 : local.tm_wday);  // ISO 8601
-    }
-  }
+  if ((policy_ != nullptr && policy_->wants_time) || (knows && principal_->wants_time))
+    facts_.set_time(gate.keys_.now());
   if ((policy_ != nullptr && policy_->wants_executable) || (knows && principal_->wants_executable)) {
-    executable_ = process_executable(caller.pid);
+    facts_.set_executable(caller.pid);
   }
   restricted_ = policy_ != nullptr && policy_->is_public && principal_ != nullptr && is_stranger(*principal_) &&
                 gate.public_access_.is_on(PublicSwitch::kRestrictPublicBuckets, bucket);
@@ -101,28 +88,7 @@ PolicyGate::Answer PolicyGate::Question::visible(Outcome listed, const std::stri
 
 policy::Context PolicyGate::Question::make_context(std::string_view action, const std::string* prefix) const {
   policy::Context context;
-  if (principal_ != nullptr) {
-    context.add("aws:principaltype", principal_->type);
-    if (!principal_->arn.empty()) {
-      context.add("aws:principalarn", principal_->arn);
-      context.add("aws:principalaccount", gate_.principals_.account_id());
-    }
-    for (const auto& [key, value] : principal_->tags) context.add(key, value);
-    if (!principal_->username.empty()) context.add("aws:username", principal_->username);
-    context.add("aws:userid", principal_->userid.empty() ? std::string_view("anonymous") : principal_->userid);
-  }
-  context.add("aws:securetransport", "true");  // nothing of it leaves the machine
-  context.add("aws:sourceip", "127.0.0.1");
-  context.add("pail:uid", uid_);
-  context.add("pail:gid", gid_);
-  context.add("pail:door", door_);
-  if (!time_.empty()) {
-    context.add("aws:currenttime", time_);
-    context.add("aws:epochtime", epoch_);
-    if (!hour_.empty()) context.add("pail:hour", hour_);
-    if (!weekday_.empty()) context.add("pail:weekday", weekday_);
-  }
-  if (!executable_.empty()) context.add("pail:executable", executable_);
+  facts_.add_to(context);
   if (prefix != nullptr) {
     context.add("s3:prefix", *prefix);
     context.add("s3:delimiter", "/");
@@ -195,10 +161,7 @@ std::string PolicyGate::Question::because(const policy::Decision& decision) cons
 void PolicyGate::Question::trace(std::string_view action, const std::string& resource, Outcome outcome,
                                  const policy::Decision* decision) const {
   DecisionTrace& trace = *TracedDecisions::current;
-  trace.principal = principal_ == nullptr                ? "unknown"
-                    : !principal_->caller.arn().empty()  ? principal_->caller.arn()
-                    : !principal_->caller.name().empty() ? principal_->caller.name()
-                                                         : "anonymous";
+  trace.principal = principal_ == nullptr ? "unknown" : principal_->name();
   std::string why;
   if (decision != nullptr) {
     why = because(*decision);

@@ -11,6 +11,7 @@
 
 #include "core/decision_trace.h"
 #include "core/policy_gate.h"
+#include "core/request_facts.h"
 #include "policy/coverage.h"
 #include "policy/evaluate.h"
 
@@ -104,9 +105,8 @@ class PolicyGate::Question {
   const PolicyGate& gate_;
   PrincipalPtr principal_;
   StoredPolicyPtr policy_;
-  std::string bucket_name_, uid_, gid_;
-  std::string_view door_;
-  std::string time_, epoch_, hour_, weekday_, executable_;
+  std::string bucket_name_;
+  RequestFacts facts_;
   bool restricted_ = false;  // what a public policy allows does not count for the caller
   policy::Policies policies_;
 };

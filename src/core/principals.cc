@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/logging.h"
-#include "core/gate.h"
+#include "core/groups.h"
 #include "io/processes.h"
 #include "policy/letters.h"
 
@@ -17,13 +17,6 @@ using policy::PrincipalType;
 
 constexpr Time kNameTime = 10'000'000'000;
 constexpr size_t kKnown = 65536;
-
-bool is_member(const Caller& caller, uint32_t gid) {
-  if (caller.gid == gid) return true;
-  if (caller.groups == nullptr) return false;
-  const std::vector<uint32_t>& groups = caller.groups->groups();
-  return std::ranges::find(groups, gid) != groups.end();
-}
 
 }  // namespace
 
@@ -38,6 +31,11 @@ Principals::Principals(uint32_t account_uid, std::string account_id, const Ident
       account_id_(std::move(account_id)),
       identities_(identities),
       names_(std::move(names)) {}
+
+std::string Principal::name() const {
+  if (!caller.arn().empty()) return caller.arn();
+  return caller.name().empty() ? "anonymous" : caller.name();
+}
 
 PrincipalPtr Principals::completed(Principal principal, const Directory& directory) const {
   AttachedPolicies& policies = principal.policies;

@@ -39,6 +39,8 @@ struct Principal {
   bool wants_time = false, wants_executable = false;
   uint64_t serial = 0;  // tells it from every other, and from what it was before a change
 
+  // The ARN, a service's name, or "anonymous".
+  std::string name() const;
   bool is_root() const { return caller.type() == policy::PrincipalType::kRoot; }
   const policy::Document* boundary() const {
     return policies.boundary ? policies.boundary->policy->document.get() : nullptr;

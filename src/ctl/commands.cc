@@ -70,6 +70,15 @@ constexpr std::array<Command, 50> kCommands{{
 
 }  // namespace
 
+Result<std::vector<std::string>> commands::buckets_argument(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(std::string bucket, string_argument(args, "bucket", ""));
+  if (!bucket.empty()) return std::vector{std::move(bucket)};
+  std::vector<std::string> names;
+  PAILFS_ASSIGN(const auto buckets, context.core.buckets(context.caller));
+  for (const BucketInfo& info : buckets) names.push_back(info.name);
+  return names;
+}
+
 Status require_account(const CommandContext& context, std::string_view what) {
   const uint32_t account = context.core.gate().account();
   if (context.caller.uid == 0 || context.caller.uid == account) return {};

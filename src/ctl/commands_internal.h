@@ -64,6 +64,8 @@ Result<ObjectPath> object_target(const CommandContext& context, const Json& args
 Json describe_version(const VersionEntry& entry);
 Json describe_lock(const VersionEntry& entry);
 Json describe_retention(const BucketInfo& info);  // the default one
+// The bucket that the arguments name, or all.
+Result<std::vector<std::string>> buckets_argument(const CommandContext& context, const Json& args);
 // The arguments bypass_governance and mfa; a code that is given is used up.
 Result<Consent> consent_argument(const CommandContext& context, const Json& args);
 // "enabled", "suspended" or "off".

@@ -62,14 +62,7 @@ Result<Json> policy_delete(const CommandContext& context, const Json& args) {
 
 Result<Json> policy_lint(const CommandContext& context, const Json& args) {
   PAILFS_TRY(require_account(context, "looking a bucket's policy through"));
-  PAILFS_ASSIGN(const std::string bucket, string_argument(args, "bucket", ""));
-  std::vector<std::string> names;
-  if (bucket.empty()) {
-    PAILFS_ASSIGN(const auto buckets, context.core.buckets(context.caller));
-    for (const BucketInfo& info : buckets) names.push_back(info.name);
-  } else {
-    names.push_back(bucket);
-  }
+  PAILFS_ASSIGN(const auto names, buckets_argument(context, args));
   Json reports = Json::array();
   for (const std::string& name : names) {
     PAILFS_ASSIGN(const PolicyLint lint, context.core.lint_bucket_policy(context.caller, name, context.progress));

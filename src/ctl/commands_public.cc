@@ -45,15 +45,8 @@ Result<Json> describe_block(const CommandContext& context, const std::string& bu
 
 Result<Json> public_show(const CommandContext& context, const Json& args) {
   PAILFS_TRY(require_account(context, "looking for what is public"));
-  PAILFS_ASSIGN(const std::string bucket, string_argument(args, "bucket", ""));
+  PAILFS_ASSIGN(const auto names, buckets_argument(context, args));
   PAILFS_ASSIGN(const auto store, context.core.public_access_block(context.caller, ""));
-  std::vector<std::string> names;
-  if (bucket.empty()) {
-    PAILFS_ASSIGN(const auto buckets, context.core.buckets(context.caller));
-    for (const BucketInfo& info : buckets) names.push_back(info.name);
-  } else {
-    names.push_back(bucket);
-  }
   Json reports = Json::array();
   for (const std::string& name : names) {
     PAILFS_ASSIGN(const PublicReport report, context.core.public_report(context.caller, name, context.progress));

@@ -9,6 +9,7 @@
 
 #include "base/logging.h"
 #include "base/mutex.h"
+#include "core/groups.h"
 #include "crypto/secret.h"
 #include "ctl/commands.h"
 #include "ctl/protocol.h"
@@ -27,15 +28,6 @@ constexpr auto kIdleLimit = 60s;        // between requests
 constexpr auto kRequestLimit = 10s;     // from a request's first byte to its last
 constexpr auto kReplyLimit = 30s;
 constexpr auto kProgressInterval = 200ms;
-
-class PeerGroups : public GroupSource {
- public:
-  explicit PeerGroups(std::vector<uint32_t> groups) : groups_(std::move(groups)) {}
-  const std::vector<uint32_t>& groups() override { return groups_; }
-
- private:
-  const std::vector<uint32_t> groups_;
-};
 
 // Sends progress now and then; gives up on a peer that does not read.
 class ProgressSender {
@@ -164,7 +156,7 @@ void ControlServer::Impl::admit(std::unique_ptr<UnixConnection> socket) {
 }
 
 void ControlServer::Impl::serve(UnixConnection& socket, const PeerCredentials& peer) {
-  PeerGroups groups(peer.groups);
+  GroupList groups(peer.groups);
   const auto process = process_start(peer.pid);
   LineReader reader(socket, kMaxRequest);
   while (!stopping()) {

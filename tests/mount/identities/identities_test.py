@@ -12,6 +12,7 @@ import signal
 import subprocess
 import unittest
 
+from file_calls import read, write
 from mounted_store import PAIL, MountTest, main, mounts, wait_until
 from other_users import as_user, become, errno_of, in_child
 
@@ -20,18 +21,6 @@ ALLOWED, DENIED = 0, errno.EACCES
 USERS = {name: pwd.getpwnam(name).pw_uid for name in ("nobody", "daemon", "bin", "games")}
 GROUPS = {name: grp.getgrnam(name).gr_gid for name in ("mail", "news", "backup", "audio")}
 ALONE = 61000  # a gid that nobody has
-
-
-def read(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, 100)
-    finally:
-        os.close(descriptor)
-
-
-def write(path):
-    os.close(os.open(path, os.O_WRONLY))
 
 
 class IdentityTest(MountTest):

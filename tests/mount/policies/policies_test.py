@@ -11,24 +11,13 @@ import shutil
 import stat
 import subprocess
 
+from file_calls import read, write
 from mounted_store import NOBODY, PAIL, MountTest, main, wait_until
 from other_users import as_user, become, each_as_user, errno_of
 
 ALLOWED, DENIED = 0, errno.EACCES
 # Four accounts that every Debian has.
 USERS = {name: pwd.getpwnam(name).pw_uid for name in ("nobody", "daemon", "bin", "games")}
-
-
-def write(path):
-    os.close(os.open(path, os.O_WRONLY))
-
-
-def read(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, 100)
-    finally:
-        os.close(descriptor)
 
 
 def create(path):

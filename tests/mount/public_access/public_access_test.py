@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tarfile
 
+from file_calls import read
 from mounted_store import PAIL, MountTest, main
 from other_users import as_user
 
@@ -22,14 +23,6 @@ ACLS, IGNORE, POLICY, RESTRICT = (
     "--block-public-policy",
     "--restrict-public-buckets",
 )
-
-
-def read(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(descriptor, 100)
-    finally:
-        os.close(descriptor)
 
 
 def mode(path):
