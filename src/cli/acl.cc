@@ -31,7 +31,8 @@ std::string words(const Json& list) {
 }
 
 std::string grantee_words(const Json& grantee) {
-  const std::string type = text_member(grantee, "type"), name = printable(text_member(grantee, "name"));
+  std::string type = text_member(grantee, "type");
+  const std::string name = printable(text_member(grantee, "name"));
   if (type == "user") return name.empty() ? fmt::format("uid {}", number_member(grantee, "uid")) : name;
   if (type == "group") return "group " + (name.empty() ? std::to_string(number_member(grantee, "gid")) : name);
   return type;

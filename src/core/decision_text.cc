@@ -145,7 +145,7 @@ std::string decision_text(const DecisionTrace::Check& check, const std::string& 
     if (check.hidden) return why + ": names are hidden that may neither be listed nor used";
     return why;
   }
-  const std::string acl = acl_text(check, path);
+  std::string acl = acl_text(check, path);
   if (check.policies.empty()) return acl;
   return fmt::format("{}; {}", check.policies.back().because, acl);
 }

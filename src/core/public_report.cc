@@ -20,7 +20,8 @@ class PublicSearch {
     uint64_t done = 0;
     const auto look = [&](const StoreView::Entry& entry) -> Result<bool> {
       PAILFS_TRY(inode(ino_of_key(entry.key), entry.value));
-      if (++done % 1024 == 0 && progress && !progress(done, 0)) return fail(Code::kInterrupted, "interrupted");
+      ++done;
+      if (done % 1024 == 0 && progress && !progress(done, 0)) return fail(Code::kInterrupted, "interrupted");
       return true;
     };
     PAILFS_TRY(scan_range(core_.store, bucket, kind_begin('i', bucket), kind_end('i', bucket), look));

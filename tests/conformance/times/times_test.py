@@ -15,9 +15,14 @@ COARSE = 5  # CLOCK_REALTIME_COARSE of clock_gettime(2)
 
 
 def tick():
-    """Waits until the clock that file systems stamp by has moved on."""
-    now = time.clock_gettime_ns(COARSE)
-    while time.clock_gettime_ns(COARSE) == now:
+    """Waits until the clock that file systems stamp by is past this moment.
+
+    One step of it is not enough. The kernel never stamps older than what it stamped before, on whatever file system,
+    and some are stamped by the exact clock: after a late step the coarse one can still lie before those, and two
+    changes on both sides of the step get the same time.
+    """
+    now = time.time_ns()
+    while time.clock_gettime_ns(COARSE) <= now:
         time.sleep(0.001)
 
 

@@ -129,6 +129,11 @@ class SourceRulesTest(TreeTest):
         self.write("src/io/file_utils.cc", "")
         self.assertEqual(len(self.rules()), 1)
 
+    def test_fails_on_what_tools_leave_behind(self):
+        for name in ("src/io/a.cc.orig", "man/a.1.rej"):
+            self.write(name, "")
+        self.assertEqual(len(self.rules()), 2)
+
     def test_fails_on_unfinished_work(self):
         self.write("src/io/a.cc", "// TO" + "DO: later\n")
         self.assertEqual(len(self.rules()), 1)

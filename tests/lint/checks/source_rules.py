@@ -14,6 +14,7 @@ _VAGUE_NAME = re.compile(r"(^|_)(util|utils|misc|manager|helper|helpers)(_|$)")
 _LEFTOVER = re.compile(r"\b(%s)\b" % "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX"]))
 # Nobody's: what examples and fixtures call a user.
 _HOME = re.compile(r"(?<![\w.}/*])/(?:home|Users|root|work|workspace)/(?!(?:me|user|alice|bob)\b)[A-Za-z0-9_.-]")
+_LEFT_BY_TOOLS = {".orig", ".rej", ".bak", ".swp"}
 _TEXT_SUFFIXES = CXX_SUFFIXES | {"", ".md", ".txt", ".py", ".sh", ".cmake", ".json", ".in", ".service"}
 
 
@@ -54,6 +55,8 @@ def name_violations(root: pathlib.Path):
 def text_violations(root: pathlib.Path):
     own_path = str(root.resolve()) + "/"
     for path in project_files(root):
+        if path.suffix in _LEFT_BY_TOOLS:
+            yield "%s: left behind by a tool" % path.relative_to(root).as_posix()
         if path.suffix not in _TEXT_SUFFIXES and not re.fullmatch(r"\.[1-8]", path.suffix):
             continue
         try:
