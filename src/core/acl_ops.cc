@@ -114,7 +114,9 @@ Status Core::put_object_acl(const Caller& caller, std::string_view bucket, std::
                               "ownership {} ObjectWriter'",
                               of.name, of.name, of.name));
     }
-    if (const Status may = impl.check_acl_change(caller, ino, record); !may) {
+    const ConditionValue canned{"s3:x-amz-acl", request.canned};
+    const std::span<const ConditionValue> conditions(&canned, request.canned.empty() ? 0 : 1);
+    if (const Status may = impl.check_acl_change(caller, ino, record, conditions); !may) {
       if (may.error().code != Code::kNotPermitted) return may;
       return fail(
           Code::kNotPermitted,

@@ -136,6 +136,17 @@ void note_answer(PolicyGate::Answer answer) {
 
 bool owns(const Caller& caller, const Attributes& object) { return caller.uid == 0 || caller.uid == object.uid; }
 
+// unlink(2): in a sticky directory only the owner of the file or of the directory may remove a name.
+bool is_stuck(const AccessRequest& request) {
+  return (request.object.mode & S_ISVTX) != 0 && request.victim != nullptr && !owns(request.caller, request.object) &&
+         !owns(request.caller, *request.victim);
+}
+
+// On a mount the kernel keeps that rule before we are asked, whatever a policy allows and whoever owns the bucket.
+bool kernel_refuses(const AccessRequest& request) {
+  return request.need == Need::kRemove && request.caller.door == Door::kFuse && is_stuck(request);
+}
+
 // chown(2): only the superuser gives files away; an owner may choose among his groups.
 bool may_chown(const Gate& gate, const AccessRequest& request) {
   if (request.caller.uid == 0) return true;
@@ -318,7 +329,9 @@ Status Gate::decide(const AccessRequest& request) const {
       }
       // Nor to be somebody else.
       if (request.need == Need::kExecute && (request.object.mode & (S_ISUID | S_ISGID)) != 0) break;
-      return {};
+      if (!kernel_refuses(request)) return {};
+      if (is_traced()) note_answer(PolicyGate::Answer::kSilent);
+      return not_permitted();
   }
   if (is_traced()) note_answer(PolicyGate::Answer::kSilent);
   return check_acl(request);
@@ -351,12 +364,9 @@ Status Gate::check_acl(const AccessRequest& request) const {
     case Need::kRemove: {
       const bool removes = request.action == Action::kDeleteObject;  // and puts nothing in its place
       if (!removes || !passes_directory(*this, caller, object)) PAILFS_TRY(acl(kW | kX));
-      // unlink(2): in a sticky directory only the owner of the file or of the directory may remove a name.
-      const bool sticky = (object.mode & S_ISVTX) != 0;
-      if (sticky && request.victim != nullptr && !owns(caller, object) && !owns(caller, *request.victim)) {
-        if (!removes || !owns_bucket(*this, caller, object)) return not_permitted();
-      }
-      return {};
+      if (!is_stuck(request)) return {};
+      if (removes && owns_bucket(*this, caller, object) && !kernel_refuses(request)) return {};
+      return not_permitted();
     }
     case Need::kOwner:
       if (owns(caller, object)) return {};

@@ -68,6 +68,13 @@ enum class Need : uint8_t {
   kAccount,          // be the account (or uid 0): what belongs to the bucket owner alone
 };
 
+// What one request alone has: a condition key in lower case, and its value.
+struct ConditionValue {
+  std::string_view key;
+  std::string value;
+};
+inline constexpr std::string_view kVersionIdKey = "s3:versionid";
+
 struct AccessRequest {
   const Caller& caller;
   Action action;
@@ -81,6 +88,8 @@ struct AccessRequest {
   // what was at a moment; else `object` itself, by each of its names.
   std::string_view name = {};
   std::span<const std::string> keys = {};
+  // Of versions their id, of changes to ACLs and locks what they ask for.
+  std::span<const ConditionValue> conditions = {};
 };
 
 class AclFacts;

@@ -412,15 +412,15 @@ std::string version_file_name(Stamp at, std::string_view id, bool marker) {
                      clock.minutes().count(), clock.seconds().count(), rest, id, marker ? ".deleted" : "");
 }
 
-bool name_needs_escape(std::string_view name) {
-  if (name.starts_with('@')) return true;
-  if (name.size() < kTimeLength || name[8] != 'T' || name[15] != '.' || name[25] != 'Z' || name[26] != '-')
-    return false;
-  if (!is_digits(name.substr(0, 8)) || !is_digits(name.substr(9, 6)) || !is_digits(name.substr(16, 9))) return false;
+std::string version_file_id(std::string_view name) {
+  if (name.size() < kTimeLength || name[8] != 'T' || name[15] != '.' || name[25] != 'Z' || name[26] != '-') return {};
+  if (!is_digits(name.substr(0, 8)) || !is_digits(name.substr(9, 6)) || !is_digits(name.substr(16, 9))) return {};
   std::string_view id = name.substr(kTimeLength);
   if (id.ends_with(".deleted")) id.remove_suffix(8);
-  return id == "null" || parse_version_id(id).has_value();
+  return id == "null" || parse_version_id(id) ? std::string(id) : std::string();
 }
+
+bool name_needs_escape(std::string_view name) { return name.starts_with('@') || !version_file_id(name).empty(); }
 
 std::optional<Stamp> version_time(std::string_view name) {
   if (name.starts_with('@') || !name_needs_escape(name)) return std::nullopt;

@@ -113,6 +113,8 @@ Status remove_object_version(Core::Impl& core, const Caller& caller, const NameS
                              bool bypass_governance = false);
 Status remove_marker(Core::Impl& core, const Caller& caller, const NameSpan& span);
 
+// The id in a name that version_file_name() made; empty in any other.
+std::string version_file_id(std::string_view name);
 // "20261123T145600.123456789Z-ID": UTC; `id` as in format_version_id(), or "null".
 std::string version_file_name(Stamp at, std::string_view id, bool marker);
 std::string version_id_text(const VersionInfo& version);

@@ -276,7 +276,8 @@ struct Core::Impl {
   // kAccessDenied for a version that is locked.
   Status check_removable(Scope bucket, const InodeRecord& version, bool bypass_governance = false) const;
   // `path`: of the object; empty: the bucket.
-  Status check_bypass(const Caller& caller, Scope bucket, std::string_view path, const Consent& consent) const;
+  Status check_bypass(const Caller& caller, Scope bucket, std::string_view path, const Consent& consent,
+                      std::span<const ConditionValue> conditions = {}) const;
   // Whether the bucket's state of versioning can be that.
   Status change_versioning(const Caller& caller, std::string_view name, Versioning state, const Consent& consent)
       EXCLUDES(tree);
@@ -387,7 +388,8 @@ struct Core::Impl {
   Status set_acl(const Caller& caller, Ino ino, std::string_view name, std::string_view value);
   void apply_access_acl(const Caller& caller, Acl acl, InodeRecord& record) const;
   // Whether the caller may replace the ACL. kNotPermitted also where that would let him run a set-ID file of others.
-  Status check_acl_change(const Caller& caller, Ino ino, const InodeRecord& record) const;
+  Status check_acl_change(const Caller& caller, Ino ino, const InodeRecord& record,
+                          std::span<const ConditionValue> conditions = {}) const;
   // Takes one name from an inode whose lock is held (a directory: all of them); when the last is gone: keeps it for its
   // versions and for moments that show it, or makes it an orphan while it is in use, or removes it
   // with its content and marks it gone. Sets ctime. After the commit, call inodes.remove() for what is gone.

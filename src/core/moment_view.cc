@@ -128,11 +128,13 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
 Status VersionsView::check_then(const Caller& caller, const Place& place, const InodeRecord& then, Action action,
                                 Need need, uint32_t permissions) {
   PAILFS_ASSIGN(const auto keys, keys_of(place));
+  const ConditionValue id{kVersionIdKey, version_id_text(then.version)};
   const auto check = [&](const InodeRecord& record) {
     const Attributes shown = Core::Impl::attributes(place.ino, record);
     AccessRequest request{caller, action, need, shown};
     request.permissions = permissions;
     request.keys = keys;
+    if (action == Action::kGetObjectVersion) request.conditions = std::span(&id, 1);
     return core_.gate.check(request);
   };
   PAILFS_TRY(check(then));

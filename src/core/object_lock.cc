@@ -38,13 +38,14 @@ Status Core::Impl::check_removable(Scope bucket, const InodeRecord& version, boo
   return check_removal(version.retention, clock.time(), bypass_governance || deleting(bucket));
 }
 
-Status Core::Impl::check_bypass(const Caller& caller, Scope bucket, std::string_view path,
-                                const Consent& consent) const {
+Status Core::Impl::check_bypass(const Caller& caller, Scope bucket, std::string_view path, const Consent& consent,
+                                std::span<const ConditionValue> conditions) const {
   if (!consent.bypass_governance) return {};
   const Attributes object{.ino = bucket_root(bucket)};
   const std::string key(path);
   AccessRequest request{caller, Action::kBypassGovernanceRetention, Need::kAccount, object};
   request.keys = std::span(&key, 1);
+  request.conditions = conditions;
   return gate.check(request);
 }
 
@@ -145,30 +146,41 @@ Status Core::set_default_retention(const Caller& caller, std::string_view bucket
 
 namespace {
 
+// Service Authorization Reference, condition keys of PutObjectRetention: none where a retention is taken away. What is
+// asked for may still turn out to be out of bounds.
+std::vector<ConditionValue> retention_conditions(const RetentionRequest& request, Time now) {
+  if (request.mode == LockMode::kNone) return {};
+  constexpr Time kDay = Time{24} * 60 * 60 * kSecond;
+  const Time until = request.until.value_or(retain_until(now, request.days, request.years));
+  const Time days = until > now ? (until - now - 1) / kDay + 1 : 0;  // days that have begun count
+  return {{"s3:object-lock-mode", request.mode == LockMode::kCompliance ? "COMPLIANCE" : "GOVERNANCE"},
+          {"s3:object-lock-retain-until-date", format_time(until)},
+          {"s3:object-lock-remaining-retention-days", std::to_string(days)}};
+}
+
 class LockChange {
  public:
   LockChange(Core::Impl& core, const Caller& caller, const VersionName& name)
       : core_(core), caller_(caller), name_(name) {}
 
-  // Finds the version; the caller may change locks of the bucket.
-  Status find(Core& door, Action action) {
+  // Finds the version; the caller may change its lock so. `conditions`: what is asked for.
+  Status find(Core& door, Action action, std::vector<ConditionValue> conditions) {
     action_ = action;
     PAILFS_ASSIGN(root_, door.bucket_directory(name_.bucket));
-    const Attributes object{.ino = root_};
-    AccessRequest request{caller_, action, Need::kAccount, object};
-    const std::string key(name_.path);
-    request.keys = std::span(&key, 1);
-    PAILFS_TRY(core_.gate.check(request));
-    PAILFS_ASSIGN(const BucketRecord bucket, core_.bucket_record(bucket_of(root_)));
-    if (!bucket.object_lock) return without_lock(name_.bucket);
-    PAILFS_ASSIGN(const auto spans, spans_of(core_, caller_, root_, name_.path));
-    if (name_.version.empty()) {
-      PAILFS_ASSIGN(auto all, shown_versions(core_, spans));
-      if (all.empty()) return fail(Code::kNotFound, fmt::format("{} has no version yet", name_.path));
-      found_ = std::move(all.back());
-    } else {
-      PAILFS_ASSIGN(found_, version_of(core_, spans, name_.path, name_.version));
+    Status found = find_version();
+    // Whoever may not change it is told that, whatever else there is to say.
+    if (found) {
+      const bool marker = found_.marker;
+      conditions.emplace_back(kVersionIdKey,
+                              marker ? marker_id_text(found_.span) : version_id_text(found_.version.record.version));
     }
+    const Attributes object{.ino = root_};
+    const std::string key(name_.path);
+    AccessRequest request{caller_, action, Need::kAccount, object};
+    request.keys = std::span(&key, 1);
+    request.conditions = conditions;
+    PAILFS_TRY(core_.gate.check(request));
+    PAILFS_TRY(std::move(found));
     if (!found_.marker) return {};
     return fail(Code::kInvalid,
                 fmt::format("MethodNotAllowed: {} is a delete marker, and markers are never locked; name "
@@ -190,6 +202,20 @@ class LockChange {
   Scope bucket() const { return bucket_of(root_); }
 
  private:
+  Status find_version() {
+    PAILFS_ASSIGN(const BucketRecord bucket, core_.bucket_record(bucket_of(root_)));
+    if (!bucket.object_lock) return without_lock(name_.bucket);
+    PAILFS_ASSIGN(const auto spans, spans_of(core_, caller_, root_, name_.path));
+    if (!name_.version.empty()) {
+      PAILFS_ASSIGN(found_, version_of(core_, spans, name_.path, name_.version));
+      return {};
+    }
+    PAILFS_ASSIGN(auto all, shown_versions(core_, spans));
+    if (all.empty()) return fail(Code::kNotFound, fmt::format("{} has no version yet", name_.path));
+    found_ = std::move(all.back());
+    return {};
+  }
+
   Status put(Inode& inode, const std::function<Status(Retention&)>& change) REQUIRES(inode.lock) {
     const uint32_t vseq = found_.version.vseq;
     const bool current = inode.record.vseq == vseq;
@@ -232,10 +258,12 @@ class LockChange {
 Result<VersionEntry> Core::set_retention(const Caller& caller, const VersionName& name,
                                          const RetentionRequest& request) {
   Impl& impl = *impl_;
-  LockChange lock(impl, caller, name);
-  PAILFS_TRY(lock.find(*this, Action::kPutObjectRetention));
-  PAILFS_TRY(impl.check_bypass(caller, lock.bucket(), name.path, {.bypass_governance = request.bypass_governance}));
   const Time time = impl.clock.time();
+  LockChange lock(impl, caller, name);
+  const std::vector<ConditionValue> asked = retention_conditions(request, time);
+  PAILFS_TRY(lock.find(*this, Action::kPutObjectRetention, asked));
+  PAILFS_TRY(
+      impl.check_bypass(caller, lock.bucket(), name.path, {.bypass_governance = request.bypass_governance}, asked));
   Retention wanted;
   wanted.mode = request.mode;
   if (request.until) {
@@ -256,7 +284,7 @@ Result<VersionEntry> Core::set_retention(const Caller& caller, const VersionName
 
 Result<VersionEntry> Core::set_legal_hold(const Caller& caller, const VersionName& name, bool on) {
   LockChange lock(*impl_, caller, name);
-  PAILFS_TRY(lock.find(*this, Action::kPutObjectLegalHold));
+  PAILFS_TRY(lock.find(*this, Action::kPutObjectLegalHold, {{"s3:object-lock-legal-hold", on ? "ON" : "OFF"}}));
   return lock.apply([&](Retention& retention) -> Status {
     retention.legal_hold = on;
     return {};

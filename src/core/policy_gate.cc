@@ -154,13 +154,14 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request, cons
   if (named && request.keys.empty() && !is_of_bucket(request.action)) {
     return answer_child(request, std::move(*asking), begun);
   }
-  const bool keeps = asking->keeps() && request.keys.empty() && request.name.empty() && !of_store &&
-                     request.object.nlink > 0 && !is_virtual(request.object.ino);
+  const bool keeps = asking->keeps() && request.keys.empty() && request.name.empty() && request.conditions.empty() &&
+                     !of_store && request.object.nlink > 0 && !is_virtual(request.object.ino);
   const auto key = keeps ? std::optional(key_of(request, *asking->principal, Decisions::About::kObject)) : std::nullopt;
   if (key) {
     if (const auto kept = decisions_.find(*key)) return static_cast<Answer>(*kept);
   }
   Question question(*this, request.caller, bucket, std::move(*asking));
+  question.set_conditions(request.conditions);
   PAILFS_ASSIGN(const Answer answer, answer_object(request, question, acl));
   if (key) decisions_.keep(*key, begun, static_cast<uint8_t>(answer));
   return answer;

@@ -63,8 +63,12 @@ bool PolicyGate::Question::gains(Action action, const std::vector<std::string>& 
 bool PolicyGate::Question::denied_somewhere(std::string_view action, const std::string& directory) {
   if (closed() || principal_ == nullptr) return !is_root();
   const policy::Context context = make_context(action, nullptr);
+  const std::string lowered_action = policy::lowered(action);
+  const std::string_view actions[] = {lowered_action};
+  // Which versions there are is not looked at: one of them may have the id.
   const bool denied =
-      policy::may_deny_below(policies_, principal_->caller, policy::lowered(action), below(directory), context);
+      policy::may_deny_below(policies_, principal_->caller, lowered_action, below(directory), context) ||
+      policy::denies_by(policies_, principal_->caller, actions, kVersionIdKey);
   if (denied) trace_below(action, directory, Outcome::kExplicitDeny, "policies may deny it for something there");
   return denied;
 }
@@ -89,6 +93,7 @@ PolicyGate::Answer PolicyGate::Question::visible(Outcome listed, const std::stri
 policy::Context PolicyGate::Question::make_context(std::string_view action, const std::string* prefix) const {
   policy::Context context;
   facts_.add_to(context);
+  for (const ConditionValue& condition : conditions_) context.add(condition.key, condition.value);
   if (prefix != nullptr) {
     context.add("s3:prefix", *prefix);
     context.add("s3:delimiter", "/");

@@ -30,6 +30,8 @@ class PolicyGate::Question {
  public:
   using Outcome = policy::Outcome;
   Question(const PolicyGate& gate, const Caller& caller, Scope bucket, Asker asker);
+  // They must outlive it.
+  void set_conditions(std::span<const ConditionValue> conditions) { conditions_ = conditions; }
 
   // Nobody but the root of the account gets past a policy that cannot be read.
   bool closed() const { return policy_ != nullptr && policies_.bucket == nullptr; }
@@ -107,6 +109,7 @@ class PolicyGate::Question {
   StoredPolicyPtr policy_;
   std::string bucket_name_;
   RequestFacts facts_;
+  std::span<const ConditionValue> conditions_;
   bool restricted_ = false;  // what a public policy allows does not count for the caller
   policy::Policies policies_;
 };

@@ -214,6 +214,8 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
   }
   const Attributes then = Core::Impl::attributes(past.ino, past.record);
   AccessRequest reading{caller_, Action::kGetObjectVersion, S_ISREG(then.mode) ? Need::kRead : Need::kNothing, then};
+  const ConditionValue id{kVersionIdKey, version_id_text(past.record.version)};
+  reading.conditions = std::span(&id, 1);
   std::vector<std::string> keys;
   if (core_.gate.has_policies(bucket_of(parent))) {  // by the name that it gets, which it had, and those that it has
     PAILFS_ASSIGN(keys, core_.keys->keys_of(past.ino));

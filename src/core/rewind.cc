@@ -448,8 +448,11 @@ Status Core::purge_version(const Caller& caller, std::string_view bucket, std::s
   PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
   PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
   const std::string key(path);
+  const ConditionValue id{kVersionIdKey,
+                          shown.marker ? marker_id_text(shown.span) : version_id_text(shown.version.record.version)};
   AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, object};
   removal.keys = std::span(&key, 1);
+  removal.conditions = std::span(&id, 1);
   PAILFS_TRY(impl.gate.check(removal));
   const Status removed =
       shown.marker ? remove_marker(impl, caller, shown.span)

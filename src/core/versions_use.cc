@@ -50,8 +50,10 @@ Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags f
   if (S_ISLNK(shown.mode)) return fail(Code::kLoop, "a symbolic link");
   const Need need = flags.execute ? Need::kExecute : Need::kRead;
   PAILFS_ASSIGN(const auto keys, keys_of(found));
+  const ConditionValue id{kVersionIdKey, version_file_id(found.version)};
   AccessRequest request{caller, Action::kGetObjectVersion, need, shown};
   request.keys = keys;
+  request.conditions = std::span(&id, 1);
   PAILFS_TRY(core_.gate.check(request));
   auto handle = std::make_shared<Handle>();
   handle->ino = ino;
@@ -138,8 +140,10 @@ Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view n
   }
   PAILFS_ASSIGN(const Attributes directory, attributes(above));
   PAILFS_ASSIGN(const auto keys, keys_of(above));
+  const ConditionValue id{kVersionIdKey, version_file_id(name)};
   AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, directory};
   removal.keys = keys;
+  removal.conditions = std::span(&id, 1);
   PAILFS_TRY(core_.gate.check(removal));
   if (Status allowed = core_.check_mfa(above.bucket(), false); !allowed) {
     log_warning("removing {} in .versions is refused: 'pail versions purge' does it, with a code: {}", printable(name),

@@ -324,8 +324,10 @@ Status VersionsView::access(const Caller& caller, Ino ino, int mask) {
   }
   PAILFS_ASSIGN(const Attributes shown, attributes(found));
   PAILFS_ASSIGN(const auto keys, keys_of(found));
+  const ConditionValue id{kVersionIdKey, version_file_id(found.version)};
   AccessRequest request{caller, Action::kGetObjectVersion, Need::kRead, shown};
   request.keys = keys;
+  request.conditions = std::span(&id, 1);
   if ((mask & R_OK) != 0) PAILFS_TRY(core_.gate.check(request));
   request.need = Need::kExecute;
   if ((mask & X_OK) != 0) PAILFS_TRY(core_.gate.check(request));

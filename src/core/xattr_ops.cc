@@ -131,8 +131,12 @@ void Core::Impl::apply_access_acl(const Caller& caller, Acl acl, InodeRecord& re
   record.acl = acl_is_mode(acl) ? nullptr : std::make_shared<const Acl>(std::move(acl));
 }
 
-Status Core::Impl::check_acl_change(const Caller& caller, Ino ino, const InodeRecord& record) const {
-  PAILFS_TRY(gate.check({caller, Action::kPutObjectAcl, Need::kWriteAcl, attributes(ino, record)}));
+Status Core::Impl::check_acl_change(const Caller& caller, Ino ino, const InodeRecord& record,
+                                    std::span<const ConditionValue> conditions) const {
+  const Attributes object = attributes(ino, record);
+  AccessRequest request{caller, Action::kPutObjectAcl, Need::kWriteAcl, object};
+  request.conditions = conditions;
+  PAILFS_TRY(gate.check(request));
   // Whom a policy or WRITE_ACP lets change ACLs does not thereby let himself run a program as somebody else.
   if (caller.uid != 0 && caller.uid != record.uid && S_ISREG(record.mode) && (record.mode & (S_ISUID | S_ISGID)) != 0) {
     return not_permitted();

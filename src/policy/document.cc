@@ -166,7 +166,13 @@ bool is_supplied_key(std::string_view key) {
                                                           "pail:uid",
                                                           "pail:weekday",
                                                           "s3:delimiter",
+                                                          "s3:object-lock-legal-hold",
+                                                          "s3:object-lock-mode",
+                                                          "s3:object-lock-remaining-retention-days",
+                                                          "s3:object-lock-retain-until-date",
                                                           "s3:prefix",
+                                                          "s3:versionid",
+                                                          "s3:x-amz-acl",
                                                           "s3:x-amz-server-side-encryption",
                                                           "s3:x-amz-storage-class",
                                                           "sts:rolesessionname"});

@@ -176,6 +176,96 @@ class Operations(PolicyTest):
         self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o777)
 
 
+class RequestKeys(PolicyTest):
+    """Conditions on what one request alone has: the id of a version, the ACL or the lock that is asked for."""
+
+    def two_versions(self, bucket):
+        """The names of the older and the newer one, in .versions, and the ids in them."""
+        file = self.fill(bucket / "file", mode=0o644)
+        file.write_text("newer")
+        names = sorted(os.listdir(bucket / ".versions/file"))
+        self.assertEqual(len(names), 2)
+        return names, [name.split("Z-")[1] for name in names]
+
+    def test_one_version_alone_is_allowed_or_denied_by_its_id(self):
+        names, ids = self.two_versions(self.bucket)
+        os.chown(self.bucket / "file", NOBODY, NOBODY)
+        versions = self.bucket / ".versions/file"
+        moment = self.bucket / ".versions" / ("@" + names[0].split("-")[0]) / "file"
+        self.assertEqual(moment.read_text(), "content")
+        only = {"StringEquals": {"s3:VersionId": ids[0]}}
+        older, newer = (lambda n=name: read(versions / n) for name in names)
+        self.put(self.deny("GetObjectVersion", "file", who="nobody", condition=only))
+        self.assert_user(older, DENIED)
+        self.assert_user(lambda: self.assertFalse(os.access(versions / names[0], os.R_OK)), ALLOWED)
+        self.assert_user(lambda: read(moment), DENIED)
+        self.assert_user(newer, ALLOWED)
+        self.assert_user(lambda: read(self.bucket / "file"), ALLOWED)
+        os.chown(self.bucket / "file", 0, 0)
+        (self.bucket / "file").chmod(0o600)
+        self.put(self.allow("GetObjectVersion", "file", who="nobody", condition=only))
+        self.assert_user(older, ALLOWED)
+        self.assert_user(newer, DENIED)
+
+    def test_one_version_alone_is_kept_from_removal(self):
+        names, ids = self.two_versions(self.bucket)
+        self.fill(self.bucket / "file", "the last")
+        versions = self.bucket / ".versions/file"
+        self.put(self.deny("DeleteObjectVersion", "*", condition={"StringEquals": {"s3:VersionId": ids[0]}}))
+        # By a process of its own: one that lists .versions and removes there is refused in any case.
+        removed = self.fs.run("rm", versions / names[0], check=False)
+        self.assertIn("Permission denied", removed.stderr)
+        for words in (
+            ("versions", "purge", "bucket/file", "--version", ids[0], "--yes"),
+            ("versions", "prune", "bucket", "--keep", "1", "--yes"),
+            ("bucket", "delete", "bucket", "--purge", "--yes"),
+        ):
+            refused = self.pail(*words, check=False)
+            self.assertNotEqual(refused.returncode, 0, words)
+        self.assertTrue((versions / names[0]).exists())
+        self.fs.run("rm", versions / names[1])
+        self.assertFalse((versions / names[1]).exists())
+
+    def test_canned_acls(self):
+        self.fill(self.bucket / "file")
+        self.put(self.deny("PutObjectAcl", "*", condition={"StringLike": {"s3:x-amz-acl": "public-*"}}))
+        denied = self.pail("acl", "put", "bucket/file", "public-read", check=False)
+        self.assertEqual(denied.returncode, 3, denied.stderr)
+        self.assertEqual(stat.S_IMODE((self.bucket / "file").stat().st_mode), 0o600)
+        self.pail("acl", "put", "bucket/file", "authenticated-read")
+        self.pail("acl", "put", "bucket/file", "private")
+
+    def test_locks(self):
+        self.pail("bucket", "create", "vault", "--object-lock")
+        vault = self.fs.mountpoint / "vault"
+        _, ids = self.two_versions(vault)
+        too_long = {"NumericGreaterThan": {"s3:object-lock-remaining-retention-days": "30"}}
+        statements = [
+            {"Condition": too_long, "Action": "s3:PutObjectRetention"},
+            {"Condition": {"StringEquals": {"s3:object-lock-mode": "COMPLIANCE"}}, "Action": "s3:PutObjectRetention"},
+            {
+                "Condition": {"StringEquals": {"s3:object-lock-legal-hold": "OFF"}},
+                "Action": "s3:PutObjectLegalHold",
+            },
+            {"Condition": {"StringEquals": {"s3:VersionId": ids[0]}}, "Action": "s3:PutObjectLegalHold"},
+        ]
+        for statement in statements:
+            statement.update({"Effect": "Deny", "Principal": "*", "Resource": "arn:aws:s3:::vault/*"})
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self.pail("policy", "put", "vault", "-", input=document)
+
+        def lock(*words):
+            return self.pail("lock", *words, check=False).returncode
+
+        retain = ("retain", "vault/file", "--version", ids[1], "--mode")
+        self.assertEqual(lock(*retain, "compliance", "--days", "2"), 3)
+        self.assertEqual(lock(*retain, "governance", "--days", "31"), 3)
+        self.assertEqual(lock(*retain, "governance", "--days", "30"), 0)
+        self.assertEqual(lock("hold", "vault/file", "--version", ids[0]), 3)
+        self.assertEqual(lock("hold", "vault/file", "--version", ids[1]), 0)
+        self.assertEqual(lock("release", "vault/file", "--version", ids[1]), 3)
+
+
 class Keys(PolicyTest):
     """Policies are about keys, which are paths; FUSE is about inodes."""
 
