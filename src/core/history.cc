@@ -400,6 +400,10 @@ std::string version_id_text(const VersionInfo& version) {
 
 std::string marker_id_text(const NameSpan& span) { return span.null_marker ? "null" : format_version_id(span.marker); }
 
+std::string id_text(const ShownVersion& shown) {
+  return shown.marker ? marker_id_text(shown.span) : version_id_text(shown.version.record.version);
+}
+
 std::string version_file_name(Stamp at, std::string_view id, bool marker) {
   // By hand: what floor() leaves cannot be told in nanoseconds on the first day of all.
   const Stamp rest = (at % kSecond + kSecond) % kSecond;

@@ -119,6 +119,7 @@ std::string version_file_id(std::string_view name);
 std::string version_file_name(Stamp at, std::string_view id, bool marker);
 std::string version_id_text(const VersionInfo& version);
 std::string marker_id_text(const NameSpan& span);
+std::string id_text(const ShownVersion& shown);
 // Whether a real name would be taken for a version's, or begins with '@': it is shown with '@' before it.
 bool name_needs_escape(std::string_view name);
 // The time in a version's name. nullopt: it is none, or none that a stamp can be.

@@ -169,11 +169,7 @@ class LockChange {
     PAILFS_ASSIGN(root_, door.bucket_directory(name_.bucket));
     Status found = find_version();
     // Whoever may not change it is told that, whatever else there is to say.
-    if (found) {
-      const bool marker = found_.marker;
-      conditions.emplace_back(kVersionIdKey,
-                              marker ? marker_id_text(found_.span) : version_id_text(found_.version.record.version));
-    }
+    if (found) conditions.emplace_back(kVersionIdKey, id_text(found_));
     const Attributes object{.ino = root_};
     const std::string key(name_.path);
     AccessRequest request{caller_, action, Need::kAccount, object};

@@ -395,7 +395,7 @@ Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& s
                                 std::string_view version) {
   PAILFS_ASSIGN(auto shown, shown_versions(core, spans));
   for (ShownVersion& one : shown) {
-    const std::string id = one.marker ? marker_id_text(one.span) : version_id_text(one.version.record.version);
+    const std::string id = id_text(one);
     if (one.name == version || id == version) return std::move(one);
   }
   return fail(Code::kNotFound, fmt::format("{} has no version {} ('pail versions list' names those there are)", path,
@@ -448,8 +448,7 @@ Status Core::purge_version(const Caller& caller, std::string_view bucket, std::s
   PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
   PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
   const std::string key(path);
-  const ConditionValue id{kVersionIdKey,
-                          shown.marker ? marker_id_text(shown.span) : version_id_text(shown.version.record.version)};
+  const ConditionValue id{kVersionIdKey, id_text(shown)};
   AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, object};
   removal.keys = std::span(&key, 1);
   removal.conditions = std::span(&id, 1);
