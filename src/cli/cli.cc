@@ -40,7 +40,7 @@ int Invocation::failed(const Error& error, ExitStatus status) {
 
 Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer) {
   if (!invocation.console.interactive()) {
-    return fail(Code::kInvalid, "this cannot be undone, and there is no terminal to ask on: give --yes to do it");
+    return fail(Code::kInvalid, "there is no terminal to ask on: give --yes to do it");
   }
   PAILFS_ASSIGN(const std::string answer, invocation.console.ask_line(question));
   if (answer != wanted_answer) return fail(Code::kInterrupted, "not confirmed: nothing was changed");
@@ -69,7 +69,8 @@ std::string human_duration(int64_t seconds) {
 
 std::string count_of(uint64_t n, std::string_view noun) {
   if (n == 1) return fmt::format("1 {}", noun);
-  if (noun.ends_with('y')) return fmt::format("{} {}ies", n, noun.substr(0, noun.size() - 1));
+  const bool vowel = noun.size() > 1 && std::string_view("aeiou").contains(noun[noun.size() - 2]);
+  if (noun.ends_with('y') && !vowel) return fmt::format("{} {}ies", n, noun.substr(0, noun.size() - 1));
   return fmt::format("{} {}s", n, noun);
 }
 

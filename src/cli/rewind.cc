@@ -112,7 +112,8 @@ int carry_out(Invocation& invocation, const RewindArguments& arguments, std::str
       invocation.console.error(fmt::format("To {}: {}. What is there now stays in .versions.\n",
                                            text_member(*plan, "to"), differences(*plan)));
       if (const Status agreed = confirm(invocation, "Type yes to do it: ", "yes"); !agreed) {
-        return give_up(agreed.error());
+        static_cast<void>((*session)->close());
+        return invocation.failed(agreed.error(), kExitUsage);
       }
     }
   }
@@ -148,6 +149,12 @@ int undelete(Invocation& invocation, const RewindArguments& arguments) {
 int restore(Invocation& invocation, const RewindArguments& arguments) {
   if (arguments.version.empty() == arguments.to.empty()) {
     return invocation.failed({Code::kInvalid, "say which version: --version ID, or --at TIME"}, kExitUsage);
+  }
+  if (arguments.dry_run && arguments.to.empty()) {
+    return invocation.failed({Code::kInvalid,
+                              "--dry-run goes with --at: with --version it is that version that comes "
+                              "back ('pail versions show' says what it is)"},
+                             kExitUsage);
   }
   auto target = choose_path(invocation.common, arguments.target);
   if (!target) return invocation.failed(target.error());
@@ -212,7 +219,7 @@ int purge(Invocation& invocation, const RewindArguments& arguments) {
   if (!arguments.yes) {
     invocation.console.error(fmt::format("Version {} of {} goes, for good.\n", arguments.version, arguments.target));
     if (const Status agreed = confirm(invocation, "Type yes to remove it: ", "yes"); !agreed) {
-      return invocation.failed(agreed.error(), agreed.error().code == Code::kInvalid ? kExitUsage : kExitFailure);
+      return invocation.failed(agreed.error(), kExitUsage);
     }
   }
   target->args["version"] = arguments.version;

@@ -54,8 +54,7 @@ std::string pruned(const Json& result) {
 Status confirm_prune(Invocation& invocation, Session& session, Json args) {
   args["dry_run"] = true;
   PAILFS_ASSIGN(const Json result, session.request("versions.prune", args));
-  invocation.console.error(
-      fmt::format("Without --older-than or --keep the whole history goes, for good: {}.\n", pruned(result)));
+  invocation.console.error(fmt::format("Nothing is spared, the whole history goes, for good: {}.\n", pruned(result)));
   return confirm(invocation, "Type yes to remove it: ", "yes");
 }
 
@@ -64,19 +63,26 @@ int prune(Invocation& invocation, const VersionsOptions& options) {
   if (!target) return invocation.failed(target.error());
   Json& args = target->args;
   args["dry_run"] = options.dry_run;
+  bool by_age = false;
   if (!options.older_than.empty()) {
-    auto moment = parse_moment(options.older_than, posix_env().now());
+    const Time now = posix_env().now();
+    auto moment = parse_moment(options.older_than, now);
     if (!moment) return invocation.failed(moment.error(), kExitUsage);
+    if (*moment > now) {
+      return invocation.failed({Code::kInvalid, fmt::format("--older-than {} lies in the future", options.older_than)},
+                               kExitUsage);
+    }
+    by_age = *moment < now;
     args["older_than"] = *moment;
   }
   if (options.keep) args["keep"] = *options.keep;
   auto session = Session::open(invocation, target->store, options.dry_run ? Access::kRead : Access::kChange);
   if (!session) return invocation.failed(session.error());
-  const bool everything = options.older_than.empty() && !options.keep;
+  const bool everything = !by_age && options.keep.value_or(0) == 0;
   if (everything && !options.dry_run && !options.yes) {
     if (const Status agreed = confirm_prune(invocation, **session, args); !agreed) {
       static_cast<void>((*session)->close());
-      return invocation.failed(agreed.error(), agreed.error().code == Code::kInvalid ? kExitUsage : kExitFailure);
+      return invocation.failed(agreed.error(), kExitUsage);
     }
   }
   const Status code = options.dry_run ? Status() : add_mfa(invocation, options.mfa, args);

@@ -126,6 +126,8 @@ Status Core::put_object_acl(const Caller& caller, std::string_view bucket, std::
     }
     InodeRecord after = record;
     PAILFS_TRY(grant(impl, caller, request, of.ownership, ino, after));
+    PAILFS_TRY(impl.check_public_grant(bucket_of(ino), public_grant(record.mode, record.acl.get()),
+                                       public_grant(after.mode, after.acl.get())));
     Transaction tx;
     impl.keep_attributes(*inode, impl.stamp(tx), tx);
     record = std::move(after);

@@ -71,6 +71,10 @@ void Denials::note(const Caller& caller, std::string_view call, Ino ino, const E
                 .path = path_of(caller, ino, check),
                 .check = check != nullptr ? std::optional(*check) : std::nullopt,
                 .error = error};
+  if (denial.path.size() > kLongestPath) {
+    denial.path.resize(kLongestPath);
+    denial.check.reset();  // it has the path, too
+  }
   MutexLock lock(mutex_);
   const auto found = by_process_.find(denial.key);
   if (found != by_process_.end()) {

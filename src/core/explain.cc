@@ -5,12 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <deque>
-#include <functional>
 #include <map>
 
 #include "core/acl.h"
-#include "core/decision_text.h"
+#include "core/decision_trace.h"
+#include "core/explained_walk.h"
 #include "core/groups.h"
 #include "core/identity_ops.h"
 #include "core/path.h"
@@ -20,156 +19,6 @@
 namespace pailfs {
 
 namespace {
-
-constexpr int kMaxLinks = 40;  // path_resolution(7)
-
-// The system calls, one after the other, as the kernel makes them of a path. After the first that fails nothing happens
-// any more.
-class Walk {
- public:
-  struct Place {
-    Ino parent = 0;
-    std::string name;
-    std::string path;
-    std::optional<Attributes> found;  // nothing: there is no such name
-  };
-  enum class Links { kFollow, kStay };
-
-  Walk(Core& core, const Caller& caller, bool tells_all) : core_(core), caller_(caller), tells_all_(tells_all) {}
-  ~Walk() {
-    for (const Ino ino : references_) core_.forget(ino, 1);
-  }
-  Walk(const Walk&) = delete;
-  Walk& operator=(const Walk&) = delete;
-
-  // Makes a call and writes it down. True: it passed its checks.
-  bool step(std::string_view call, const std::string& path, const std::function<Status()>& make,
-            Code no_failure = Code::kInterrupted) {
-    DecisionTrace trace;
-    trace.only_explains = true;
-    Status made;
-    {
-      const TracedDecisions on(trace);
-      made = make();
-    }
-    const bool allowed = made || trace.allowed || made.error().code == no_failure;
-    ExplainedStep& out = steps_.emplace_back();
-    out.call = call;
-    out.path = printable(path.empty() ? "/" : path);
-    if (!allowed) out.refused = made.error();
-    const DecisionTrace::Check* deciding = nullptr;
-    if (!allowed) {
-      deciding = trace.refusal(made.error());
-    } else {
-      for (const DecisionTrace::Check& check : trace.checks) {
-        if (!check.refused) deciding = &check;
-      }
-    }
-    if (deciding != nullptr) {
-      out.why = decision_text(*deciding, path_of(*deciding, out.path));
-    } else {
-      out.why = allowed ? "nothing is asked" : made.error().message;
-    }
-    if (!trace.principal.empty()) principal_ = trace.principal;
-    hidden_ = !allowed && deciding != nullptr;
-    if (tells_all_) out.checks = std::move(trace.checks);
-    return allowed;
-  }
-
-  // Looks a path up. nullopt: the calls ended before its last name.
-  std::optional<Place> find(const std::string& path, Links links) {
-    std::vector<std::string> names = split_path(path);
-    std::deque<std::string> rest(names.begin(), names.end());
-    Place at{.parent = kRootIno, .name = {}, .path = {}, .found = std::nullopt};
-    at.found.emplace();
-    at.found->ino = kRootIno;
-    at.found->mode = S_IFDIR;
-    paths_[kRootIno] = "/";
-    for (int followed = 0; !rest.empty();) {
-      if (!at.found) return std::nullopt;
-      const Place above = at;
-      if (!enter(above, rest.front(), at)) {
-        // What is missing may be made, if it is the last name.
-        const bool missing = steps_.back().refused->code == Code::kNotFound && rest.size() == 1;
-        if (!missing) return std::nullopt;
-        return at;
-      }
-      rest.pop_front();
-      const bool follows = S_ISLNK(at.found->mode) && (!rest.empty() || links == Links::kFollow);
-      if (!follows) continue;
-      if (++followed > kMaxLinks) return ended("lookup", at.path, Code::kLoop, "too many symbolic links");
-      if (!follow(above, at, rest)) return std::nullopt;
-    }
-    return at;
-  }
-
-  std::optional<Place> existing(const std::string& path, Links links) {
-    auto place = find(path, links);
-    return place && place->found ? place : std::nullopt;
-  }
-
-  std::nullopt_t ended(std::string_view call, const std::string& path, Code code, const std::string& why) {
-    step(call, path, [&]() -> Status { return fail(code, why); });
-    return std::nullopt;
-  }
-
-  Core& core() { return core_; }
-  const Caller& caller() const { return caller_; }
-
-  Explanation explanation() {
-    Explanation out;
-    out.principal = principal_;
-    out.refused = steps_.back().refused;
-    out.allowed = !out.refused;
-    out.denied = out.refused &&
-                 (out.refused->code == Code::kAccessDenied || out.refused->code == Code::kNotPermitted || hidden_);
-    out.reason = steps_.back().why;
-    out.steps = std::move(steps_);
-    return out;
-  }
-
- private:
-  bool enter(const Place& above, const std::string& name, Place& at) {
-    at = {.parent = above.found.value_or(Attributes{}).ino, .name = name, .path = above.path, .found = {}};
-    add_name(at.path, name);
-    return step("lookup", at.path, [&]() -> Status {
-      PAILFS_ASSIGN(at.found, core_.lookup(caller_, at.parent, name));
-      references_.push_back(at.found->ino);
-      paths_[at.found->ino] = printable(at.path);
-      return {};
-    });
-  }
-
-  bool follow(const Place& above, Place& link, std::deque<std::string>& rest) {
-    std::string target;
-    const bool read = step("readlink", link.path, [&]() -> Status {
-      PAILFS_ASSIGN(target, core_.readlink(caller_, link.found->ino));
-      if (target.starts_with('/')) {
-        return fail(Code::kNotSupported, "an absolute symbolic link: explain the path that it leads to");
-      }
-      return {};
-    });
-    if (!read) return false;
-    const std::vector<std::string> names = split_path(target);
-    rest.insert(rest.begin(), names.begin(), names.end());
-    link = above;
-    return true;
-  }
-
-  std::string path_of(const DecisionTrace::Check& check, const std::string& otherwise) const {
-    const auto found = paths_.find(check.ino);
-    return found != paths_.end() ? found->second : otherwise;
-  }
-
-  Core& core_;
-  const Caller& caller_;
-  const bool tells_all_;
-  std::vector<ExplainedStep> steps_;
-  std::vector<Ino> references_;
-  std::map<Ino, std::string> paths_;
-  std::string principal_;
-  bool hidden_ = false;  // the last step: the gate refused it, whatever the code
-};
 
 using Place = Walk::Place;
 using Links = Walk::Links;
@@ -295,14 +144,24 @@ std::optional<Place> version_of(Walk& walk, const std::string& path, bool older)
   const std::string versions = versions_path(path);
   if (versions == path) return walk.existing(path, Links::kStay);
   const size_t slash = path.find('/');
-  DecisionTrace trace;
-  trace.only_explains = true;
-  const TracedDecisions on(trace);
-  const auto all = walk.core().versions({}, path.substr(0, slash), path.substr(slash + 1));  // as root
-  if (all) {
-    const auto found = std::ranges::find_if(*all, [&](const VersionEntry& one) { return !older || !one.current; });
-    if (found != all->end()) return walk.existing(versions + "/" + found->name, Links::kStay);
+  std::vector<VersionEntry> all;
+  const Caller root;
+  // Nobody but the account is told what others may list.
+  const Caller& asks = walk.tells_all() ? root : walk.caller();
+  const auto list = [&]() -> Status {
+    PAILFS_ASSIGN(all, walk.core().versions(asks, path.substr(0, slash), path.substr(slash + 1)));
+    return {};
+  };
+  if (!walk.tells_all()) {
+    if (!walk.step("versions-list", versions, list)) return std::nullopt;
+  } else {
+    DecisionTrace trace;
+    trace.only_explains = true;
+    const TracedDecisions on(trace);
+    static_cast<void>(list());
   }
+  const auto found = std::ranges::find_if(all, [&](const VersionEntry& one) { return !older || !one.current; });
+  if (found != all.end()) return walk.existing(versions + "/" + found->name, Links::kStay);
   return walk.ended("lookup", versions, Code::kNotFound,
                     older ? "there are no older versions" : "there are no versions");
 }
@@ -407,7 +266,7 @@ const std::vector<Known>& known() {
 }
 
 // The call that an action of S3 is here, for what is at the path now.
-std::string_view call_for(std::string_view action, Core& core, const std::string& path) {
+std::string_view call_for(std::string_view action, Core& core, const Caller& looks, const std::string& path) {
   static const std::map<std::string_view, std::string_view> kCalls{
       {"s3:ListAllMyBuckets", "list"},
       {"s3:CreateBucket", "mkdir"},
@@ -426,9 +285,7 @@ std::string_view call_for(std::string_view action, Core& core, const std::string
   const auto found = kCalls.find(action);
   if (found == kCalls.end()) return action;
   if (action != "s3:PutObject" && action != "s3:DeleteObject") return found->second;
-  // As the account sees it: whether it is there decides how it is called, and no more.
-  const Caller account;
-  Walk look(core, account, false);
+  Walk look(core, looks, false);
   const auto place = look.existing(path, Links::kStay);
   if (action == "s3:PutObject") return place ? found->second : "create";
   return place && S_ISDIR(place->found->mode) ? "rmdir" : found->second;
@@ -465,7 +322,16 @@ Result<Explanation> explain(Core& core, const Caller& asking, const ExplainReque
     return fail(Code::kAccessDenied, fmt::format("uid {} may not ask this: what others may, root and uid {} may ask",
                                                  asking.uid, core.gate().account()));
   }
-  const std::string_view call = call_for(request.operation, core, request.path);
+  for (const std::string& path : {request.path, request.to.value_or(std::string())}) {
+    if (path.size() > kLongestPath) return fail(Code::kNameTooLong, "the path is longer than 4096 bytes");
+  }
+  GroupList groups(request.groups);
+  Caller caller{request.uid, request.gid, 0, 0022, Door::kFuse, &groups};
+  caller.principal = core.identities().own(caller);
+  caller.principal_known = true;
+  // Whether it is there decides how it is called; nobody but the account is told about what he does not see.
+  const Caller root;
+  const std::string_view call = call_for(request.operation, core, account ? root : caller, request.path);
   const auto found = std::ranges::find(known(), call, &Known::name);
   if (found == known().end()) {
     return fail(Code::kInvalid, fmt::format("'{}' is no operation that is explained: see 'pail explain --help'",
@@ -480,10 +346,6 @@ Result<Explanation> explain(Core& core, const Caller& asking, const ExplainReque
   if (request.to && split_path(*request.to).empty()) {
     return fail(Code::kInvalid, fmt::format("the second path of {} is something in the store, and not its root", call));
   }
-  GroupList groups(request.groups);
-  Caller caller{request.uid, request.gid, 0, 0022, Door::kFuse, &groups};
-  caller.principal = core.identities().own(caller);
-  caller.principal_known = true;
   Walk walk(core, caller, account);
   run(walk, *found, request);
   return walk.explanation();

@@ -134,17 +134,17 @@ void note_answer(PolicyGate::Answer answer) {
   check.hidden = answer == PolicyGate::Answer::kHidden;
 }
 
+bool changes_locks(Action action) {
+  return action == Action::kPutObjectRetention || action == Action::kPutObjectLegalHold ||
+         action == Action::kBypassGovernanceRetention;
+}
+
 bool owns(const Caller& caller, const Attributes& object) { return caller.uid == 0 || caller.uid == object.uid; }
 
 // unlink(2): in a sticky directory only the owner of the file or of the directory may remove a name.
 bool is_stuck(const AccessRequest& request) {
   return (request.object.mode & S_ISVTX) != 0 && request.victim != nullptr && !owns(request.caller, request.object) &&
          !owns(request.caller, *request.victim);
-}
-
-// On a mount the kernel keeps that rule before we are asked, whatever a policy allows and whoever owns the bucket.
-bool kernel_refuses(const AccessRequest& request) {
-  return request.need == Need::kRemove && request.caller.door == Door::kFuse && is_stuck(request);
 }
 
 // chown(2): only the superuser gives files away; an owner may choose among his groups.
@@ -265,7 +265,7 @@ Status Gate::check_link(const Caller& caller, const Attributes& old, Ino directo
     if (action == Action::kDeleteObject) continue;
     if (action == Action::kPutObject) need = Need::kWrite;
     if (action == Action::kPutObjectAcl) need = Need::kWriteAcl;
-    if (action == Action::kDeleteObjectVersion) need = Need::kAccount;
+    if (action == Action::kDeleteObjectVersion || changes_locks(action)) need = Need::kAccount;
     if (!check({caller, action, need, old})) return fail(Code::kAccessDenied, "a policy allows more by the new name");
   }
   return {};
@@ -329,9 +329,7 @@ Status Gate::decide(const AccessRequest& request) const {
       }
       // Nor to be somebody else.
       if (request.need == Need::kExecute && (request.object.mode & (S_ISUID | S_ISGID)) != 0) break;
-      if (!kernel_refuses(request)) return {};
-      if (is_traced()) note_answer(PolicyGate::Answer::kSilent);
-      return not_permitted();
+      return {};
   }
   if (is_traced()) note_answer(PolicyGate::Answer::kSilent);
   return check_acl(request);
@@ -365,7 +363,7 @@ Status Gate::check_acl(const AccessRequest& request) const {
       const bool removes = request.action == Action::kDeleteObject;  // and puts nothing in its place
       if (!removes || !passes_directory(*this, caller, object)) PAILFS_TRY(acl(kW | kX));
       if (!is_stuck(request)) return {};
-      if (removes && owns_bucket(*this, caller, object) && !kernel_refuses(request)) return {};
+      if (removes && owns_bucket(*this, caller, object)) return {};
       return not_permitted();
     }
     case Need::kOwner:

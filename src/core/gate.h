@@ -3,6 +3,7 @@
 // ACL of an object that has one), that is the check POSIX prescribes for the call.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -74,6 +75,13 @@ struct ConditionValue {
   std::string value;
 };
 inline constexpr std::string_view kVersionIdKey = "s3:versionid";
+// All of them: what is decided without one may be decided otherwise with it.
+inline constexpr std::array<std::string_view, 6> kRequestKeys{kVersionIdKey,
+                                                              "s3:object-lock-legal-hold",
+                                                              "s3:object-lock-mode",
+                                                              "s3:object-lock-remaining-retention-days",
+                                                              "s3:object-lock-retain-until-date",
+                                                              "s3:x-amz-acl"};
 
 struct AccessRequest {
   const Caller& caller;

@@ -10,6 +10,8 @@
 #include "base/codec.h"
 #include "core/content.h"
 #include "core/decision_trace.h"
+#include "core/object_keys.h"
+#include "core/path.h"
 #include "core/scan.h"
 
 namespace pailfs {
@@ -416,6 +418,15 @@ std::string version_file_name(Stamp at, std::string_view id, bool marker) {
                      clock.minutes().count(), clock.seconds().count(), rest, id, marker ? ".deleted" : "");
 }
 
+Result<std::vector<std::string>> keys_of(const Core::Impl& core, const ShownVersion& shown, std::string_view path) {
+  std::vector<std::string> keys;
+  if (!shown.marker && core.gate.has_policies(bucket_of(shown.span.ino))) {
+    PAILFS_ASSIGN(keys, core.keys->keys_of(shown.span.ino));
+  }
+  keys.emplace_back(path);
+  return keys;
+}
+
 std::string version_file_id(std::string_view name) {
   if (name.size() < kTimeLength || name[8] != 'T' || name[15] != '.' || name[25] != 'Z' || name[26] != '-') return {};
   if (!is_digits(name.substr(0, 8)) || !is_digits(name.substr(9, 6)) || !is_digits(name.substr(16, 9))) return {};
@@ -440,6 +451,38 @@ std::optional<Stamp> version_time(std::string_view name) {
   const int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   const int64_t seconds = days * 86400 + number(9, 2) * 3600 + number(11, 2) * 60 + number(13, 2);
   return seconds * kSecond + number(16, 9);
+}
+
+// --- By path
+
+Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path) {
+  const std::vector<std::string> names = split_path(path);
+  if (names.empty()) return fail(Code::kInvalid, "name a file in the bucket");
+  DirectorySpan top;
+  top.ino = root;
+  std::vector<DirectorySpan> directories{top};
+  std::vector<NameSpan> spans;
+  std::string above;
+  for (const std::string& name : names) {
+    PAILFS_ASSIGN(const auto open, permitted(core, caller, directories, Need::kSearch, above));
+    add_name(above, name);
+    if (open.empty() && !directories.empty()) return fail(Code::kAccessDenied, "access denied");
+    PAILFS_ASSIGN(spans, name_spans(core, open, name));
+    directories = directories_of(spans);
+  }
+  if (spans.empty()) return fail(Code::kNotFound, fmt::format("nothing in the bucket is or was called {}", path));
+  return spans;
+}
+
+Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& spans, std::string_view path,
+                                std::string_view version) {
+  PAILFS_ASSIGN(auto shown, shown_versions(core, spans));
+  for (ShownVersion& one : shown) {
+    const std::string id = id_text(one);
+    if (one.name == version || id == version) return std::move(one);
+  }
+  return fail(Code::kNotFound, fmt::format("{} has no version {} ('pail versions list' names those there are)", path,
+                                           printable(version)));
 }
 
 }  // namespace pailfs

@@ -100,7 +100,7 @@ Result<std::optional<ShownVersion>> shown_version(Core::Impl& core, const std::v
 
 // One of them as `pail versions` lists it (versions_list.cc).
 VersionEntry version_entry(const Core::Impl& core, const ShownVersion& shown);
-// What a path stands or stood for, in directories that the caller may look names up in (rewind.cc).
+// What a path stands or stood for, in directories that the caller may look names up in.
 Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path);
 // The version that is called so, or has that id.
 Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& spans, std::string_view path,
@@ -120,6 +120,9 @@ std::string version_file_name(Stamp at, std::string_view id, bool marker);
 std::string version_id_text(const VersionInfo& version);
 std::string marker_id_text(const NameSpan& span);
 std::string id_text(const ShownVersion& shown);
+// What policies decide about where a version is named by a path: that path and, where policies take part, all that its
+// file has.
+Result<std::vector<std::string>> keys_of(const Core::Impl& core, const ShownVersion& shown, std::string_view path);
 // Whether a real name would be taken for a version's, or begins with '@': it is shown with '@' before it.
 bool name_needs_escape(std::string_view name);
 // The time in a version's name. nullopt: it is none, or none that a stamp can be.

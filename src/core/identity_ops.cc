@@ -105,24 +105,25 @@ Status IdentityOps::check_trust(const Caller& caller, const Identity& role, cons
   const auto denied = [&](std::string_view why) {
     return fail(Code::kAccessDenied, fmt::format("AccessDenied: {}", why));
   };
-  const PrincipalPtr own = this->own(caller);
-  if (own == nullptr) return denied("it is not known who you are, or what is attached to you cannot be read");
+  // Who is in a role asks as that role: a role that was assumed to be allowed less leads to no other one.
+  const PrincipalPtr asks = core_.principals.of(caller, core_.store.env().monotonic());
+  if (asks == nullptr) return denied("it is not known who you are, or what is attached to you cannot be read");
   if (role.trust->document == nullptr) return denied("the trust policy of the role cannot be read");
   // "A principal that makes an anonymous request" cannot assume a role; services can.
-  if (own->caller.type() == policy::PrincipalType::kAnonymous) return denied("anonymous callers assume no roles");
+  if (asks->caller.type() == policy::PrincipalType::kAnonymous) return denied("anonymous callers assume no roles");
   policy::Policies trust;
   trust.bucket = role.trust->document.get();
   policy::Policies all = trust;
-  all.identity = own->documents;
-  all.boundary = own->boundary();
-  RequestFacts facts(own.get(), core_.principals.account_id(), caller.uid, caller.gid, caller.door);
+  all.identity = asks->documents;
+  all.boundary = asks->boundary();
+  RequestFacts facts(asks.get(), core_.principals.account_id(), caller.uid, caller.gid, caller.door);
   facts.set_time(core_.now());
   facts.set_executable(caller.pid);
   policy::Context context;
   facts.add_to(context);
   context.add("sts:rolesessionname", session);
   const std::string arn = fmt::format("arn:aws:iam::{}:role/{}", core_.principals.account_id(), role.name);
-  const policy::Request request{.caller = own->caller,
+  const policy::Request request{.caller = asks->caller,
                                 .account = core_.principals.account_id(),
                                 .action = "sts:AssumeRole",
                                 .resource = arn,

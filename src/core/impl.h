@@ -139,9 +139,13 @@ class LockedInodes {
 inline uint32_t mode_without_privileges(uint32_t mode) { return mode & ~((mode & 00010) != 0 ? 06000u : 04000u); }
 
 // Whether the caller may read an extended attribute (not an ACL) of the object; kNoData for what nobody has.
-// `keys`: of what is no present object, for policies.
+// Of a version, by its keys and id.
+struct VersionFacts {
+  std::span<const std::string> keys;
+  std::span<const ConditionValue> conditions;
+};
 Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
-                        std::span<const std::string> keys);
+                        const VersionFacts& version);
 
 // A node to make.
 struct NewNode {
@@ -276,7 +280,7 @@ struct Core::Impl {
   // kAccessDenied for a version that is locked.
   Status check_removable(Scope bucket, const InodeRecord& version, bool bypass_governance = false) const;
   // `path`: of the object; empty: the bucket.
-  Status check_bypass(const Caller& caller, Scope bucket, std::string_view path, const Consent& consent,
+  Status check_bypass(const Caller& caller, Scope bucket, std::span<const std::string> paths, const Consent& consent,
                       std::span<const ConditionValue> conditions = {}) const;
   // Whether the bucket's state of versioning can be that.
   Status change_versioning(const Caller& caller, std::string_view name, Versioning state, const Consent& consent)
@@ -290,6 +294,7 @@ struct Core::Impl {
   Status check_mfa(Scope bucket, bool accepted) const;
 
   // --- bucket policies (policy_ops.cc)
+  Status check_policy_access(const Caller& caller, Scope bucket, Action action);
   Status change_bucket_policy(const Caller& caller, std::string_view bucket, Action action,
                               const std::function<Result<StoredPolicyPtr>()>& make) EXCLUDES(tree);
 

@@ -282,7 +282,11 @@ Result<std::string> VersionsView::getxattr_then(const Caller& caller, const Plac
     return s3_xattr(core_, place.ino, record, latest, name);
   }
   PAILFS_ASSIGN(const auto keys, keys_of(place));
-  return xattr_at(caller, place.ino, record, place.moment, keys, name);
+  // What was closed to somebody since is closed.
+  PAILFS_ASSIGN(const InodePtr inode, core_.existing(place.ino));
+  ReaderLock lock(inode->lock);
+  const Attributes now = Core::Impl::attributes(place.ino, inode->record);
+  return xattr_at(caller, place.ino, record, place.moment, keys, name, &now);
 }
 
 Result<std::vector<std::string>> VersionsView::listxattr_then(const Caller& caller, const Place& place) {
@@ -293,14 +297,18 @@ Result<std::vector<std::string>> VersionsView::listxattr_then(const Caller& call
 // --- Extended attributes of what was, here and in the lists of versions
 
 Result<std::string> VersionsView::xattr_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at,
-                                           std::span<const std::string> keys, std::string_view name) {
+                                           std::span<const std::string> keys, std::string_view name,
+                                           const Attributes* now) {
   for (const auto& [shown_as, acl] :
        {std::pair(kAccessAclName, record.acl), std::pair(kDefaultAclName, record.default_acl)}) {
     if (name == shown_as && acl != nullptr) return format_acl(*acl);
   }
   if (name == kAccessAclName || name == kDefaultAclName) return fail(Code::kNoData, "no such attribute");
   const Attributes then = Core::Impl::attributes(ino, record);
-  PAILFS_TRY(check_xattr_read(core_.gate, caller, then, name, keys));
+  const ConditionValue id{kVersionIdKey, version_id_text(record.version)};
+  const VersionFacts facts{keys, std::span(&id, 1)};
+  PAILFS_TRY(check_xattr_read(core_.gate, caller, then, name, facts));
+  if (now != nullptr) PAILFS_TRY(check_xattr_read(core_.gate, caller, *now, name, facts));
   PAILFS_ASSIGN(auto value, Moment(core_, at).xattr(ino, record, name));
   if (!value) return fail(Code::kNoData, "no such attribute");
   return std::move(*value);

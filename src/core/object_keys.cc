@@ -7,7 +7,7 @@ namespace pailfs {
 
 namespace {
 
-constexpr size_t kPaths = 16384;
+constexpr size_t kPathBytes = size_t{16} << 20;
 constexpr size_t kMaxDepth = 65536;  // damage can make circles
 
 }  // namespace
@@ -66,9 +66,13 @@ Result<std::string> ObjectKeys::path_of(Ino directory) const {
   for (auto name = names.rbegin(); name != names.rend(); ++name) add_name(path, *name);
   MutexLock lock(mutex_);
   // What was read before a rename and is written down after it would stay wrong.
-  if (moves == moves_ && !names.empty()) {
-    if (paths_.size() >= kPaths) paths_.clear();
-    paths_[directory] = path;
+  if (moves == moves_ && !names.empty() && path.size() <= kLongestPath) {
+    constexpr size_t kEntry = 128;  // what else an entry takes
+    if (path_bytes_ >= kPathBytes) {
+      paths_.clear();
+      path_bytes_ = 0;
+    }
+    if (paths_.try_emplace(directory, path).second) path_bytes_ += path.size() + kEntry;
   }
   return path;
 }
@@ -91,6 +95,7 @@ void ObjectKeys::directory_moved() {
   MutexLock lock(mutex_);
   ++moves_;
   paths_.clear();
+  path_bytes_ = 0;
   core_.policy_gate->decisions().everything_changed();
 }
 

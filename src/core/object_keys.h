@@ -36,6 +36,7 @@ class ObjectKeys : public PolicyGate::Keys {
   Core::Impl& core_;
   mutable Mutex mutex_;
   mutable std::unordered_map<Ino, std::string> paths_ GUARDED_BY(mutex_);
+  mutable size_t path_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t moves_ GUARDED_BY(mutex_) = 0;
 };
 

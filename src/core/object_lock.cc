@@ -38,13 +38,12 @@ Status Core::Impl::check_removable(Scope bucket, const InodeRecord& version, boo
   return check_removal(version.retention, clock.time(), bypass_governance || deleting(bucket));
 }
 
-Status Core::Impl::check_bypass(const Caller& caller, Scope bucket, std::string_view path, const Consent& consent,
-                                std::span<const ConditionValue> conditions) const {
+Status Core::Impl::check_bypass(const Caller& caller, Scope bucket, std::span<const std::string> paths,
+                                const Consent& consent, std::span<const ConditionValue> conditions) const {
   if (!consent.bypass_governance) return {};
   const Attributes object{.ino = bucket_root(bucket)};
-  const std::string key(path);
   AccessRequest request{caller, Action::kBypassGovernanceRetention, Need::kAccount, object};
-  request.keys = std::span(&key, 1);
+  request.keys = paths;
   request.conditions = conditions;
   return gate.check(request);
 }
@@ -163,19 +162,24 @@ class LockChange {
   LockChange(Core::Impl& core, const Caller& caller, const VersionName& name)
       : core_(core), caller_(caller), name_(name) {}
 
-  // Finds the version; the caller may change its lock so. `conditions`: what is asked for.
-  Status find(Core& door, Action action, std::vector<ConditionValue> conditions) {
+  // Finds the version; the caller may change its lock so. `conditions`: what is asked for; `bypass`: whatever is in
+  // force in governance mode.
+  Status find(Core& door, Action action, std::vector<ConditionValue> conditions, bool bypass) {
     action_ = action;
     PAILFS_ASSIGN(root_, door.bucket_directory(name_.bucket));
     Status found = find_version();
     // Whoever may not change it is told that, whatever else there is to say.
-    if (found) conditions.emplace_back(kVersionIdKey, id_text(found_));
+    std::vector<std::string> keys{std::string(name_.path)};
+    if (found) {
+      conditions.emplace_back(kVersionIdKey, id_text(found_));
+      PAILFS_ASSIGN(keys, keys_of(core_, found_, name_.path));
+    }
     const Attributes object{.ino = root_};
-    const std::string key(name_.path);
     AccessRequest request{caller_, action, Need::kAccount, object};
-    request.keys = std::span(&key, 1);
+    request.keys = keys;
     request.conditions = conditions;
     PAILFS_TRY(core_.gate.check(request));
+    PAILFS_TRY(core_.check_bypass(caller_, bucket(), keys, {.bypass_governance = bypass}, conditions));
     PAILFS_TRY(std::move(found));
     if (!found_.marker) return {};
     return fail(Code::kInvalid,
@@ -256,10 +260,8 @@ Result<VersionEntry> Core::set_retention(const Caller& caller, const VersionName
   Impl& impl = *impl_;
   const Time time = impl.clock.time();
   LockChange lock(impl, caller, name);
-  const std::vector<ConditionValue> asked = retention_conditions(request, time);
-  PAILFS_TRY(lock.find(*this, Action::kPutObjectRetention, asked));
   PAILFS_TRY(
-      impl.check_bypass(caller, lock.bucket(), name.path, {.bypass_governance = request.bypass_governance}, asked));
+      lock.find(*this, Action::kPutObjectRetention, retention_conditions(request, time), request.bypass_governance));
   Retention wanted;
   wanted.mode = request.mode;
   if (request.until) {
@@ -280,7 +282,7 @@ Result<VersionEntry> Core::set_retention(const Caller& caller, const VersionName
 
 Result<VersionEntry> Core::set_legal_hold(const Caller& caller, const VersionName& name, bool on) {
   LockChange lock(*impl_, caller, name);
-  PAILFS_TRY(lock.find(*this, Action::kPutObjectLegalHold, {{"s3:object-lock-legal-hold", on ? "ON" : "OFF"}}));
+  PAILFS_TRY(lock.find(*this, Action::kPutObjectLegalHold, {{"s3:object-lock-legal-hold", on ? "ON" : "OFF"}}, false));
   return lock.apply([&](Retention& retention) -> Status {
     retention.legal_hold = on;
     return {};

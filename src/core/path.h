@@ -19,6 +19,9 @@ inline std::vector<std::string> split_path(std::string_view path) {
   return names;
 }
 
+// Of what is kept in memory: PATH_MAX of <limits.h>, as no path that one call takes is longer.
+inline constexpr size_t kLongestPath = 4096;
+
 // One name further down: "a" and "b" make "a/b", and an empty path is where paths begin.
 inline void add_name(std::string& path, std::string_view name) {
   if (!path.empty()) path += '/';

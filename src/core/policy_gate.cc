@@ -62,7 +62,8 @@ bool is_about_bucket(const policy::Statement& statement, const std::string& name
     return true;
   }
   if (policy::coverage_below(statement, name + "/", nothing) != policy::Coverage::kNone) return true;
-  const policy::Arn bucket("arn:aws:s3:::" + name);
+  const std::string arn = "arn:aws:s3:::" + name;
+  const policy::Arn bucket(arn);
   const bool named = std::ranges::any_of(statement.resources, [&](const policy::ArnPattern& it) {
     return it.matches(bucket, nothing) != policy::Match::kNo;
   });
@@ -223,6 +224,9 @@ PolicyGate::Answer PolicyGate::answer_store(const AccessRequest& request, Questi
       return answer_of(question.about_store(action_name(request.action), fmt::format("arn:aws:s3:::{}", request.name)));
     case Action::kDeleteBucket:
       return answer_of(question.about_bucket(action_name(request.action), nullptr));
+    case Action::kGetAccountPublicAccessBlock:
+    case Action::kPutAccountPublicAccessBlock:
+      return answer_of(question.about_store(action_name(request.action), "*"));
     default:
       return Answer::kSilent;
   }
@@ -334,9 +338,10 @@ Status PolicyGate::check_tree(const Caller& caller, Ino from, std::string_view n
       asked->about_key("s3:PutObject", new_key) == policy::Outcome::kExplicitDeny) {
     return fail(Code::kAccessDenied, "a policy denies it for what is below the directory");
   }
-  for (const Action action : kUses) {
+  for (const Action action : kGains) {
     if (action == Action::kDeleteObject) continue;
-    if (asked->gains(action, {old_key}, new_key) || asked->gains(action, {old_directory}, new_directory)) {
+    if (asked->gains(action, {old_key}, new_key) || asked->gains(action, {old_directory}, new_directory) ||
+        asked->ends_denial(action, {old_key}, new_key)) {
       return fail(Code::kCrossDevice, "policies allow more below the new name than below the old one");
     }
   }
@@ -360,7 +365,10 @@ Result<std::vector<Action>> PolicyGate::gained(const Caller& caller, Ino ino, In
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
   PAILFS_ASSIGN(const auto keys, keys_.keys_of(ino));
   const std::string key = joined(path, name);
-  for (const Action action : kUses) {
+  for (const Action action : kGains) {
+    if (asked->ends_denial(action, keys, key)) {
+      return fail(Code::kAccessDenied, "a policy denies by the old name what it does not by the new one");
+    }
     if (asked->gains(action, keys, key)) actions.push_back(action);
   }
   return actions;

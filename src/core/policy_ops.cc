@@ -8,16 +8,12 @@
 
 namespace pailfs {
 
-namespace {
-
-Status check_policy_access(Core::Impl& core, const Caller& caller, Scope bucket, Action action) {
-  PAILFS_ASSIGN(const InodePtr root, core.existing(bucket_root(bucket)));
+Status Core::Impl::check_policy_access(const Caller& caller, Scope bucket, Action action) {
+  PAILFS_ASSIGN(const InodePtr root, existing(bucket_root(bucket)));
   ReaderLock lock(root->lock);
-  const Attributes attributes = Core::Impl::attributes(root->ino, root->record);
-  return core.gate.check({caller, action, Need::kAccount, attributes});
+  const Attributes object = attributes(root->ino, root->record);
+  return gate.check({caller, action, Need::kAccount, object});
 }
-
-}  // namespace
 
 Status Core::Impl::change_bucket_policy(const Caller& caller, std::string_view bucket, Action action,
                                         const std::function<Result<StoredPolicyPtr>()>& make) {
@@ -26,7 +22,7 @@ Status Core::Impl::change_bucket_policy(const Caller& caller, std::string_view b
     MutexLock tree_lock(tree);
     PAILFS_ASSIGN(const BucketRecord record, bucket_by_name(caller, bucket));
     if (record.deleting) return fail(Code::kNotFound, "the bucket is being deleted");
-    PAILFS_TRY(check_policy_access(*this, caller, record.number, action));
+    PAILFS_TRY(check_policy_access(caller, record.number, action));
     PAILFS_TRY(unless_explained());
     PAILFS_ASSIGN(StoredPolicyPtr policy, make());
     if (policy == nullptr && policies.of(record.number) == nullptr) return {};
@@ -44,7 +40,7 @@ Status Core::Impl::change_bucket_policy(const Caller& caller, std::string_view b
 
 Result<std::string> Core::bucket_policy(const Caller& caller, std::string_view bucket) {
   PAILFS_ASSIGN(const BucketRecord record, impl_->bucket_by_name(caller, bucket));
-  PAILFS_TRY(check_policy_access(*impl_, caller, record.number, Action::kGetBucketPolicy));
+  PAILFS_TRY(impl_->check_policy_access(caller, record.number, Action::kGetBucketPolicy));
   const auto policy = impl_->policies.of(record.number);
   if (policy == nullptr) {
     return fail(Code::kNoData, fmt::format("NoSuchBucketPolicy: the bucket {} has no policy", printable(bucket)));

@@ -60,22 +60,34 @@ bool PolicyGate::Question::gains(Action action, const std::vector<std::string>& 
   return after == Outcome::kAllow && !allowed;
 }
 
+bool PolicyGate::Question::ends_denial(Action action, const std::vector<std::string>& old_keys,
+                                       const std::string& new_key) {
+  if (closed() || principal_ == nullptr) return false;
+  const policy::Context context = make_context(action_name(action), nullptr);
+  const std::string lowered_action = policy::lowered(action_name(action)), to = arn_of(new_key);
+  return std::ranges::any_of(old_keys, [&](const std::string& key) {
+    return policy::denial_by_ends(policies_, principal_->caller, lowered_action, kRequestKeys, arn_of(key), to,
+                                  context);
+  });
+}
+
 bool PolicyGate::Question::denied_somewhere(std::string_view action, const std::string& directory) {
   if (closed() || principal_ == nullptr) return !is_root();
   const policy::Context context = make_context(action, nullptr);
   const std::string lowered_action = policy::lowered(action);
   const std::string_view actions[] = {lowered_action};
-  // Which versions there are is not looked at: one of them may have the id.
+  // What there is is not looked at: a version may have the id, and a lock the mode.
   const bool denied =
       policy::may_deny_below(policies_, principal_->caller, lowered_action, below(directory), context) ||
-      policy::denies_by(policies_, principal_->caller, actions, kVersionIdKey);
+      policy::denies_by(policies_, principal_->caller, actions, kRequestKeys);
   if (denied) trace_below(action, directory, Outcome::kExplicitDeny, "policies may deny it for something there");
   return denied;
 }
 
 bool PolicyGate::Question::listings_differ() {
+  constexpr std::array<std::string_view, 1> kPrefix{"s3:prefix"};
   constexpr std::array<std::string_view, 2> kListings{"s3:listbucket", "s3:listbucketversions"};
-  return !closed() && principal_ != nullptr && policy::denies_by(policies_, principal_->caller, kListings, "s3:prefix");
+  return !closed() && principal_ != nullptr && policy::denies_by(policies_, principal_->caller, kListings, kPrefix);
 }
 
 PolicyGate::Answer PolicyGate::Question::visible(Outcome listed, const std::string& key, const AclAllows& acl) {

@@ -25,6 +25,21 @@ inline constexpr std::array<std::string_view, 6> kLoweredUses{"s3:getobject",   
                                                               "s3:deleteobject",     "s3:putobjectacl",
                                                               "s3:getobjectversion", "s3:deleteobjectversion"};
 
+// What a new name must not give either: to change locks, which those do who may.
+inline constexpr std::array<Action, 9> kGains{kUses[0],
+                                              kUses[1],
+                                              kUses[2],
+                                              kUses[3],
+                                              kUses[4],
+                                              kUses[5],
+                                              Action::kPutObjectRetention,
+                                              Action::kPutObjectLegalHold,
+                                              Action::kBypassGovernanceRetention};
+inline constexpr std::array<std::string_view, 9> kLoweredGains{
+    kLoweredUses[0],         kLoweredUses[1],         kLoweredUses[2],
+    kLoweredUses[3],         kLoweredUses[4],         kLoweredUses[5],
+    "s3:putobjectretention", "s3:putobjectlegalhold", "s3:bypassgovernanceretention"};
+
 // Everything that is the same for all keys of a request.
 class PolicyGate::Question {
  public:
@@ -44,14 +59,12 @@ class PolicyGate::Question {
   Outcome about_store(std::string_view action, const std::string& resource) {
     return decide(action, resource, nullptr);
   }
-  Outcome about_key(std::string_view action, std::string_view key) {
-    return decide(action, fmt::format("arn:aws:s3:::{}/{}", bucket_name_, key), nullptr);
-  }
+  Outcome about_key(std::string_view action, std::string_view key) { return decide(action, arn_of(key), nullptr); }
 
   // Whether there is anything that the caller may do with the key, or with one that begins with it and a slash.
   bool uses(const std::string& key);
   bool uses_below(const std::string& directory);
-  bool alike_below(const std::string& directory) { return alike_below(directory, kLoweredUses); }
+  bool alike_below(const std::string& directory) { return alike_below(directory, kLoweredGains); }
   bool alike_below(const std::string& directory, std::span<const std::string_view> actions) {
     if (closed() || principal_ == nullptr) return true;
     const policy::Context context = make_context("s3:PutObject", nullptr);
@@ -60,6 +73,10 @@ class PolicyGate::Question {
 
   // Whether a new key lets do what the old ones do not, as far as policies go.
   bool gains(Action action, const std::vector<std::string>& old_keys, const std::string& new_key);
+
+  // Whether a statement that denies it by what one request alone has (kRequestKeys) is about an old key and not about
+  // the new one.
+  bool ends_denial(Action action, const std::vector<std::string>& old_keys, const std::string& new_key);
 
   // Whether something in the bucket is denied: for what has no key any more.
   bool denied_somewhere(std::string_view action, const std::string& directory);
@@ -76,6 +93,8 @@ class PolicyGate::Question {
   Answer visible(Outcome listed, const std::string& key, const AclAllows& acl);
 
  private:
+  std::string arn_of(std::string_view key) const { return fmt::format("arn:aws:s3:::{}/{}", bucket_name_, key); }
+
   std::string below(const std::string& directory) const {
     return directory.empty() ? bucket_name_ + "/" : fmt::format("{}/{}/", bucket_name_, directory);
   }

@@ -13,6 +13,7 @@
 
 #include "base/logging.h"
 #include "core/history.h"
+#include "core/object_keys.h"
 #include "core/path.h"
 #include "core/scan.h"
 #include "core/verify.h"
@@ -49,6 +50,7 @@ class Pruning {
   bool old_enough(Stamp ceased) const { return !options_.older_than || ceased < *options_.older_than; }
   Result<std::optional<InodeRecord>> record(Ino ino);
   Status versions(const std::vector<NameSpan>& spans);
+  Status check_other_names(Ino ino);
   Status remove(const Candidate& candidate);
   Status ended(const NameSpan& span);
   Status drop_span(const NameSpan& span);
@@ -74,12 +76,24 @@ Result<std::optional<InodeRecord>> Pruning::record(Ino ino) {
   return std::optional(std::move(record));
 }
 
+// What is below the path was asked for as a whole; a file may have names elsewhere.
+Status Pruning::check_other_names(Ino ino) {
+  if (!core_.gate.has_policies(bucket_of(ino))) return {};
+  PAILFS_ASSIGN(const auto keys, core_.keys->keys_of(ino));
+  if (keys.empty()) return {};
+  const Attributes object{.ino = bucket_root(bucket_of(ino))};
+  AccessRequest request{caller_, Action::kDeleteObjectVersion, Need::kAccount, object};
+  request.keys = keys;
+  return core_.gate.check(request);
+}
+
 Status Pruning::remove(const Candidate& candidate) {
   if (!core_.check_removable(bucket_of(candidate.span.ino), candidate.version.record)) {
     ++result.locked;
     return {};
   }
   if (!options_.dry_run) {
+    PAILFS_TRY(check_other_names(candidate.span.ino));
     const Status removed = remove_object_version(core_, caller_, candidate.span, candidate.version);
     // Somebody else removed it, or gave the file a name again, or still has it open: it is as it should be.
     const Code code = removed ? Code::kIo : removed.error().code;

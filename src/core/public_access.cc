@@ -29,7 +29,8 @@ PublicGrant public_grant(uint32_t mode, const Acl* acl) {
   uint32_t mask = 7;
   for (const AclEntry& entry : acl->entries) {
     if (entry.tag == AclTag::kMask) mask = entry.permissions;
-    if (entry.tag == AclTag::kGroup && entry.id == kAuthenticatedUsersGid) out.authenticated = entry.permissions;
+    if (is_public_entry(entry)) out.write_acp |= (entry.permissions & kWriteAcp) != 0;
+    if (entry.tag == AclTag::kGroup && entry.id == kAuthenticatedUsersGid) out.authenticated = entry.permissions & 7;
   }
   out.authenticated &= mask;
   return out;

@@ -43,10 +43,12 @@ inline constexpr bool has_switch(uint8_t switches, PublicSwitch which) {
 struct PublicGrant {
   uint32_t others = 0;
   uint32_t authenticated = 0;
-  bool any() const { return (others | authenticated) != 0; }
+  bool write_acp = false;  // to either: who may change the rest
+  bool any() const { return (others | authenticated) != 0 || write_acp; }
   // Whether it gives something that `before` did not.
   bool exceeds(const PublicGrant& before) const {
-    return (others & ~before.others) != 0 || (authenticated & ~before.authenticated) != 0;
+    return (others & ~before.others) != 0 || (authenticated & ~before.authenticated) != 0 ||
+           (write_acp && !before.write_acp);
   }
 };
 // `acl` may be null. An ACL's entry for others is what the mode has.

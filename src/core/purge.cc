@@ -104,9 +104,15 @@ Status Core::purge_bucket(const Caller& caller, std::string_view name, const Pro
     PAILFS_TRY(
         impl.gate.check({caller, Action::kDeleteBucket, Need::kAccount, Attributes{.ino = bucket_root(number)}}));
     if (!record.deleting) {
-      PAILFS_TRY(impl.gate.check_whole(caller, number, {}, Action::kDeleteObjectVersion));
+      for (const Action action : {Action::kDeleteObject, Action::kDeleteObjectVersion}) {
+        PAILFS_TRY(impl.gate.check_whole(caller, number, {}, action));
+      }
       PAILFS_TRY(impl.check_mfa(number, consent.mfa));
-      PAILFS_TRY(impl.check_bypass(caller, number, {}, consent));
+      const std::string whole;
+      PAILFS_TRY(impl.check_bypass(caller, number, std::span(&whole, 1), consent));
+      if (consent.bypass_governance) {
+        PAILFS_TRY(impl.gate.check_whole(caller, number, {}, Action::kBypassGovernanceRetention));
+      }
       if (record.object_lock) PAILFS_TRY(impl.check_nothing_locked(number, consent.bypass_governance));
       record.deleting = true;
       Transaction tx;

@@ -52,12 +52,18 @@ InodeRecord Restorer::new_record(const InodeRecord& past) const {
   return record;
 }
 
+// xattr(7): the others are for who has CAP_SYS_ADMIN, and stay as they are.
+bool Restorer::brings_back(std::string_view attribute) const {
+  return caller_.uid == 0 || attribute.starts_with("user.");
+}
+
 // --- A new inode with the content
 
 Status Restorer::put_xattrs(const PastInode& past, Ino ino, bool& any, Transaction& tx) {
   const Moment moment(core_, past.at);
   PAILFS_ASSIGN(const auto names, moment.xattr_names(past.ino, past.record));
   for (const std::string& name : names) {
+    if (!brings_back(name)) continue;
     PAILFS_ASSIGN(auto value, moment.xattr(past.ino, past.record, name));
     if (!value) continue;
     const std::array<char, 16> token = core_.store.token(bucket_of(ino), name);
@@ -251,6 +257,22 @@ Result<Ino> Restorer::make_directory(const PastInode& past, Ino parent, const st
 
 // --- Attributes
 
+// What chmod(2), chown(2) and setxattr(2) would ask for; a policy that allows to change the ACL allows no more than
+// that.
+Status Restorer::check_change(const Attributes& before, const InodeRecord& wanted, bool xattrs) const {
+  PAILFS_TRY(core_.gate.check({caller_, Action::kPutObjectAcl, Need::kOwner, before}));
+  if (xattrs) PAILFS_TRY(core_.gate.check({caller_, Action::kPutObject, Need::kOwnerOrWrite, before}));
+  if (wanted.uid != before.uid || wanted.gid != before.gid) {
+    AccessRequest chown{caller_, Action::kPutObjectAcl, Need::kChown, before};
+    if (wanted.uid != before.uid) chown.new_uid = wanted.uid;
+    if (wanted.gid != before.gid) chown.new_gid = wanted.gid;
+    PAILFS_TRY(core_.gate.check(chown));
+  }
+  const bool others = caller_.uid != 0 && caller_.uid != before.uid;
+  if (!others || !S_ISREG(before.mode) || ((before.mode | wanted.mode) & (S_ISUID | S_ISGID)) == 0) return {};
+  return fail(Code::kNotPermitted, "set-id bits are for the owner");
+}
+
 // Puts into `tx` what differs, and applies it to the inode's record.
 Result<bool> Restorer::changes(const PastInode& past, Inode& inode, Transaction& tx) {
   InodeRecord wanted = inode.record;
@@ -258,18 +280,28 @@ Result<bool> Restorer::changes(const PastInode& past, Inode& inode, Transaction&
   const Ino ino = inode.ino;
   const Moment then(core_, past.at), now(core_, core_.latest_stamp());
   std::map<std::string, std::optional<std::string>> xattrs;  // to set, or to remove
+  bool any = false;                                          // when all is done
   PAILFS_ASSIGN(const auto names, then.xattr_names(past.ino, past.record));
   for (const std::string& name : names) {
+    if (!brings_back(name)) continue;
     PAILFS_ASSIGN(auto value, then.xattr(past.ino, past.record, name));
     PAILFS_ASSIGN(const auto has, now.xattr(ino, inode.record, name));
+    any |= value.has_value();
     if (value && value != has) xattrs[name] = std::move(value);
   }
   PAILFS_ASSIGN(const auto names_now, now.xattr_names(ino, inode.record));
   for (const std::string& name : names_now) {
-    if (std::ranges::find(names, name) == names.end()) xattrs[name] = std::nullopt;
+    if (std::ranges::find(names, name) != names.end()) continue;
+    if (brings_back(name)) {
+      xattrs[name] = std::nullopt;
+    } else {
+      any = true;
+    }
   }
-  wanted.has_xattrs = !names.empty();
+  wanted.has_xattrs = any;
   if (xattrs.empty() && same_attributes(inode.record, wanted)) return false;
+  PAILFS_TRY(check_owner(past.record));
+  PAILFS_TRY(check_change(Core::Impl::attributes(ino, inode.record), wanted, !xattrs.empty()));
   const Stamp at = core_.stamp(tx);
   for (const auto& [name, value] : xattrs) {
     PAILFS_TRY(core_.keep_xattr(ino, name, at, tx));
@@ -295,15 +327,9 @@ Result<bool> Restorer::set_attributes(const PastInode& past, Ino ino) {
   assert_locked(*inode);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   Transaction tx;
-  const Attributes before = Core::Impl::attributes(ino, inode->record);
   Result<bool> changed = changes(past, *inode, tx);
-  if (changed && !*changed) return false;
-  Status done = changed ? check_owner(past.record) : Status(std::unexpected(changed.error()));
-  if (done) done = core_.gate.check({caller_, Action::kPutObjectAcl, Need::kOwner, before});
-  if (!done) {
-    core_.reload(*inode);
-    return std::unexpected(std::move(done).error());
-  }
+  if (!changed) core_.reload(*inode);
+  if (!changed || !*changed) return changed;
   PAILFS_TRY(core_.commit(std::move(tx), locked));
   return true;
 }

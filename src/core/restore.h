@@ -49,6 +49,8 @@ class Restorer {
   Status give_name(const InodePtr& inode, Ino parent, const std::string& name, const InodeRecord* as);
   void withdraw(const InodePtr& inode);
   void apply(const InodeRecord& past, InodeRecord& record) const;
+  bool brings_back(std::string_view attribute) const;
+  Status check_change(const Attributes& before, const InodeRecord& wanted, bool xattrs) const;
   Result<bool> changes(const PastInode& past, Inode& inode, Transaction& tx) REQUIRES(inode.lock);
 
   Core::Impl& core_;

@@ -75,7 +75,7 @@ class Rewind {
   Status file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was, const Object& object,
               const std::string& path);
   Result<Ino> put(Side side, const std::string& name, const Moment::Entry& was, const Object& object);
-  Status attributes(Ino is, Ino was, const std::string& path);
+  Result<bool> attributes(Ino is, Ino was, const std::string& path);
   Result<bool> differ(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const;
   Status may_list(Ino directory, const Object& object);
   Status step() {
@@ -125,7 +125,7 @@ void Rewind::note(Difference what, const std::string& path, bool directory, uint
       ++result_.denied;
       break;
   }
-  if (result_.differences.size() >= RewindResult::kKept) return;
+  if (result_.differences.size() >= RewindResult::kKept || path.size() > kLongestPath) return;
   result_.differences.push_back({what, path, directory, before, after, std::move(why)});
 }
 
@@ -169,19 +169,23 @@ Result<bool> Rewind::differ(Ino is, const InodeRecord& before, Ino was, const In
   return false;
 }
 
-// The attributes of a directory that was made or gone through; a file's come with its content.
-Status Rewind::attributes(Ino is, Ino was, const std::string& path) {
-  if (!apply_) return {};
+// The attributes of a directory that was made or gone through; a file's come with its content. False: they stay as they
+// are, and that is noted.
+Result<bool> Rewind::attributes(Ino is, Ino was, const std::string& path) {
+  if (!apply_) return true;
   PAILFS_ASSIGN(const auto after, to_.object(was));
-  if (!after) return {};
+  if (!after) return true;
   // Its own times are those of the last change in it, which may have been a moment ago.
   const auto changed = restorer_.set_attributes({was, after->record, to_.at()}, is);
-  if (!changed) return denied(std::unexpected(changed.error()), path, true);
+  if (!changed) {
+    PAILFS_TRY(denied(std::unexpected(changed.error()), path, true));
+    return false;
+  }
   if (*changed) {
     core_.name_changed(is, {}, is);
     core_.names_ended();  // the directory may be closed to some now
   }
-  return {};
+  return true;
 }
 
 Status Rewind::remove(Ino parent, const Moment::Entry& entry, const std::string& path, int depth) {
@@ -261,12 +265,12 @@ Status Rewind::entry(Side side, const std::string& name, const MaybeEntry& is, c
     return file(side, name, is && !S_ISDIR(is->type) ? is : std::nullopt, *was, *object, path);
   }
   Side below{0, was->ino};
+  bool changed = false;
   if (is && S_ISDIR(is->type)) {
     below.is = is->ino;
     PAILFS_ASSIGN(const auto now, from_.object(is->ino));
     if (now) {
-      PAILFS_ASSIGN(const bool changed, differ(is->ino, now->record, was->ino, object->record));
-      if (changed) note(Difference::kAttributes, path, true, 0, 0);
+      PAILFS_ASSIGN(changed, differ(is->ino, now->record, was->ino, object->record));
     }
   } else {
     if (is) PAILFS_TRY(remove(side.is, *is, path, depth));
@@ -279,7 +283,9 @@ Status Rewind::entry(Side side, const std::string& name, const MaybeEntry& is, c
     note(Difference::kAdded, path, true, 0, 0);
   }
   PAILFS_TRY(directory(below, path, depth + 1));
-  return attributes(below.is, was->ino, path);
+  PAILFS_ASSIGN(const bool set, attributes(below.is, was->ino, path));
+  if (changed && set) note(Difference::kAttributes, path, true, 0, 0);
+  return {};
 }
 
 Status Rewind::directory(Side side, const std::string& path, int depth) {
@@ -351,7 +357,8 @@ Status Rewind::walk(Side side, const std::vector<std::string>& names) {
 Status Rewind::run(Ino root, const std::vector<std::string>& names) {
   if (!names.empty()) return walk({root, root}, names);
   PAILFS_TRY(directory({root, root}, "", 0));
-  return attributes(root, root, "");
+  PAILFS_TRY(attributes(root, root, ""));
+  return {};
 }
 
 }  // namespace
@@ -371,36 +378,6 @@ Result<RewindResult> Core::rewind(const Caller& caller, std::string_view bucket,
 }
 
 // --- One version
-
-Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path) {
-  const std::vector<std::string> names = split_path(path);
-  if (names.empty()) return fail(Code::kInvalid, "name a file in the bucket");
-  DirectorySpan top;
-  top.ino = root;
-  std::vector<DirectorySpan> directories{top};
-  std::vector<NameSpan> spans;
-  std::string above;
-  for (const std::string& name : names) {
-    PAILFS_ASSIGN(const auto open, permitted(core, caller, directories, Need::kSearch, above));
-    add_name(above, name);
-    if (open.empty() && !directories.empty()) return fail(Code::kAccessDenied, "access denied");
-    PAILFS_ASSIGN(spans, name_spans(core, open, name));
-    directories = directories_of(spans);
-  }
-  if (spans.empty()) return fail(Code::kNotFound, fmt::format("nothing in the bucket is or was called {}", path));
-  return spans;
-}
-
-Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& spans, std::string_view path,
-                                std::string_view version) {
-  PAILFS_ASSIGN(auto shown, shown_versions(core, spans));
-  for (ShownVersion& one : shown) {
-    const std::string id = id_text(one);
-    if (one.name == version || id == version) return std::move(one);
-  }
-  return fail(Code::kNotFound, fmt::format("{} has no version {} ('pail versions list' names those there are)", path,
-                                           printable(version)));
-}
 
 namespace {
 
@@ -444,15 +421,15 @@ Status Core::purge_version(const Caller& caller, std::string_view bucket, std::s
   PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
   PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
   PAILFS_TRY(impl.check_mfa(bucket_of(root), consent.mfa));
-  PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), path, consent));
   PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
   PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
-  const std::string key(path);
+  PAILFS_ASSIGN(const auto keys, keys_of(impl, shown, path));
   const ConditionValue id{kVersionIdKey, id_text(shown)};
   AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, object};
-  removal.keys = std::span(&key, 1);
+  removal.keys = keys;
   removal.conditions = std::span(&id, 1);
   PAILFS_TRY(impl.gate.check(removal));
+  PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), keys, consent, removal.conditions));
   const Status removed =
       shown.marker ? remove_marker(impl, caller, shown.span)
                    : remove_object_version(impl, caller, shown.span, shown.version, consent.bypass_governance);

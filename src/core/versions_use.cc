@@ -139,7 +139,7 @@ Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view n
     return fail(Code::kNotPermitted, "versions are removed one by one, or with 'pail versions prune'");
   }
   PAILFS_ASSIGN(const Attributes directory, attributes(above));
-  PAILFS_ASSIGN(const auto keys, keys_of(above));
+  PAILFS_ASSIGN(const auto keys, keys_of(found));
   const ConditionValue id{kVersionIdKey, version_file_id(name)};
   AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, directory};
   removal.keys = keys;

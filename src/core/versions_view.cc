@@ -273,12 +273,15 @@ Result<InodeRecord> VersionsView::version_record(const Place& place, bool* own) 
   ReaderLock lock(inode->lock);
   if (inode->gone) return forgotten();
   if (own != nullptr) *own = inode->record.vseq == place.vseq;
-  if (inode->record.vseq != place.vseq) return load_version(core_.store, place.ino, place.vseq);
+  InodeRecord record = inode->record;
+  if (record.vseq != place.vseq) {
+    PAILFS_ASSIGN(record, load_version(core_.store, place.ino, place.vseq));
+  }
   // Where versioning is off, and while a seal is provisional, what is written goes on under the same number.
-  if (!inode->record.sealed || version_time(place.version) != inode->record.version.sealed) {
+  if (!record.sealed || version_time(place.version) != record.version.sealed) {
     return fail(Code::kNotFound, "the version was replaced");
   }
-  return inode->record;
+  return record;
 }
 
 Result<Attributes> VersionsView::attributes(const Place& place) {

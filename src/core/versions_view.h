@@ -178,7 +178,8 @@ class VersionsView {
   Result<std::string> getxattr_then(const Caller& caller, const Place& place, std::string_view name);
   Result<std::vector<std::string>> listxattr_then(const Caller& caller, const Place& place);
   Result<std::string> xattr_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at,
-                               std::span<const std::string> keys, std::string_view name);
+                               std::span<const std::string> keys, std::string_view name,
+                               const Attributes* now = nullptr);
   Result<std::vector<std::string>> xattr_names_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at);
   std::vector<std::string> offered_moments(Scope bucket);
 

@@ -27,8 +27,18 @@ bool in_namespace(std::string_view name, std::string_view prefix) {
 
 bool sticky(const Attributes& object) { return S_ISDIR(object.mode) && (object.mode & S_ISVTX) != 0; }
 
+// `version` null: of what is there now.
+AccessRequest read_request(const Caller& caller, Need need, const Attributes& object, const VersionFacts* version) {
+  AccessRequest request{caller, version == nullptr ? Action::kGetObject : Action::kGetObjectVersion, need, object};
+  if (version != nullptr) {
+    request.keys = version->keys;
+    request.conditions = version->conditions;
+  }
+  return request;
+}
+
 Status check_user(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
-                  Access access, std::span<const std::string> keys) {
+                  Access access, const VersionFacts* version) {
   const bool change = access == Access::kChange;
   if (name.starts_with(kS3Prefix)) {
     if (change) return not_permitted();
@@ -38,30 +48,23 @@ Status check_user(const Gate& gate, const Caller& caller, const Attributes& obje
     if (change) return not_permitted();
     return no_data();
   }
-  if (!change) {
-    AccessRequest request{caller, Action::kGetObject, Need::kRead, object};
-    request.keys = keys;
-    return gate.check(request);
-  }
+  if (!change) return gate.check(read_request(caller, Need::kRead, object, version));
   if (sticky(object)) PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kOwner, object}));
   return gate.check({caller, Action::kPutObject, Need::kWrite, object});
 }
 
 Status check_attribute(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
-                       Access access, std::span<const std::string> keys = {}) {
+                       Access access, const VersionFacts* version = nullptr) {
   const bool change = access == Access::kChange;
-  if (in_namespace(name, "user.")) return check_user(gate, caller, object, name, access, keys);
+  if (in_namespace(name, "user.")) return check_user(gate, caller, object, name, access, version);
   if (in_namespace(name, "security.")) {
-    const Action action = change ? Action::kPutObjectAcl : Action::kGetObject;
-    AccessRequest request{caller, action, change ? Need::kOwner : Need::kNothing, object};
-    request.keys = keys;
-    return gate.check(request);
+    if (change) return gate.check({caller, Action::kPutObjectAcl, Need::kOwner, object});
+    return gate.check(read_request(caller, Need::kNothing, object, version));
   }
   if (in_namespace(name, "trusted.")) {
     if (caller.uid == 0) {
-      AccessRequest request{caller, change ? Action::kPutObject : Action::kGetObject, Need::kNothing, object};
-      request.keys = keys;
-      return gate.check(request);
+      if (change) return gate.check({caller, Action::kPutObject, Need::kNothing, object});
+      return gate.check(read_request(caller, Need::kNothing, object, version));
     }
     if (change) return not_permitted();
     return no_data();
@@ -75,8 +78,8 @@ Status check_attribute(const Gate& gate, const Caller& caller, const Attributes&
 }  // namespace
 
 Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
-                        std::span<const std::string> keys) {
-  return check_attribute(gate, caller, object, name, Access::kRead, keys);
+                        const VersionFacts& version) {
+  return check_attribute(gate, caller, object, name, Access::kRead, &version);
 }
 
 namespace {
@@ -249,6 +252,7 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   if (is_policy(ino, name)) {
     PAILFS_ASSIGN(const BucketRecord bucket, impl.bucket_record(bucket_of(ino)));
     if (mode != XattrMode::kSet) {
+      PAILFS_TRY(impl.check_policy_access(caller, bucket.number, Action::kPutBucketPolicy));
       const bool exists = impl.policies.of(bucket.number) != nullptr;
       if (exists && mode == XattrMode::kCreate) return fail(Code::kExists, "the bucket has a policy");
       if (!exists && mode == XattrMode::kReplace) return no_data();
@@ -302,6 +306,7 @@ Status Core::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   if (acl_of(name) != nullptr) return impl.set_acl(caller, ino, name, {});
   if (is_policy(ino, name)) {
     PAILFS_ASSIGN(const BucketRecord bucket, impl.bucket_record(bucket_of(ino)));
+    PAILFS_TRY(impl.check_policy_access(caller, bucket.number, Action::kDeleteBucketPolicy));
     if (impl.policies.of(bucket.number) == nullptr) return no_data();
     return delete_bucket_policy(caller, bucket.name);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <optional>
 #include <string_view>
 
@@ -22,7 +23,10 @@ bool is_partition(std::string_view text);
 // An ARN that is asked about, taken apart once for all the patterns.
 class Arn {
  public:
+  // Has views of the text, which must outlive it.
   explicit Arn(std::string_view text) : parts_(split_arn(text)) {}
+  template <std::same_as<std::string> Temporary>
+  explicit Arn(Temporary&&) = delete;
   // Null where it is no ARN.
   const std::array<std::string_view, kArnParts>* parts() const { return parts_ ? &*parts_ : nullptr; }
 

@@ -38,7 +38,8 @@ Coverage coverage_below(const Statement& statement, std::string_view below, cons
   Coverage most = Coverage::kNone;
   // As in Statement::applies(): then it is about nothing.
   if (statement.not_resource && std::ranges::any_of(statement.resources, [&](const ArnPattern& pattern) {
-        return pattern.matches(Arn("arn:aws:s3:::" + std::string(below)), context) == Match::kUnresolved;
+        const std::string text = "arn:aws:s3:::" + std::string(below);
+        return pattern.matches(Arn(text), context) == Match::kUnresolved;
       })) {
     return Coverage::kNone;
   }
@@ -102,12 +103,30 @@ bool may_deny_below(const Policies& policies, const Caller& caller, std::string_
   });
 }
 
+namespace {
+
+bool goes_by(const Statement& statement, std::span<const std::string_view> keys) {
+  return std::ranges::any_of(statement.conditions, [&](const Condition& condition) {
+    return std::ranges::find(keys, condition.key()) != keys.end();
+  });
+}
+
+}  // namespace
+
 bool denies_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
-               std::string_view key) {
+               std::span<const std::string_view> keys) {
   return any_denial(policies, caller, [&](const Statement& statement) {
-    return is_about(statement, actions) && std::ranges::any_of(statement.conditions, [&](const Condition& condition) {
-             return condition.key() == key;
-           });
+    return is_about(statement, actions) && goes_by(statement, keys);
+  });
+}
+
+bool denial_by_ends(const Policies& policies, const Caller& caller, std::string_view action,
+                    std::span<const std::string_view> keys, std::string_view from, std::string_view to,
+                    const Context& context) {
+  const Arn before(from), after(to);
+  return any_denial(policies, caller, [&](const Statement& statement) {
+    return statement.is_about(action) && goes_by(statement, keys) && statement.is_about(before, context) &&
+           !statement.is_about(after, context);
   });
 }
 

@@ -29,9 +29,14 @@ bool may_allow_below(const Policies& policies, const Caller& caller, std::span<c
 bool may_deny_below(const Policies& policies, const Caller& caller, std::string_view action, std::string_view below,
                     const Context& context);
 
-// Whether a statement that denies the caller one of the actions asks for the condition key.
+// Whether a statement that denies the caller one of the actions asks for one of the condition keys.
 bool denies_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
-               std::string_view key);
+               std::span<const std::string_view> keys);
+
+// Whether one of those is about the resource `from` and not about `to`, whatever its conditions.
+bool denial_by_ends(const Policies& policies, const Caller& caller, std::string_view action,
+                    std::span<const std::string_view> keys, std::string_view from, std::string_view to,
+                    const Context& context);
 
 // Whether every statement about the caller and one of the actions is about all keys that begin with `below`, or about
 // none: then what is decided for one of them holds for each. Of the account's root, who is allowed everything, only

@@ -122,8 +122,7 @@ bool Statement::is_about(std::string_view action) const {
          not_action;
 }
 
-bool Statement::applies(std::string_view action, const Arn& resource, const Context& context) const {
-  if (!is_about(action)) return false;
+bool Statement::is_about(const Arn& resource, const Context& context) const {
   bool named = false, unresolved = false;
   for (const ArnPattern& pattern : resources) {
     const Match match = pattern.matches(resource, context);
@@ -132,7 +131,11 @@ bool Statement::applies(std::string_view action, const Arn& resource, const Cont
     if (named) break;
   }
   // A variable without a value lets nothing match, a NotResource neither.
-  if (not_resource ? named || unresolved : !named) return false;
+  return not_resource ? !named && !unresolved : named;
+}
+
+bool Statement::applies(std::string_view action, const Arn& resource, const Context& context) const {
+  if (!is_about(action) || !is_about(resource, context)) return false;
   return std::ranges::all_of(conditions, [&](const Condition& condition) { return condition.holds(context); });
 }
 

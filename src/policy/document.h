@@ -54,6 +54,8 @@ struct Statement {
 
   // Whether its actions are about this one, in lower case.
   bool is_about(std::string_view action) const;
+  // Whether its resources are about this one.
+  bool is_about(const Arn& resource, const Context& context) const;
   // Whether it is about a request, whoever asks. `action` in lower case.
   bool applies(std::string_view action, const Arn& resource, const Context& context) const;
   // Of a bucket or trust policy: whom it is about.

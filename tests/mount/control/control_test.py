@@ -50,7 +50,7 @@ class Control(MountTest):
             ("key", "list"),
             ("key", "remove", "1"),
             ("check",),
-            ("versions", "prune", "--keep", "0"),
+            ("versions", "prune", "--keep", "1"),
             ("versioning", "suspend", "bucket"),
             ("bucket", "delete", "bucket", "--purge", "--yes"),
         ):

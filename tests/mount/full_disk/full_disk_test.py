@@ -66,7 +66,7 @@ class FullDisk(MountTest):
             for name, content in old.items():
                 self.assertEqual((bucket / name).read_bytes(), content)
             os.unlink(bucket / "big")
-            self.fs.pail("versions", "prune", "bucket", "--keep", "0")
+            self.fs.pail("versions", "prune", "bucket", "--keep", "0", "--yes")
 
             wait_until(lambda: self.room() > 90 * MIB, "the room is back (round %d)" % round_number)
             (bucket / "after").write_bytes(b"x" * MIB)

@@ -10,6 +10,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import time
 
 from file_calls import read, write
 from mounted_store import NOBODY, PAIL, MountTest, main, wait_until
@@ -226,6 +227,84 @@ class RequestKeys(PolicyTest):
         self.fs.run("rm", versions / names[1])
         self.assertFalse((versions / names[1]).exists())
 
+    def test_a_denial_holds_by_every_name_through_every_door(self):
+        for name in ("free", "kept"):
+            (self.bucket / name).mkdir()
+            (self.bucket / name).chmod(0o777)
+        file = self.fill(self.bucket / "kept/file", mode=0o666)
+        file.write_text("newer")
+        os.link(file, self.bucket / "free/file")
+        file.write_text("the last")
+        names = sorted(os.listdir(self.bucket / ".versions/free/file"))
+        self.put(self.deny("DeleteObjectVersion", "kept/*"))
+        self.assertIn("denied", self.fs.run("rm", self.bucket / ".versions/free/file" / names[0], check=False).stderr)
+        version = names[0].split("Z-")[1]
+        for words in (
+            ("versions", "purge", "bucket/free/file", "--version", version, "--yes"),
+            ("versions", "prune", "bucket/free", "--keep", "0", "--yes"),
+        ):
+            self.assertNotEqual(self.pail(*words, check=False).returncode, 0, words)
+        self.assertEqual(sorted(os.listdir(self.bucket / ".versions/free/file")), names)
+
+    def test_a_denial_by_id_is_not_left_by_a_new_name(self):
+        top = self.bucket / "docs"
+        top.mkdir()
+        self.fill(top / "file", mode=0o644)
+        (top / "file").write_text("newer")
+        for path in (self.bucket, top, top / "file"):
+            os.chown(path, NOBODY, NOBODY)
+        version = sorted(os.listdir(self.bucket / ".versions/docs/file"))[0].split("Z-")[1]
+        by_id = {"StringEquals": {"s3:VersionId": version}}
+        self.put(self.deny("GetObjectVersion", "docs/*", who="nobody", condition=by_id))
+        self.assert_user(lambda: os.rename(top, self.bucket / "papers"), errno.EXDEV)
+        self.assertNotEqual(as_user(lambda: os.link(top / "file", self.bucket / "link")), ALLOWED)
+        self.assert_user(lambda: os.rename(top / "file", top / "renamed"), ALLOWED)
+
+    def test_attributes_of_a_version_go_by_its_rights(self):
+        file = self.fill(self.bucket / "file", mode=0o644)
+        os.setxattr(file, "user.token", b"old")
+        file.write_text("newer")
+        names = sorted(os.listdir(self.bucket / ".versions/file"))
+        old = self.bucket / ".versions/file" / names[0]
+        then = self.bucket / ".versions" / ("@" + names[1].split("-")[0]) / "file"
+        self.assert_user(lambda: os.getxattr(old, "user.token"), ALLOWED)
+        self.assert_user(lambda: os.getxattr(then, "user.token"), ALLOWED)
+        by_id = {"StringEquals": {"s3:VersionId": names[0].split("Z-")[1]}}
+        self.put(self.deny("GetObjectVersion", "file", who="nobody", condition=by_id))
+        self.assert_user(lambda: os.getxattr(old, "user.token"), DENIED)
+        self.assert_user(lambda: os.getxattr(file, "user.token"), ALLOWED)
+        self.put()
+        file.chmod(0o600)
+        self.assert_user(lambda: os.getxattr(then, "user.token"), DENIED)
+
+    def test_a_bucket_goes_only_where_everything_in_it_may(self):
+        self.fill(self.bucket / "file")
+        self.put(self.deny("DeleteObject", "file"))
+        self.assertNotEqual(self.pail("bucket", "delete", "bucket", "--purge", "--yes", check=False).returncode, 0)
+        self.assertEqual((self.bucket / "file").read_text(), "content")
+
+    def test_a_rewind_changes_no_more_than_its_caller_may(self):
+        file = self.fill(self.bucket / "file", mode=0o644)
+        for path in (self.bucket, file):
+            os.chown(path, NOBODY, NOBODY)
+        time.sleep(0.05)
+        before = self.fs.run("date", "-u", "+%Y-%m-%dT%H:%M:%S.%NZ").stdout.strip()
+        time.sleep(0.05)
+        os.setxattr(file, "trusted.audit", b"yes")
+        os.setxattr(file, "user.note", b"new")
+        file.chmod(0o600)
+
+        def rewind():
+            subprocess.run([PAIL, "rewind", "./file", "--to", before, "--yes"], cwd=self.bucket, check=True)
+
+        self.put(self.deny("PutObject", "file", who="nobody"))
+        self.assertNotEqual(as_user(rewind), ALLOWED)
+        self.assertEqual(os.getxattr(file, "user.note"), b"new")
+        self.put()
+        self.assert_user(rewind, ALLOWED)
+        self.assertEqual(os.listxattr(file), ["trusted.audit"])
+        self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o644)
+
     def test_canned_acls(self):
         self.fill(self.bucket / "file")
         self.put(self.deny("PutObjectAcl", "*", condition={"StringLike": {"s3:x-amz-acl": "public-*"}}))
@@ -264,6 +343,16 @@ class RequestKeys(PolicyTest):
         self.assertEqual(lock("hold", "vault/file", "--version", ids[0]), 3)
         self.assertEqual(lock("hold", "vault/file", "--version", ids[1]), 0)
         self.assertEqual(lock("release", "vault/file", "--version", ids[1]), 3)
+        # No other name lets do what this one does not.
+        (vault / "file").write_text("the last")
+        held = sorted(os.listdir(vault / ".versions/file"))[-1].split("Z-")[1]
+        self.assertEqual(lock("hold", "vault/file", "--version", held), 0)
+        statements[2]["Resource"] = "arn:aws:s3:::vault/file"
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements[2:3]})
+        self.pail("policy", "put", "vault", "-", input=document)
+        self.assertNotEqual(errno_of(os.link, vault / "file", vault / "other"), 0)
+        self.assertNotEqual(errno_of(os.rename, vault / "file", vault / "other"), 0)
+        self.assertEqual(lock("release", "vault/file", "--version", held), 3)
 
 
 class Keys(PolicyTest):

@@ -142,6 +142,17 @@ class BlockPublicAcls(PublicAccessTest):
         self.fs.run("setfacl", "-m", "u:%d:r" % GAMES, hidden)
         self.assertNotEqual(self.fs.run("setfacl", "-d", "-m", "o::r", self.bucket, check=False).returncode, 0)
         self.fs.run("setfacl", "-d", "-m", "o::-,u:%d:rwx" % GAMES, self.bucket)
+        for words in (
+            ("public-read",),
+            ("authenticated-read",),
+            ("--grant", "AllUsers=READ"),
+            ("--grant", "AllUsers=WRITE_ACP"),
+            ("--grant", "AuthenticatedUsers=WRITE_ACP"),
+        ):
+            refused = self.pail("acl", "put", "bucket/hidden", *words, check=False)
+            self.assertEqual(refused.returncode, 3, words)
+            self.assertIn("BlockPublicAcls", refused.stderr)
+        self.pail("acl", "put", "bucket/hidden", "--grant", "games=READ")
         self.block()
         hidden.chmod(0o644)
 

@@ -71,7 +71,7 @@ class LongLife(MountTest):
         return totals
 
     def prune(self, *which):
-        self.fs.pail("versions", "prune", "bucket", *which, timeout=PATIENCE)
+        self.fs.pail("versions", "prune", "bucket", *which, "--yes", timeout=PATIENCE)
 
     def live(self):
         """Samples of the whole life. Now and then old versions are pruned, as a timer would, and the kernel drops what it

@@ -138,10 +138,7 @@ TEST_F(AclGateTest, TheBucketsOwnerRemovesAndClosesWhatOthersMade) {
   // What he has closed himself is closed, but for what others put there.
   const Attributes own = object(S_IFDIR | 01500, kAccount), shared = object(S_IFDIR | 01777, kKnown);
   EXPECT_EQ(ask(account_, Need::kRemove, own, &file), denied_);
-  EXPECT_EQ(ask(account_, Need::kRemove, shared, &file), not_permitted_);  // by the kernel, on a mount
-  User controls{kAccount};
-  controls.caller.door = Door::kControl;
-  EXPECT_EQ(ask(controls, Need::kRemove, shared, &file), "ok");
+  EXPECT_EQ(ask(account_, Need::kRemove, shared, &file), "ok");
   EXPECT_EQ(ask(unknown_, Need::kRemove, shared, &file), not_permitted_);
   EXPECT_EQ(outcome(gate_.check({account_, Action::kPutObject, Need::kRemove, shared, &file})), not_permitted_);
   // The root of the store is no bucket.
