@@ -7,6 +7,7 @@
 
 #include "base/logging.h"
 #include "core/content.h"
+#include "core/history.h"
 #include "core/object_keys.h"
 #include "core/path.h"
 

@@ -318,6 +318,18 @@ class Roles(IdentityTest):
     def keywords(self, user):
         return {"user": USERS[user], "group": ALONE, "extra_groups": []}
 
+    def test_a_role_leads_to_those_alone_that_trust_it(self):
+        self.role([self.user("nobody")])
+        again = (PAIL, "assume", "keeper", "--", "true")
+        self.assertEqual(self.assume("true").returncode, 0)
+        other = self.assume(*again)
+        self.assertEqual(other.returncode, 125)
+        self.assertIn("no role keeper trusts you", other.stderr)
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+        names = [self.user("nobody"), "arn:aws:iam::%s:role/keeper" % self.account]
+        self.pail("role", "trust", "keeper", "-", input=self.document({**trust, "Principal": {"AWS": names}}))
+        self.assertEqual(self.assume(*again).returncode, 0)
+
     def assume(self, *command, user="nobody", options=()):
         return self.pail("assume", "keeper", *options, "--", *command, check=False, **self.keywords(user))
 
