@@ -110,6 +110,21 @@ std::vector<std::string> verb_first(std::vector<std::string> arguments) {
   return arguments;
 }
 
+// Of a word where a command should be: CLI11 only says that one is missing. Empty: that is not what is wrong.
+std::string unknown_command(const CLI::App& app) {
+  const CLI::App* at = &app;
+  std::string words = app.get_name();
+  for (auto parsed = at->get_subcommands(); !parsed.empty(); parsed = at->get_subcommands()) {
+    at = parsed.front();
+    words += ' ' + at->get_name();
+  }
+  if (at->get_require_subcommand_min() == 0) return {};
+  const std::vector<std::string> rest = at->remaining();
+  if (rest.empty() || rest.front().starts_with('-')) return {};
+  return fmt::format("{}: there is no command '{}' ('{} --help' lists them)\n", app.get_name(), printable(rest.front()),
+                     words);
+}
+
 }  // namespace
 
 int run_pail(const std::vector<std::string>& arguments, Console& console) {
@@ -140,6 +155,10 @@ int run_pail(const std::vector<std::string>& arguments, Console& console) {
     const std::vector<std::string> ordered = verb_first(arguments);
     app.parse(std::vector<std::string>(ordered.rbegin(), ordered.rend()));  // CLI11 wants the last one first
   } catch (const CLI::ParseError& e) {
+    if (const std::string unknown = unknown_command(app); !unknown.empty()) {
+      console.error(unknown);
+      return kExitUsage;
+    }
     std::ostringstream out;
     std::ostringstream error;
     const int code = app.exit(e, out, error);

@@ -69,22 +69,26 @@ void print_differences(Invocation& invocation, const Json& result) {
   if (total > kShown) invocation.line(fmt::format("... and {} more (--json lists up to 10,000)", total - kShown));
 }
 
+std::string stays(uint64_t names) {
+  return count_of(names, "name") + (names == 1 ? " stays as it is" : " stay as they are");
+}
+
 // What could not be done is said last, and is a failure.
 int conclude(Invocation& invocation, const Json& result) {
   const uint64_t unknown = number_member(result, "unknown"), denied = number_member(result, "denied");
   if (unknown != 0) {
-    invocation.warn(fmt::format("{} as they are: no version tells any more what they were at {}",
-                                count_of(unknown, "name") + (unknown == 1 ? " stays" : " stay"),
-                                text_member(result, "to")));
+    invocation.warn(fmt::format("{}: no version tells any more what {} at {}", stays(unknown),
+                                unknown == 1 ? "it was" : "they were", text_member(result, "to")));
   }
   if (denied == 0) return kExitOk;
-  invocation.warn(fmt::format("{} as they are, because you may not change them",
-                              count_of(denied, "name") + (denied == 1 ? " stays" : " stay")));
+  invocation.warn(fmt::format("{}, because you may not change {}", stays(denied), denied == 1 ? "it" : "them"));
+  uint64_t shown = 0;
   for (const Json& one : object_member(result, "differences")) {
     if (text_member(one, "what") != "denied") continue;
+    if (shown++ == kShown) break;
     invocation.warn(fmt::format("  {}: {}", printable(text_member(one, "path")), text_member(one, "why")));
-    break;
   }
+  if (denied > kShown) invocation.warn(fmt::format("  ... and {} more (--json lists up to 10,000)", denied - kShown));
   return kExitFailure;
 }
 

@@ -82,6 +82,9 @@ TEST_F(PailTest, SaysItsVersion) {
 TEST_F(PailTest, RefusesWhatItDoesNotUnderstand) {
   EXPECT_EQ(pail({}), kExitUsage);
   EXPECT_EQ(pail({"nonsense"}), kExitUsage);
+  EXPECT_EQ(console_.errors, "pail: there is no command 'nonsense' ('pail --help' lists them)\n");
+  EXPECT_EQ(pail({"bucket", "lst", "--json"}), kExitUsage);
+  EXPECT_EQ(console_.errors, "pail: there is no command 'lst' ('pail bucket --help' lists them)\n");
   EXPECT_EQ(pail({"bucket"}), kExitUsage);
   EXPECT_EQ(pail({"bucket", "create"}), kExitUsage);
   EXPECT_EQ(pail({"bucket", "create", "photos", "--versioning", "maybe"}), kExitUsage);
@@ -228,7 +231,7 @@ TEST_F(PailTest, APurgeAsksForTheNameOrNeedsYes) {
   EXPECT_THAT(console_.errors, AllOf(HasSubstr("1 older version"), HasSubstr("6 B"), HasSubstr("--yes")));
   console_.has_terminal = true;
   console_.typed = {"yes"};
-  EXPECT_EQ(pail_on_store({"bucket", "delete", "photos", "--purge"}), kExitFailure);
+  EXPECT_EQ(pail_on_store({"bucket", "delete", "photos", "--purge"}), kExitUsage);
   console_.typed = {"photos"};
   EXPECT_EQ(pail_on_store({"bucket", "delete", "photos", "--purge"}), kExitOk) << console_.errors;
   EXPECT_TRUE(pail_json({"bucket", "list"})["buckets"].empty());
@@ -248,6 +251,11 @@ TEST_F(PailTest, VersionsOfADeletedFileAreListedAndPruned) {
   EXPECT_THAT(console_.errors, HasSubstr("--yes"));
   EXPECT_EQ(pail_json({"versions", "prune", "photos", "--yes"})["versions"], 1);
   EXPECT_EQ(pail_on_store({"versions", "prune", "--older-than", "soon"}), kExitUsage);
+  EXPECT_EQ(pail_on_store({"versions", "prune", "--older-than", "2200-01-01", "--yes"}), kExitUsage);
+  EXPECT_THAT(console_.errors, HasSubstr("lies in the future"));
+  EXPECT_EQ(pail_on_store({"versions", "prune", "photos", "--keep", "0"}), kExitUsage);
+  EXPECT_EQ(pail_on_store({"versions", "prune", "photos", "--older-than", "0s"}), kExitUsage);
+  EXPECT_EQ(pail_on_store({"versions", "restore", "photos/a", "--version", "null", "--dry-run"}), kExitUsage);
 }
 
 TEST_F(PailTest, VersioningIsChanged) {
