@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "cli/invocation.h"
+#include "core/types.h"
 
 namespace pailfs {
 namespace cli {
