@@ -455,7 +455,8 @@ std::optional<Stamp> version_time(std::string_view name) {
 
 // --- By path
 
-Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path) {
+Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path,
+                                       bool lists) {
   const std::vector<std::string> names = split_path(path);
   if (names.empty()) return fail(Code::kInvalid, "name a file in the bucket");
   DirectorySpan top;
@@ -463,11 +464,14 @@ Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, I
   std::vector<DirectorySpan> directories{top};
   std::vector<NameSpan> spans;
   std::string above;
-  for (const std::string& name : names) {
-    PAILFS_ASSIGN(const auto open, permitted(core, caller, directories, Need::kSearch, above));
-    add_name(above, name);
+  for (size_t i = 0; i < names.size(); ++i) {
+    PAILFS_ASSIGN(auto open, permitted(core, caller, directories, Need::kSearch, above));
+    if (lists && i + 1 == names.size()) {
+      PAILFS_ASSIGN(open, permitted(core, caller, open, Need::kRead, above));
+    }
     if (open.empty() && !directories.empty()) return fail(Code::kAccessDenied, "access denied");
-    PAILFS_ASSIGN(spans, name_spans(core, open, name));
+    PAILFS_ASSIGN(spans, name_spans(core, open, names[i]));
+    add_name(above, names[i]);
     directories = directories_of(spans);
   }
   if (spans.empty()) return fail(Code::kNotFound, fmt::format("nothing in the bucket is or was called {}", path));

@@ -100,8 +100,10 @@ Result<std::optional<ShownVersion>> shown_version(Core::Impl& core, const std::v
 
 // One of them as `pail versions` lists it (versions_list.cc).
 VersionEntry version_entry(const Core::Impl& core, const ShownVersion& shown);
-// What a path stands or stood for, in directories that the caller may look names up in.
-Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path);
+// What a path stands or stood for, in directories that the caller may look names up in; `lists`: and the last of which
+// he may list, as ls(1) does in .versions.
+Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path,
+                                       bool lists = false);
 // The version that is called so, or has that id.
 Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& spans, std::string_view path,
                                 std::string_view version);

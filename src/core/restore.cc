@@ -292,11 +292,10 @@ Result<bool> Restorer::changes(const PastInode& past, Inode& inode, Transaction&
   }
   PAILFS_ASSIGN(const auto names_now, now.xattr_names(ino, inode.record));
   for (const std::string& name : names_now) {
-    if (std::ranges::find(names, name) != names.end()) continue;
-    if (brings_back(name)) {
-      xattrs[name] = std::nullopt;
-    } else {
+    if (!brings_back(name)) {
       any = true;
+    } else if (std::ranges::find(names, name) == names.end()) {
+      xattrs[name] = std::nullopt;
     }
   }
   wanted.has_xattrs = any;

@@ -287,6 +287,7 @@ class RequestKeys(PolicyTest):
         file = self.fill(self.bucket / "file", mode=0o644)
         for path in (self.bucket, file):
             os.chown(path, NOBODY, NOBODY)
+        os.setxattr(file, "trusted.always", b"there")
         time.sleep(0.05)
         before = self.fs.run("date", "-u", "+%Y-%m-%dT%H:%M:%S.%NZ").stdout.strip()
         time.sleep(0.05)
@@ -304,7 +305,15 @@ class RequestKeys(PolicyTest):
         self.assertEqual(os.getxattr(file, "user.note"), b"new")
         self.put()
         self.assert_user(rewind, ALLOWED)
-        self.assertEqual(os.listxattr(file), ["trusted.audit"])
+        self.assertEqual(sorted(os.listxattr(file)), ["trusted.always", "trusted.audit"])
+        # Also where nothing but what was there then is left to be hidden.
+        os.removexattr(file, "trusted.audit")
+        time.sleep(0.05)
+        before = self.fs.run("date", "-u", "+%Y-%m-%dT%H:%M:%S.%NZ").stdout.strip()
+        time.sleep(0.05)
+        file.chmod(0o600)
+        self.assert_user(rewind, ALLOWED)
+        self.assertEqual(os.getxattr(file, "trusted.always"), b"there")
         self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o644)
 
     def test_canned_acls(self):
