@@ -53,6 +53,24 @@ Result<std::optional<uint64_t>> next_chunk(const Store& store, const InodeRecord
   return parse_chunk_key(entry->key).chunk;
 }
 
+Result<bool> same_units(const Store& store, const InodeRecord& one, const InodeRecord& other) {
+  if (one.size != other.size) return false;
+  // How a run was trimmed says nothing of what the extent shows.
+  const auto same = [](const Extent& a, const Extent& b) {
+    return a.offset == b.offset && a.length == b.length && a.skip == b.skip && a.run.segment == b.run.segment &&
+           a.run.offset == b.run.offset && !is_lost(a.run);
+  };
+  for (uint64_t chunk = 0;; ++chunk) {
+    PAILFS_ASSIGN(const auto next, next_chunk(store, one, chunk));
+    PAILFS_ASSIGN(const auto other_next, next_chunk(store, other, chunk));
+    if (!next && !other_next) return true;
+    chunk = std::min(next.value_or(kMaxFileSize), other_next.value_or(kMaxFileSize));
+    PAILFS_ASSIGN(const ChunkList list, load_chunk(store, one, chunk));
+    PAILFS_ASSIGN(const ChunkList other_list, load_chunk(store, other, chunk));
+    if (!std::ranges::equal(list.extents, other_list.extents, same)) return false;
+  }
+}
+
 Result<InodeRecord> load_version(const Store& store, Ino ino, uint32_t vseq) {
   PAILFS_ASSIGN(const auto value, store.get(bucket_of(ino), keys::version(ino, vseq)));
   if (!value) return fail(Code::kNotFound, fmt::format("inode {} has no version {}", ino, vseq));

@@ -37,6 +37,10 @@ ChunkKey parse_chunk_key(std::string_view key);
 // The next chunk >= `chunk` of which the content has a record, whatever it shows; nullopt: none.
 Result<std::optional<uint64_t>> next_chunk(const Store& store, const InodeRecord& content, uint64_t chunk);
 
+// Whether two contents of one bucket show the same units in the same places, and so the same bytes; nothing is read.
+// Equal bytes that were written twice are two contents.
+Result<bool> same_units(const Store& store, const InodeRecord& one, const InodeRecord& other);
+
 // A version's 'v' record. kNotFound.
 Result<InodeRecord> load_version(const Store& store, Ino ino, uint32_t vseq);
 

@@ -16,6 +16,7 @@
 #include "core/scan.h"
 #include "core/time_text.h"
 #include "core/versions_view.h"
+#include "io/processes.h"
 
 namespace pailfs {
 
@@ -23,12 +24,9 @@ namespace {
 
 constexpr uint64_t kDotCookie = 1;
 constexpr uint64_t kDotDotCookie = 2;
-constexpr Time kHour = 3'600'000'000'000;
+constexpr Time kMinute = 60 * kSecond;
+constexpr Time kHour = 60 * kMinute;
 constexpr Time kDay = 24 * kHour;
-constexpr Time kMinute = 60'000'000'000;
-// How long "@2h ago" stays the moment that it was when it was first looked up: programs look a path up once per call.
-constexpr Time kSpokenTime = 15 * kMinute;
-constexpr size_t kSpokenMoments = 64;
 
 std::unexpected<Error> not_then() { return fail(Code::kNotFound, "there was nothing of this name"); }
 
@@ -36,22 +34,15 @@ std::unexpected<Error> not_then() { return fail(Code::kNotFound, "there was noth
 
 // --- From a name to a moment
 
-Result<Stamp> VersionsView::spoken_moment(Scope bucket, std::string_view text) {
-  const Time now = core_.now();
+Result<Stamp> VersionsView::spoken_moment(const Caller& caller, Scope bucket, std::string_view text) {
   if (auto time = parse_time(text)) return check_moment(core_, bucket, *time);
-  MutexLock lock(mutex_);
-  std::erase_if(spoken_, [&](const auto& spoken) { return now - spoken.second.used > kSpokenTime; });
-  const std::pair key(bucket, std::string(text));
-  const auto known = spoken_.find(key);
-  if (known != spoken_.end()) {
-    known->second.used = now;
-    return known->second.at;
-  }
-  PAILFS_ASSIGN(const Time time, parse_moment(text, now));
+  SpokenMoments::Key job{.uid = caller.uid, .group = 0, .bucket = bucket, .text = std::string(text)};
+  if (const auto process = caller.pid != 0 ? process_start(caller.pid) : std::nullopt) job.group = process->group;
+  const Time monotonic = core_.store.env().monotonic();
+  if (const auto known = spoken_.find(job, monotonic)) return *known;
+  PAILFS_ASSIGN(const Time time, parse_moment(text, core_.now()));
   PAILFS_ASSIGN(const Stamp at, check_moment(core_, bucket, time));
-  if (spoken_.size() >= kSpokenMoments) spoken_.clear();
-  spoken_[key] = {at, now};
-  return at;
+  return spoken_.keep(job, at, monotonic);
 }
 
 // The path of a directory in its bucket, as it is now.
@@ -94,7 +85,7 @@ Result<Ino> VersionsView::older_directory(const Caller& caller, Ino directory, c
 
 Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, const Place& versions,
                                                        std::string_view text) {
-  const auto at = spoken_moment(versions.bucket(), text);
+  const auto at = spoken_moment(caller, versions.bucket(), text);
   if (!at) {
     log_info(".versions/@{} is refused: {}", printable(text), at.error().message);
     return std::unexpected(at.error());

@@ -6,11 +6,10 @@
 #include <algorithm>
 #include <map>
 
-#include "core/history.h"
+#include "core/content.h"
 #include "core/moment.h"
 #include "core/path.h"
 #include "core/restore.h"
-#include "core/scan.h"
 #include "core/time_text.h"
 
 namespace pailfs {
@@ -35,8 +34,7 @@ std::string_view difference_name(Difference difference) {
 
 namespace {
 
-constexpr int kMaxDepth = 2048;                // of directories
-constexpr Stamp kRemovalGap = 60'000'000'000;  // between removals that belong together
+constexpr int kMaxDepth = 2048;  // of directories
 
 using Object = Moment::Object;
 using MaybeEntry = std::optional<Moment::Entry>;
@@ -75,6 +73,9 @@ class Rewind {
   Status file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was, const Object& object,
               const std::string& path);
   Result<Ino> put(Side side, const std::string& name, const Moment::Entry& was, const Object& object);
+  Result<bool> same_content(Ino is, const Object& now, Ino was, const Object& then) const;
+  // Whether what has the name now is, or can be, what had it then, with all of its names.
+  bool stands_for(Ino is, Ino was, uint32_t nlink, uint32_t nlink_then);
   Result<bool> attributes(Ino is, Ino was, const std::string& path);
   Result<bool> differ(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const;
   Status may_list(Ino directory, const Object& object);
@@ -97,7 +98,8 @@ class Rewind {
   const bool apply_;
   const Progress& progress_;
   uint64_t steps_ = 0;
-  std::map<Ino, Ino> made_;  // by what it was: files with several names
+  std::map<Ino, Ino> made_;   // what stands for what was: files with several names
+  std::map<Ino, Ino> taken_;  // the other way round
   RewindResult result_;
 };
 
@@ -219,6 +221,28 @@ Result<Ino> Rewind::put(Side side, const std::string& name, const Moment::Entry&
   return ino;
 }
 
+// An earlier rewind has made a new inode of the old units.
+Result<bool> Rewind::same_content(Ino is, const Object& now, Ino was, const Object& then) const {
+  if (!now.whole) return false;
+  const InodeRecord& before = now.record;
+  const InodeRecord& after = then.record;
+  if (is == was && before.vseq == after.vseq && before.version.sealed == after.version.sealed) return true;
+  if ((before.mode & S_IFMT) != (after.mode & S_IFMT)) return false;
+  if (!S_ISREG(after.mode)) return before.target == after.target && before.rdev == after.rdev;
+  return same_units(core_.store, before, after);
+}
+
+bool Rewind::stands_for(Ino is, Ino was, uint32_t nlink, uint32_t nlink_then) {
+  if (nlink_then <= 1 && (nlink <= 1 || is == was)) return true;
+  if (nlink != nlink_then && is != was) return false;
+  const auto made = made_.find(was);
+  const auto taken = taken_.find(is);
+  if ((made != made_.end() && made->second != is) || (taken != taken_.end() && taken->second != was)) return false;
+  made_[was] = is;
+  taken_[is] = was;
+  return true;
+}
+
 Status Rewind::file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was,
                     const Object& object, const std::string& path) {
   std::optional<Object> now;
@@ -226,11 +250,13 @@ Status Rewind::file(Side side, const std::string& name, const MaybeEntry& is, co
     PAILFS_ASSIGN(now, from_.object(is->ino));
   }
   const bool there = is && now;
-  const bool same = there && is->ino == was.ino && now->whole && now->record.vseq == object.record.vseq &&
-                    now->record.version.sealed == object.record.version.sealed;
+  bool same = false;
+  if (there) {
+    PAILFS_ASSIGN(same, same_content(is->ino, *now, was.ino, object));
+    same = same && stands_for(is->ino, was.ino, now->record.nlink, object.record.nlink);
+  }
   const uint64_t size_before = there ? now->record.size : 0;
   if (same) {
-    if (object.record.nlink > 1) made_.emplace(was.ino, was.ino);
     PAILFS_ASSIGN(const bool changed, differ(is->ino, now->record, was.ino, object.record));
     if (!changed) return {};
     if (apply_) {
@@ -375,99 +401,6 @@ Result<RewindResult> Core::rewind(const Caller& caller, std::string_view bucket,
   Rewind rewind(impl, *this, caller, from, to, options, progress);
   PAILFS_TRY(rewind.run(root, split_path(path)));
   return rewind.take();
-}
-
-// --- One version
-
-namespace {
-
-// The directory that holds the path now.
-Result<Ino> parent_now(Core& core, const Caller& caller, Ino root, const std::vector<std::string>& names) {
-  Ino at = root;
-  for (size_t i = 0; i + 1 < names.size(); ++i) {
-    const auto found = core.lookup(caller, at, names[i]);
-    if (!found && found.error().code == Code::kNotFound) {
-      return fail(Code::kNotFound,
-                  fmt::format("the directory {} is gone: bring it back first ('pail versions undelete')", names[i]));
-    }
-    if (!found) return std::unexpected(found.error());
-    core.forget(found->ino, 1);
-    at = found->ino;
-  }
-  return at;
-}
-
-}  // namespace
-
-Status Core::restore_version(const Caller& caller, std::string_view bucket, std::string_view path,
-                             std::string_view version) {
-  Impl& impl = *impl_;
-  PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
-  PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
-  PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
-  if (shown.marker) return fail(Code::kInvalid, "this is a delete marker: 'pail versions undelete' undoes a deletion");
-  const std::vector<std::string> names = split_path(path);
-  PAILFS_ASSIGN(const Ino parent, parent_now(*this, caller, root, names));
-  const Stamp until = shown.version.ceased == kForever ? impl.latest_stamp() : shown.version.ceased - 1;
-  PAILFS_ASSIGN(const Ino ino,
-                Restorer(impl, caller).put({shown.span.ino, shown.version.record, until}, parent, names.back()));
-  impl.name_changed(parent, names.back(), ino);
-  return {};
-}
-
-Status Core::purge_version(const Caller& caller, std::string_view bucket, std::string_view path,
-                           std::string_view version, const Consent& consent) {
-  Impl& impl = *impl_;
-  PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
-  PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
-  PAILFS_TRY(impl.check_mfa(bucket_of(root), consent.mfa));
-  PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
-  PAILFS_ASSIGN(const ShownVersion shown, version_of(impl, spans, path, version));
-  PAILFS_ASSIGN(const auto keys, keys_of(impl, shown, path));
-  const ConditionValue id{kVersionIdKey, id_text(shown)};
-  AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, object};
-  removal.keys = keys;
-  removal.conditions = std::span(&id, 1);
-  PAILFS_TRY(impl.gate.check(removal));
-  PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), keys, consent, removal.conditions));
-  const Status removed =
-      shown.marker ? remove_marker(impl, caller, shown.span)
-                   : remove_object_version(impl, caller, shown.span, shown.version, consent.bypass_governance);
-  impl.names_ended();
-  return removed;
-}
-
-Result<Time> Core::before_removal(const Caller& caller, std::string_view bucket, std::string_view path) {
-  Impl& impl = *impl_;
-  PAILFS_ASSIGN(const Ino root, bucket_directory(bucket));
-  PAILFS_ASSIGN(const auto spans, spans_of(impl, caller, root, path));
-  const NameSpan& last = spans.back();
-  if (last.live()) return fail(Code::kExists, fmt::format("{} is there: nothing to undelete", path));
-  if (!S_ISDIR(last.type)) return last.end - 1;
-  // What happened below it, backwards: removals, as far as they follow each other closely and nothing else comes
-  // between them, were one.
-  std::vector<std::pair<Stamp, bool>> events{{last.end, true}};  // when, and whether it was a removal
-  std::vector<DirectorySpan> below = directories_of({last});
-  while (!below.empty()) {
-    const DirectorySpan directory = below.back();
-    below.pop_back();
-    PAILFS_TRY(each_name(impl, directory, [&](const std::string&, const std::vector<NameSpan>& names) -> Status {
-      for (const NameSpan& name : names) {
-        events.emplace_back(name.since, false);
-        if (!name.live()) events.emplace_back(name.end, name.derived || name.kind == EndKind::kDeleted);
-      }
-      const auto directories = directories_of(names);
-      below.insert(below.end(), directories.begin(), directories.end());
-      return {};
-    }));
-  }
-  std::ranges::sort(events, std::greater());
-  Stamp first = last.end;
-  for (const auto& [at, removal] : events) {
-    if (!removal || first - at > kRemovalGap) break;
-    first = at;
-  }
-  return first - 1;
 }
 
 void Core::observe_names(NameObserver observer) { impl_->name_observer = std::move(observer); }

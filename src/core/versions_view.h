@@ -34,6 +34,7 @@
 #include "core/history.h"
 #include "core/impl.h"
 #include "core/moment.h"
+#include "core/spoken_moments.h"
 
 namespace pailfs {
 
@@ -156,7 +157,7 @@ class VersionsView {
 
   // --- Below @MOMENT
   static constexpr size_t kMaxDepth = 4096;
-  Result<Stamp> spoken_moment(Scope bucket, std::string_view text);
+  Result<Stamp> spoken_moment(const Caller& caller, Scope bucket, std::string_view text);
   Result<std::vector<std::string>> path_now(Ino directory);
   Result<Ino> older_directory(const Caller& caller, Ino directory, const Moment& moment);
   Result<Found> enter_moment(const Caller& caller, const Place& versions, std::string_view text);
@@ -183,12 +184,6 @@ class VersionsView {
   Result<std::vector<std::string>> xattr_names_at(const Caller& caller, Ino ino, const InodeRecord& record, Stamp at);
   std::vector<std::string> offered_moments(Scope bucket);
 
-  // What "2h ago" was when it was first looked up.
-  struct Spoken {
-    Stamp at = 0;
-    Time used = 0;
-  };
-
   // Processes that opened directories here, and when: what lists and removes goes through all there is.
   void note_lister(const Caller& caller);
   bool lists_and_removes(const Caller& caller);
@@ -196,7 +191,7 @@ class VersionsView {
   Core::Impl& core_;
   mutable Mutex mutex_;
   std::unordered_map<uint32_t, Time> listers_ GUARDED_BY(mutex_);
-  std::map<std::pair<Scope, std::string>, Spoken> spoken_ GUARDED_BY(mutex_);
+  SpokenMoments spoken_;
   std::unordered_map<Ino, Node> nodes_ GUARDED_BY(mutex_);
 };
 

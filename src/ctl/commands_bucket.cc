@@ -122,7 +122,11 @@ Result<Json> versioning_keep(const CommandContext& context, const Json& args) {
   for (const auto& [member, place] : {std::pair("days", &keep.days), std::pair("count", &keep.count)}) {
     if (!args.contains(member)) continue;
     PAILFS_ASSIGN(const int64_t value, integer_argument(args, member, 0));
-    if (value < 0 || value > 1'000'000) return fail(Code::kInvalid, fmt::format("'{}' must be 0 to 1000000", member));
+    if (value < 1 || value > 1'000'000) {  // as in S3's NoncurrentVersionExpiration
+      return fail(Code::kInvalid, fmt::format("InvalidArgument: --{} of a keep rule must be 1 to 1000000 (leave it out "
+                                              "where it is not to count)",
+                                              member));
+    }
     *place = static_cast<uint32_t>(value);
   }
   PAILFS_TRY(context.core.set_keep_rule(context.caller, name, keep));

@@ -34,8 +34,10 @@ class RequestLoop {
   };
   struct Options {
     unsigned max_threads = 64;
-    unsigned idle_threads = 4;                  // so many wait to be appointed, further ones end
-    std::chrono::nanoseconds look_out{30'000};  // before a receiver goes to sleep; 0: never
+    unsigned idle_threads = 4;  // so many wait to be appointed, further ones end
+    // Before a receiver goes to sleep; 0: never. Longer than the other side's processor takes to wake up, some 30 µs on
+    // virtual machines, or it was all for nothing.
+    std::chrono::nanoseconds look_out{60'000};
     std::chrono::nanoseconds patience{1'000'000};
   };
 

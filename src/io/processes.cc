@@ -35,7 +35,7 @@ uint64_t number(std::string_view text) {
 
 std::optional<ProcessStart> process_start(uint32_t pid) {
   const std::string text = contents(fmt::format("/proc/{}/stat", pid));
-  // Field 2 is the program's name in parentheses, and may hold anything; 4 is the parent, 22 the start.
+  // Field 2 is the program's name in parentheses, and may hold anything; 4 is the parent, 5 the group, 22 the start.
   const size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   ProcessStart out;
@@ -45,6 +45,7 @@ std::optional<ProcessStart> process_start(uint32_t pid) {
     const std::string_view word = rest.substr(0, rest.find(' '));
     rest.remove_prefix(word.size());
     if (field == 4) out.parent = static_cast<uint32_t>(number(word));
+    if (field == 5) out.group = static_cast<uint32_t>(number(word));
     if (field == 22) out.start = number(word);
   }
   return out;

@@ -10,6 +10,7 @@ namespace pailfs {
 
 struct ProcessStart {
   uint32_t parent = 0;  // pid; 0: none that is visible here
+  uint32_t group = 0;   // process group; 0: none that is visible here
   uint64_t start = 0;   // in clock ticks after boot: with the pid it names a process for good
 };
 // nullopt: there is no such process.

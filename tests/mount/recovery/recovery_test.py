@@ -174,6 +174,11 @@ class Recovery(MountTest):
         result = as_nobody(PAIL, "rewind", "%s/" % bucket, "--to", moment, "--yes", "--json")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(json.loads(result.stdout)["denied"], 0)
+        # Once is enough: content is what it shows, not which version shows it.
+        result = as_nobody(PAIL, "rewind", "%s/" % bucket, "--to", moment, "--yes", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        again = json.loads(result.stdout)
+        self.assertEqual([again[what] for what in ("added", "removed", "content", "denied")], [0, 0, 0, 0])
         back = facts(bucket)
         self.assertEqual(set(back), set(before))
         for name, fact in before.items():
@@ -229,6 +234,41 @@ class Recovery(MountTest):
         self.assertEqual((bucket / "other").read_text(), "other")
         self.assertEqual((source / ".versions/f").read_text(), "mine")
 
+    def test_a_job_has_one_moment_and_the_next_job_another(self):
+        bucket = self.fs.mount().bucket()
+        file = bucket / "file"
+        file.write_text("one")
+        time.sleep(2.5)
+        job = subprocess.Popen(
+            ["sh", "-c", 'while read -r line; do cat "$0"; echo; done', bucket / ".versions/@2s ago/file"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        with job:
+
+            def look():
+                job.stdin.write("look\n")
+                job.stdin.flush()
+                return job.stdout.readline().strip()
+
+            self.assertEqual(look(), "one")
+            file.write_text("two")
+            time.sleep(2.5)
+            self.assertEqual(look(), "one")
+            other = subprocess.run(
+                ["cat", bucket / ".versions/@2s ago/file"],
+                capture_output=True,
+                text=True,
+                check=True,
+                start_new_session=True,
+            )
+            self.assertEqual(other.stdout, "two")
+            self.assertEqual(look(), "one")
+            job.stdin.close()
+            self.assertEqual(job.wait(), 0)
+
     def test_bad_times_and_versions_are_told(self):
         bucket = self.fs.mount().bucket()
         (bucket / "file").write_text("x")
@@ -252,9 +292,13 @@ class Recovery(MountTest):
         bucket = self.fs.mount().bucket()
         for number in range(6):
             (bucket / "file").write_text("%d" % number)
-        self.fs.run(PAIL, "versioning", "bucket", "keep", "--count", "2", "--days", "0", "--store", self.fs.mountpoint)
+        self.fs.run(PAIL, "versioning", "bucket", "keep", "--count", "2", "--store", self.fs.mountpoint)
         shown = json.loads(self.fs.pail("bucket", "show", "bucket", "--json").stdout)
-        self.assertEqual(shown["keep"], {"count": 2, "days": 0})
+        self.assertEqual(shown["keep"], {"count": 2})
+
+        refused = self.fs.pail("versioning", "keep", "bucket", "--days", "0", check=False)
+        self.assertEqual(refused.returncode, 3)
+        self.assertIn("InvalidArgument: --days", refused.stderr)
 
         def gone():
             return len(os.listdir(bucket / ".versions/file")) == 3

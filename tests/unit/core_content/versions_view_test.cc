@@ -232,6 +232,62 @@ TEST(VersionsView, ARewindLeavesAloneWhatNoVersionTellsOf) {
   EXPECT_EQ(f.content(f.lookup(f.bucket, "file")), "three");
 }
 
+TEST(VersionsView, ASecondRewindFindsNothingToDo) {
+  ContentFixture f;
+  const std::string large(3 << 20, 'x');
+  f.put("large", large);
+  f.put("small", "one");
+  f.put("empty", "");
+  f.put("linked", "two names");
+  EXPECT_OK(f.core->link(f.root, f.lookup(f.bucket, "linked"), f.bucket, "again"));
+  EXPECT_OK(f.core->symlink(f.root, f.bucket, "symlink", "small"));
+  f.env.advance(kHour);
+  RewindOptions options;
+  options.to = f.env.now();
+  f.env.advance(kHour);
+  for (const char* name : {"large", "small", "empty", "linked"}) f.put(name, "changed");
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "again"));
+  f.put("again", "another file");
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "symlink"));
+  EXPECT_OK(f.core->symlink(f.root, f.bucket, "symlink", "large"));
+  f.env.advance(kHour);
+  const auto first = f.core->rewind(f.root, "bucket", "", options, {});
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(first->content, 6u);
+  EXPECT_EQ(f.content(f.lookup(f.bucket, "large")), large);
+  EXPECT_EQ(f.lookup(f.bucket, "again"), f.lookup(f.bucket, "linked"));
+  const auto second = f.core->rewind(f.root, "bucket", "", options, {});
+  ASSERT_TRUE(second) << second.error().message;
+  for (const TreeDifference& difference : second->differences) ADD_FAILURE() << difference.path;
+  // The same bytes, written again, are another content; and the names of a file that lost one are joined again.
+  f.put("small", "one");
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "again"));
+  f.put("again", "two names");
+  const auto third = f.core->rewind(f.root, "bucket", "", options, {});
+  ASSERT_TRUE(third) << third.error().message;
+  EXPECT_EQ(third->content, 3u);
+  EXPECT_EQ(f.lookup(f.bucket, "again"), f.lookup(f.bucket, "linked"));
+  f.expect_sound();
+}
+
+// The first of two names that a file had was given away, the second one was not.
+TEST(VersionsView, ARewindJoinsTheNamesOfAFileAgain) {
+  ContentFixture f;
+  f.put("a", "one file");
+  EXPECT_OK(f.core->link(f.root, f.lookup(f.bucket, "a"), f.bucket, "b"));
+  f.env.advance(kHour);
+  RewindOptions options;
+  options.to = f.env.now();
+  f.env.advance(kHour);
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "a"));
+  f.put("a", "another");
+  const auto rewound = f.core->rewind(f.root, "bucket", "", options, {});
+  ASSERT_TRUE(rewound) << rewound.error().message;
+  EXPECT_EQ(f.content(f.lookup(f.bucket, "a")), "one file");
+  EXPECT_EQ(f.lookup(f.bucket, "a"), f.lookup(f.bucket, "b"));
+  f.expect_sound();
+}
+
 TEST(VersionsView, AByteOfALargeFileCostsAUnit) {
   ContentFixture f;
   const std::string megabyte(1 << 20, 'x');
