@@ -240,7 +240,8 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
   return made->ino;
 }
 
-Status Restorer::link(Ino ino, Ino parent, const std::string& name) {
+Status Restorer::link(const InodeRecord& past, Ino ino, Ino parent, const std::string& name) {
+  PAILFS_TRY(check_owner(past));
   PAILFS_ASSIGN(const InodePtr inode, core_.existing(ino));
   {
     ReaderLock lock(inode->lock);

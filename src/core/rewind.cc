@@ -73,9 +73,9 @@ class Rewind {
   Status file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was, const Object& object,
               const std::string& path);
   Result<Ino> put(Side side, const std::string& name, const Moment::Entry& was, const Object& object);
-  Result<bool> same_content(Ino is, const Object& now, Ino was, const Object& then) const;
-  // Whether what has the name now is, or can be, what had it then, with all of its names.
-  bool stands_for(Ino is, Ino was, uint32_t nlink, uint32_t nlink_then);
+  Result<bool> is_settled(Ino ino, bool its_own) const;
+  Result<bool> shows_same(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const;
+  Result<bool> stands(Ino is, const Object& now, Ino was, const Object& then) const;
   Result<bool> attributes(Ino is, Ino was, const std::string& path);
   Result<bool> differ(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const;
   Status may_list(Ino directory, const Object& object);
@@ -172,7 +172,7 @@ Result<bool> Rewind::differ(Ino is, const InodeRecord& before, Ino was, const In
 }
 
 // The attributes of a directory that was made or gone through; a file's come with its content. False: they stay as they
-// are, and that is noted.
+// are; where that is because of a refusal, it is noted.
 Result<bool> Rewind::attributes(Ino is, Ino was, const std::string& path) {
   if (!apply_) return true;
   PAILFS_ASSIGN(const auto after, to_.object(was));
@@ -187,7 +187,7 @@ Result<bool> Rewind::attributes(Ino is, Ino was, const std::string& path) {
     core_.name_changed(is, {}, is);
     core_.names_ended();  // the directory may be closed to some now
   }
-  return true;
+  return *changed;
 }
 
 Status Rewind::remove(Ino parent, const Moment::Entry& entry, const std::string& path, int depth) {
@@ -213,7 +213,7 @@ Status Rewind::remove(Ino parent, const Moment::Entry& entry, const std::string&
 Result<Ino> Rewind::put(Side side, const std::string& name, const Moment::Entry& was, const Object& object) {
   const auto made = made_.find(was.ino);
   if (made != made_.end()) {
-    PAILFS_TRY(restorer_.link(made->second, side.is, name));
+    PAILFS_TRY(restorer_.link(object.record, made->second, side.is, name));
     return made->second;
   }
   PAILFS_ASSIGN(const Ino ino, restorer_.put({was.ino, object.record, to_.at()}, side.is, name));
@@ -221,26 +221,41 @@ Result<Ino> Rewind::put(Side side, const std::string& name, const Moment::Entry&
   return ino;
 }
 
-// An earlier rewind has made a new inode of the old units.
-Result<bool> Rewind::same_content(Ino is, const Object& now, Ino was, const Object& then) const {
-  if (!now.whole) return false;
-  const InodeRecord& before = now.record;
-  const InodeRecord& after = then.record;
+// Whether what was last sealed is what the inode shows. Who still writes to one that came later may not be who owned
+// what was.
+Result<bool> Rewind::is_settled(Ino ino, bool its_own) const {
+  if (options_.from) return true;
+  PAILFS_ASSIGN(const InodePtr inode, core_.existing(ino));
+  ReaderLock lock(inode->lock);
+  return !inode->record.dirty && (its_own || inode->writers == 0);
+}
+
+Result<bool> Rewind::shows_same(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const {
   if (is == was && before.vseq == after.vseq && before.version.sealed == after.version.sealed) return true;
   if ((before.mode & S_IFMT) != (after.mode & S_IFMT)) return false;
   if (!S_ISREG(after.mode)) return before.target == after.target && before.rdev == after.rdev;
-  return same_units(core_.store, before, after);
+  auto same = same_units(core_.store, before, after);
+  if (!same && same.error().code == Code::kCorrupt) return false;  // put() says it, if it matters
+  return same;
 }
 
-bool Rewind::stands_for(Ino is, Ino was, uint32_t nlink, uint32_t nlink_then) {
-  if (nlink_then <= 1 && (nlink <= 1 || is == was)) return true;
-  if (nlink != nlink_then && is != was) return false;
+// Whether what has the name now can go on having it: the inode that had it then, or one that an earlier rewind made of
+// it. Any other is a file of its own, also where it shares the units: with other names, which are not for this rewind
+// to change.
+Result<bool> Rewind::stands(Ino is, const Object& now, Ino was, const Object& then) const {
+  const bool its_own = is == was;
   const auto made = made_.find(was);
-  const auto taken = taken_.find(is);
-  if ((made != made_.end() && made->second != is) || (taken != taken_.end() && taken->second != was)) return false;
-  made_[was] = is;
-  taken_[is] = was;
-  return true;
+  if (!now.whole || (made != made_.end() && made->second != is)) return false;
+  if (!its_own) {
+    const auto taken = taken_.find(is);
+    if (taken != taken_.end() && taken->second != was) return false;
+    if (now.record.btime <= to_.at() || now.record.uid != then.record.uid || now.record.nlink > then.record.nlink) {
+      return false;
+    }
+  }
+  PAILFS_ASSIGN(const bool settled, is_settled(is, its_own));
+  if (!settled) return false;
+  return shows_same(is, now.record, was, then.record);
 }
 
 Status Rewind::file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was,
@@ -250,29 +265,38 @@ Status Rewind::file(Side side, const std::string& name, const MaybeEntry& is, co
     PAILFS_ASSIGN(now, from_.object(is->ino));
   }
   const bool there = is && now;
-  bool same = false;
-  if (there) {
-    PAILFS_ASSIGN(same, same_content(is->ino, *now, was.ino, object));
-    same = same && stands_for(is->ino, was.ino, now->record.nlink, object.record.nlink);
-  }
   const uint64_t size_before = there ? now->record.size : 0;
+  bool same = false, changed = false;
+  if (there) {
+    PAILFS_ASSIGN(same, stands(is->ino, *now, was.ino, object));
+  }
   if (same) {
-    PAILFS_ASSIGN(const bool changed, differ(is->ino, now->record, was.ino, object.record));
-    if (!changed) return {};
+    PAILFS_ASSIGN(changed, differ(is->ino, now->record, was.ino, object.record));
+    same = !changed || is->ino == was.ino || now->record.nlink == 1;
+  }
+  const bool several = object.record.nlink > 1;
+  if (!same) {
     if (apply_) {
-      const auto set = restorer_.set_attributes({was.ino, object.record, to_.at()}, is->ino);
-      if (!set) return denied(std::unexpected(set.error()), path, false);
-      core_.name_changed(side.is, name, is->ino);
+      const auto ino = put(side, name, was, object);
+      if (!ino) return denied(std::unexpected(ino.error()), path, false);
+      core_.name_changed(side.is, name, *ino);
+    } else if (several) {
+      made_.emplace(was.ino, 0);  // its other names would get what is made
     }
-    note(Difference::kAttributes, path, false, size_before, object.record.size);
+    note(is ? Difference::kContent : Difference::kAdded, path, false, size_before, object.record.size);
     return {};
   }
-  if (apply_) {
-    const auto ino = put(side, name, was, object);
-    if (!ino) return denied(std::unexpected(ino.error()), path, false);
-    core_.name_changed(side.is, name, *ino);
+  if (changed && apply_) {
+    const auto set = restorer_.set_attributes({was.ino, object.record, to_.at()}, is->ino);
+    if (!set) return denied(std::unexpected(set.error()), path, false);
+    core_.name_changed(side.is, name, is->ino);
+    changed = *set;  // not what stays as it is, for who may not change it
   }
-  note(is ? Difference::kContent : Difference::kAdded, path, false, size_before, object.record.size);
+  if (several) {
+    made_.emplace(was.ino, is->ino);
+    taken_.emplace(is->ino, was.ino);
+  }
+  if (changed) note(Difference::kAttributes, path, false, size_before, object.record.size);
   return {};
 }
 

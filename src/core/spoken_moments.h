@@ -1,7 +1,7 @@
 // What "2h ago" is: the moment that it was when a job first looked it up, as programs look a path up once per call, and
 // a copy that took one file from now and the next one from a minute later would be of no moment at all.
 //
-// A job is the processes of one process group (credentials(7)) that run for one uid: a command line of a shell, a
+// A job is the processes of one process group (credentials(7)) that run for one uid: a pipeline of a shell, a
 // script, a unit of the service manager. The next one gets a moment of its own.
 #pragma once
 

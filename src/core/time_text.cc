@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <optional>
@@ -122,38 +123,30 @@ Result<Time> parse_time(std::string_view text) {
 }
 
 Result<int64_t> parse_duration(std::string_view text) {
+  struct Unit {
+    std::string_view word, letter;
+    int64_t seconds;
+  };
+  static constexpr auto kUnits = std::to_array<Unit>({{"second", "s", 1},
+                                                      {"minute", "m", 60},
+                                                      {"hour", "h", 3600},
+                                                      {"day", "d", 86400},
+                                                      {"week", "w", int64_t{7} * 86400},
+                                                      {"year", "y", int64_t{365} * 86400}});
   int64_t count = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, count);
-  int64_t unit = 0;
-  if (error == std::errc() && count >= 0 && end - stop == 1) {
-    switch (*stop) {
-      case 's':
-        unit = 1;
-        break;
-      case 'm':
-        unit = 60;
-        break;
-      case 'h':
-        unit = 3600;
-        break;
-      case 'd':
-        unit = 86400;
-        break;
-      case 'w':
-        unit = int64_t{7} * 86400;
-        break;
-      case 'y':
-        unit = int64_t{365} * 86400;
-        break;
-      default:
-        break;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error == std::errc() && count >= 0) {
+    std::string_view unit = text.substr(static_cast<size_t>(stop - text.data()));
+    if (unit.starts_with(' ')) unit.remove_prefix(1);
+    for (const Unit& known : kUnits) {
+      const bool word = unit.starts_with(known.word) && (unit == known.word || unit.substr(known.word.size()) == "s");
+      if ((word || unit == known.letter) && count <= INT64_MAX / kSecond / known.seconds) {
+        return count * known.seconds * kSecond;
+      }
     }
   }
-  if (unit == 0 || count > INT64_MAX / kSecond / unit) {
-    return fail(Code::kInvalid, fmt::format("'{}' is no duration (like 90m, 12h, 30d or 4w)", text));
-  }
-  return count * unit * kSecond;
+  return fail(Code::kInvalid,
+              fmt::format("'{}' is no duration: a number and s, m, h, d, w or y (90m, 12h, 30d)", printable(text)));
 }
 
 Result<Time> parse_moment(std::string_view text, Time now) {
@@ -163,7 +156,9 @@ Result<Time> parse_moment(std::string_view text, Time now) {
   auto time = parse_time(text);
   if (time) return time;
   return fail(Code::kInvalid,
-              fmt::format("'{}' is neither a duration (like 12h or 30d) nor a time (like 2026-11-23T14:56:00Z)", text));
+              fmt::format("'{}' is no time: a number and s, m, h, d, w or y, for so long ago (90m, 12h, "
+                          "\"30d ago\"), a date in UTC (2026-11-23), or RFC 3339 (2026-11-23T14:56:00Z)",
+                          printable(text)));
 }
 
 }  // namespace pailfs

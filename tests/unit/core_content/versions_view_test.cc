@@ -270,6 +270,51 @@ TEST(VersionsView, ASecondRewindFindsNothingToDo) {
   f.expect_sound();
 }
 
+// A file that came to share a name shows the same units, and is another one for all that.
+TEST(VersionsView, ARewindTiesNoTwoFilesTogether) {
+  ContentFixture f;
+  const std::string large(64 << 10, 'x');
+  f.put("a", large);
+  EXPECT_OK(f.core->link(f.root, f.lookup(f.bucket, "a"), f.bucket, "b"));
+  const auto source = f.open_file(f.lookup(f.bucket, "a"), {.read = true});
+  const auto copy = f.create("c", {.write = true});
+  EXPECT_EQ(f.copy(source, 0, copy, 0, large.size()), large.size());
+  f.close(copy);
+  f.core->release(source.ino, source.handle);
+  f.env.advance(kHour);
+  RewindOptions options;
+  options.to = f.env.now();
+  f.env.advance(kHour);
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "a"));
+  EXPECT_OK(f.core->link(f.root, copy.ino, f.bucket, "a"));
+  const auto rewound = f.core->rewind(f.root, "bucket", "", options, {});
+  ASSERT_TRUE(rewound) << rewound.error().message;
+  EXPECT_EQ(f.lookup(f.bucket, "a"), f.lookup(f.bucket, "b"));
+  EXPECT_EQ(f.lookup(f.bucket, "c"), copy.ino);
+  EXPECT_NE(f.lookup(f.bucket, "a"), copy.ino);
+  f.expect_sound();
+}
+
+TEST(VersionsView, ARewindSeesWhatIsNotSealedYet) {
+  ContentFixture f;
+  f.put("file", "one");
+  f.env.advance(kHour);
+  RewindOptions options;
+  options.to = f.env.now();
+  f.env.advance(kHour);
+  f.put("file", "two");
+  ASSERT_TRUE(f.core->rewind(f.root, "bucket", "", options, {}));
+  const auto writer = f.open_file(f.lookup(f.bucket, "file"), {.write = true});
+  f.write(writer, 0, "six");
+  const auto rewound = f.core->rewind(f.root, "bucket", "", options, {});
+  ASSERT_TRUE(rewound) << rewound.error().message;
+  EXPECT_EQ(rewound->content, 1u);
+  EXPECT_EQ(f.content(f.lookup(f.bucket, "file")), "one");
+  f.close(writer);
+  EXPECT_EQ(f.content(f.lookup(f.bucket, "file")), "one");
+  f.expect_sound();
+}
+
 // The first of two names that a file had was given away, the second one was not.
 TEST(VersionsView, ARewindJoinsTheNamesOfAFileAgain) {
   ContentFixture f;
@@ -281,8 +326,13 @@ TEST(VersionsView, ARewindJoinsTheNamesOfAFileAgain) {
   f.env.advance(kHour);
   EXPECT_OK(f.core->unlink(f.root, f.bucket, "a"));
   f.put("a", "another");
+  options.dry_run = true;
+  const auto would = f.core->rewind(f.root, "bucket", "", options, {});
+  ASSERT_TRUE(would) << would.error().message;
+  options.dry_run = false;
   const auto rewound = f.core->rewind(f.root, "bucket", "", options, {});
   ASSERT_TRUE(rewound) << rewound.error().message;
+  EXPECT_EQ(would->content, rewound->content);
   EXPECT_EQ(f.content(f.lookup(f.bucket, "a")), "one file");
   EXPECT_EQ(f.lookup(f.bucket, "a"), f.lookup(f.bucket, "b"));
   f.expect_sound();

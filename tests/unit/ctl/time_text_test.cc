@@ -42,10 +42,13 @@ TEST(DurationTest, TakesOneUnit) {
   EXPECT_EQ(*parse_duration("12h"), 12 * 3600 * kSecond);
   EXPECT_EQ(*parse_duration("30d"), 30 * 86400 * kSecond);
   EXPECT_EQ(*parse_duration("1y"), 365 * 86400 * kSecond);
+  EXPECT_EQ(*parse_duration("1 hour"), 3600 * kSecond);
+  EXPECT_EQ(*parse_duration("2 weeks"), 14 * 86400 * kSecond);
+  EXPECT_EQ(*parse_duration("30minutes"), 1800 * kSecond);
 }
 
 TEST(DurationTest, RefusesOtherText) {
-  for (const char* text : {"", "d", "30", "-1d", "30 d", "1.5h", "30dd", "999999999999y", "3q"}) {
+  for (const char* text : {"", "d", "30", "-1d", "30  d", "30 dayss", "30 ds", "1.5h", "30dd", "999999999999y", "3q"}) {
     EXPECT_FALSE(parse_duration(text)) << text;
   }
 }
@@ -53,6 +56,7 @@ TEST(DurationTest, RefusesOtherText) {
 TEST(MomentTest, CountsADurationBackFromNow) {
   EXPECT_EQ(*parse_moment("1d", 86401 * kSecond), kSecond);
   EXPECT_EQ(*parse_moment("1d ago", 86401 * kSecond), kSecond);
+  EXPECT_EQ(*parse_moment("24 hours ago", 86401 * kSecond), kSecond);
   EXPECT_EQ(*parse_moment("1970-01-02", 0), 86400 * kSecond);
   EXPECT_EQ(*parse_moment("19700102T000001.5Z", 0), 86401 * kSecond + kSecond / 2);
   for (const char* text : {"ago", " ago", "1d  ago", "19700102T0000", "19700102T000061Z", "19700102T000001"}) {
