@@ -17,18 +17,6 @@
 
 namespace pailfs {
 
-std::string printable(std::string_view name) {
-  std::string shown;
-  for (const char c : name) {
-    if (c >= ' ' && c <= '~') {
-      shown.push_back(c);
-    } else {
-      shown += fmt::format("\\x{:02x}", static_cast<uint8_t>(c));
-    }
-  }
-  return shown;
-}
-
 Result<BucketRecord> Core::Impl::bucket_record(Scope number) const {
   ReaderLock lock(buckets_lock);
   const auto it = bucket_table.find(number);

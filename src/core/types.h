@@ -107,7 +107,8 @@ struct KeepRule {
   bool operator==(const KeepRule&) const = default;
 };
 
-// A name that somebody typed, for people to read: nothing that a terminal would act on.
+// A name that somebody typed, for people to read: nothing that a terminal would act on, or that is not seen. Text in
+// UTF-8 (RFC 3629) stays as it is; other bytes, control and format characters are written as \xHH.
 std::string printable(std::string_view name);
 
 }  // namespace pailfs
