@@ -39,16 +39,24 @@ Json put_arguments(const PolicyOptions& options, const std::string& text) {
   return {{"bucket", options.bucket}, {"policy", text}, {"accept_unknown_keys", options.accept_unknown_keys}};
 }
 
+// What is doubtful about a policy that was taken.
+int say_in_force(Invocation& invocation, const PolicyOptions& options, const Json& result) {
+  invocation.line(fmt::format("The policy of bucket {} is in force.", options.bucket));
+  for (const Json& finding : object_member(result, "findings")) {
+    invocation.warn(fmt::format("{}:{}:{}: {}", options.bucket, number_member(finding, "line"),
+                                number_member(finding, "column"), text_member(finding, "message")));
+  }
+  return kExitOk;
+}
+
 int put(Invocation& invocation, const PolicyOptions& options) {
   const auto text = read_policy(options.file);
   if (!text) return invocation.failed(text.error());
   const auto result = ask(invocation, Access::kChange, "policy.put", put_arguments(options, *text));
   if (!result)
     return invocation.failed({result.error().code, fmt::format("{}: {}", options.file, result.error().message)});
-  if (!invocation.printed_json(*result)) {
-    invocation.line(fmt::format("The policy of bucket {} is in force.", options.bucket));
-  }
-  return kExitOk;
+  if (invocation.printed_json(*result)) return kExitOk;
+  return say_in_force(invocation, options, *result);
 }
 
 int get(Invocation& invocation, const PolicyOptions& options) {
@@ -110,10 +118,7 @@ int edit(Invocation& invocation, const PolicyOptions& options) {
       return kExitOk;
     }
     const auto result = ask(invocation, Access::kChange, "policy.put", put_arguments(options, *text));
-    if (result) {
-      invocation.line(fmt::format("The policy of bucket {} is in force.", options.bucket));
-      return kExitOk;
-    }
+    if (result) return say_in_force(invocation, options, *result);
     invocation.warn(result.error().message);
     if (result.error().code != Code::kInvalid) return kExitFailure;
     const auto again = invocation.console.ask_line("Edit it again? [Y/n] ");

@@ -93,6 +93,7 @@ std::vector<std::pair<std::string, std::string>> parts_of(const Json& identity) 
   add("uids", joined_texts(object_member(identity, "uids"), ", "));
   add("gids", joined_texts(object_member(identity, "gids"), ", "));
   add("groups", joined_texts(object_member(identity, "groups"), ", "));
+  add("members", joined_texts(object_member(identity, "members"), ", "));
   add("policies", policies_line(identity));
   add("attached", joined_texts(object_member(identity, "attached"), ", "));
   add("boundary", text_member(identity, "boundary"));

@@ -352,6 +352,8 @@ class Core {
   Status put_public_access_block(const Caller& caller, std::string_view bucket, uint8_t switches);
   // What is doubtful about the policy of a bucket; only the account (policy_lint.cc).
   Result<PolicyLint> lint_bucket_policy(const Caller& caller, std::string_view bucket, const Progress& progress);
+  // The same without a look at what is in the bucket, for who may read the policy: it takes no time.
+  Result<PolicyLint> lint_bucket_policy_alone(const Caller& caller, std::string_view bucket);
   // What is public in a bucket; only the account (public_report.cc).
   Result<PublicReport> public_report(const Caller& caller, std::string_view bucket, const Progress& progress);
 

@@ -59,18 +59,28 @@ class LintSearch {
     modes_.set_acl_facts(&core.acl_facts);
   }
 
-  Status run(const Progress& progress) {
+  Status look_at_policy() {
     for (const policy::Finding& finding : policy::find_doubtful(*policy_->document, policy_->text, name_)) {
       out_.findings.push_back({finding.place.line, finding.place.column, finding.message, 0, {}});
     }
     PAILFS_TRY(look_at_principals());
-    PAILFS_TRY(look_at_files(progress));
+    sort();
+    return {};
+  }
+
+  // After look_at_policy().
+  Status look_at_files(const Progress& progress) {
+    PAILFS_TRY(look_through(progress));
     for (auto& [what, finding] : disagreements_) out_.findings.push_back(std::move(finding));
-    std::ranges::stable_sort(out_.findings, {}, [](const auto& one) { return std::pair(one.line, one.column); });
+    sort();
     return {};
   }
 
  private:
+  void sort() {
+    std::ranges::stable_sort(out_.findings, {}, [](const auto& one) { return std::pair(one.line, one.column); });
+  }
+
   Status look_at_principals() {
     const std::string& account = core_.principals.account_id();
     bool everybody = false;
@@ -125,7 +135,7 @@ class LintSearch {
         Subject{std::move(words), user.uid, user.gid, std::move(groups), std::move(principal), std::move(facts)}));
   }
 
-  Status look_at_files(const Progress& progress) {
+  Status look_through(const Progress& progress) {
     if (subjects_.empty()) return {};
     const auto look = [&](const StoreView::Entry& entry) -> Result<bool> {
       PAILFS_ASSIGN(const InodeRecord record, decode_inode(entry.value));
@@ -204,23 +214,44 @@ class LintSearch {
 
 }  // namespace
 
+namespace {
+
+// Of a policy that the caller may read. nullptr: there is none.
+Result<StoredPolicyPtr> readable_policy(Core& core, Core::Impl& impl, const Caller& caller,
+                                        const BucketRecord& record) {
+  const auto readable = core.bucket_policy(caller, record.name);
+  if (!readable && readable.error().code != Code::kNoData) return std::unexpected(readable.error());
+  StoredPolicyPtr policy = impl.policies.of(record.number);
+  if (policy != nullptr && policy->document == nullptr) {
+    return fail(Code::kCorrupt,
+                fmt::format("the policy of bucket {} cannot be read: 'pail policy put' replaces it", record.name));
+  }
+  return policy;
+}
+
+}  // namespace
+
 Result<PolicyLint> Core::lint_bucket_policy(const Caller& caller, std::string_view bucket, const Progress& progress) {
   PAILFS_ASSIGN(const BucketRecord record, impl_->bucket_by_name(caller, bucket));
-  if (const auto readable = bucket_policy(caller, bucket); !readable && readable.error().code != Code::kNoData) {
-    return std::unexpected(readable.error());
-  }
+  PAILFS_ASSIGN(const StoredPolicyPtr policy, readable_policy(*this, *impl_, caller, record));
   // It reads through the whole bucket, and names what is in it.
   PAILFS_TRY(impl_->gate.check(
       {caller, Action::kListBucketVersions, Need::kAccount, Attributes{.ino = bucket_root(record.number)}}));
   PolicyLint out;
-  const auto policy = impl_->policies.of(record.number);
   out.has_policy = policy != nullptr;
   if (policy == nullptr) return out;
-  if (policy->document == nullptr) {
-    return fail(Code::kCorrupt,
-                fmt::format("the policy of bucket {} cannot be read: 'pail policy put' replaces it", record.name));
-  }
-  PAILFS_TRY(LintSearch(*impl_, record.number, record.name, policy, out).run(progress));
+  LintSearch search(*impl_, record.number, record.name, policy, out);
+  PAILFS_TRY(search.look_at_policy());
+  PAILFS_TRY(search.look_at_files(progress));
+  return out;
+}
+
+Result<PolicyLint> Core::lint_bucket_policy_alone(const Caller& caller, std::string_view bucket) {
+  PAILFS_ASSIGN(const BucketRecord record, impl_->bucket_by_name(caller, bucket));
+  PAILFS_ASSIGN(const StoredPolicyPtr policy, readable_policy(*this, *impl_, caller, record));
+  PolicyLint out;
+  out.has_policy = policy != nullptr;
+  if (policy != nullptr) PAILFS_TRY(LintSearch(*impl_, record.number, record.name, policy, out).look_at_policy());
   return out;
 }
 

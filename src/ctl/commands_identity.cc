@@ -271,7 +271,14 @@ Result<Json> identity_get(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const IdentityKind kind, kind_argument(args));
   PAILFS_ASSIGN(const std::string name, string_argument(args, "name"));
   PAILFS_ASSIGN(const IdentityPtr identity, context.core.identities().get(context.caller, kind, name));
-  return describe(context, *identity);
+  Json out = describe(context, *identity);
+  if (kind != IdentityKind::kGroup) return out;
+  PAILFS_ASSIGN(const auto all, context.core.identities().list(context.caller));
+  for (const IdentityPtr& user : all) {
+    if (user->kind != IdentityKind::kUser) continue;
+    if (std::ranges::find(user->groups, identity->name) != user->groups.end()) out["members"].push_back(user->name);
+  }
+  return out;
 }
 
 namespace {

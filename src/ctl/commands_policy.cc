@@ -4,7 +4,7 @@
 namespace pailfs::commands {
 namespace {
 
-Json describe(const std::string& bucket, const PolicyLint& lint) {
+Json describe_findings(const PolicyLint& lint) {
   Json findings = Json::array();
   for (const PolicyLint::Finding& finding : lint.findings) {
     Json one = {{"line", finding.line}, {"column", finding.column}, {"message", finding.message}};
@@ -15,9 +15,13 @@ Json describe(const std::string& bucket, const PolicyLint& lint) {
     }
     findings.push_back(std::move(one));
   }
+  return findings;
+}
+
+Json describe(const std::string& bucket, const PolicyLint& lint) {
   return {{"bucket", bucket},
           {"policy", lint.has_policy},
-          {"findings", std::move(findings)},
+          {"findings", describe_findings(lint)},
           {"files", lint.files},
           {"all_files", lint.all_files}};
 }
@@ -51,7 +55,9 @@ Result<Json> policy_put(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(std::string text, string_argument(args, "policy"));
   PAILFS_ASSIGN(const bool unknown_keys, bool_argument(args, "accept_unknown_keys", false));
   PAILFS_TRY(context.core.put_bucket_policy(context.caller, bucket, std::move(text), unknown_keys));
-  return Json{{"bucket", bucket}};
+  // It is in force; who may put a policy and not read it is told nothing about it.
+  const auto lint = context.core.lint_bucket_policy_alone(context.caller, bucket);
+  return Json{{"bucket", bucket}, {"findings", lint ? describe_findings(*lint) : Json::array()}};
 }
 
 Result<Json> policy_delete(const CommandContext& context, const Json& args) {

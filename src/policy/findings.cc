@@ -31,6 +31,7 @@ class Search {
       look_at_principal(statement);
       look_at_actions(statement);
       look_at_targets(statement);
+      look_at_versions(statement);
       look_at_bucket(statement);
       for (const Condition& condition : statement.conditions) look_at_condition(statement, condition);
       const auto first = std::ranges::find(statements, statement.sid, &Statement::sid);
@@ -115,6 +116,20 @@ class Search {
             in_quotes(action.text()) + " never matches: it is about buckets, and the resources are objects");
       }
     }
+  }
+
+  // Older versions have actions of their own, as in Amazon S3.
+  void look_at_versions(const Statement& statement) {
+    if (statement.allow || statement.not_action) return;
+    const auto names = [](const Statement& one, std::string_view action) {
+      return std::ranges::any_of(one.actions, [&](const ActionPattern& pattern) { return pattern.matches(action); });
+    };
+    const auto denies_versions = [&](const Statement& one) {
+      return !one.allow && names(one, "s3:getobjectversion") != one.not_action;
+    };
+    if (!names(statement, "s3:getobject") || std::ranges::any_of(document_.statements(), denies_versions)) return;
+    add(statement.action_offset,
+        "s3:GetObject is denied and s3:GetObjectVersion is not: what is below .versions can still be read");
   }
 
   void look_at_bucket(const Statement& statement) {

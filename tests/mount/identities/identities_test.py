@@ -294,6 +294,8 @@ class Groups(IdentityTest):
         self.assert_user(ALLOWED)
         self.assert_user(ALLOWED, user="daemon")
         self.assert_user(DENIED, user="bin")
+        shown = json.loads(self.pail("group", "show", "readers", "--json").stdout)
+        self.assertEqual(sorted(shown["members"]), ["daemon", "nobody"])
         self.fails("DeleteConflict", "group", "delete", "readers")
         self.pail("group", "remove", "readers", "nobody")
         self.assert_user(DENIED)

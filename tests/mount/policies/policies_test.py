@@ -745,6 +745,21 @@ class Documents(PolicyTest):
         os.removexattr(self.bucket, "user.s3.policy")
         self.assertEqual(json.loads(self.pail("policy", "list", "--json").stdout)["policies"], [])
 
+    def test_what_is_doubtful_about_a_policy_is_told_when_it_is_put(self):
+        document = {
+            "Version": "2012-10-17",
+            "Statement": {
+                "Effect": "Deny",
+                "Principal": {"AWS": "arn:aws:iam::%s:user/no-such-login" % self.account},
+                "Action": "s3:GetObject",
+                "Resource": "arn:aws:s3:::bucket/*",
+            },
+        }
+        put = self.pail("policy", "put", "bucket", "-", input=json.dumps(document))
+        self.assertIn("in force", put.stdout)
+        self.assertIn("no user of this machine has the login name no-such-login", put.stderr)
+        self.assertIn("what is below .versions can still be read", put.stderr)
+
     def test_editing_takes_a_terminal(self):
         result = self.pail("policy", "edit", "bucket", check=False, stdin=subprocess.DEVNULL)
         self.assertNotEqual(result.returncode, 0)

@@ -325,7 +325,8 @@ TEST_F(PublicAccessTest, LintFindsWhereModesAndThePolicyDisagree) {
   EXPECT_EQ(lint(of("Allow", "{\"AWS\":" + user + "daemon\"}", "GetObject")),
             "2: allows user daemon to read what modes and ACLs do not: 1 directory/closed\n");
   EXPECT_EQ(lint(of("Deny", "{\"AWS\":" + user + "daemon\"}", "*Object")),
-            "2: denies user daemon to read what modes allow to all others: 1 open\n");
+            "2: denies user daemon to read what modes allow to all others: 1 open\n"
+            "2: s3:GetObject is denied and s3:GetObjectVersion is not: what is below .versions can still be read\n");
   EXPECT_EQ(lint(of("Allow", "\"*\"", "PutObject")),
             "2: allows everybody to write what modes and ACLs do not: 3 open directory/closed directory/owned\n"
             "2: public: this is for everybody, anonymous callers too\n");

@@ -326,6 +326,15 @@ TEST(FindingsTest, NamesWhatIsDoubtful) {
         "'NotIpAddress':{'aws:SourceIp':'10.0.0.0/8'}", "'StringEquals':{'pail:door':'${aws:username}'}"}) {
     EXPECT_EQ(identity(kRest + ",'Condition':{" + sometimes + "}"), "") << sometimes;
   }
+  const auto deny_reading = [&](const std::string& actions) {
+    return identity("'Effect':'Deny','Resource':'*','" + actions);
+  };
+  EXPECT_THAT(deny_reading("Action':'s3:GetObject'"), HasSubstr("what is below .versions can still be read"));
+  EXPECT_THAT(deny_reading("Action':['s3:getObject','s3:PutObject']"), HasSubstr("below .versions"));
+  for (const char* const both : {"Action':'s3:GetObject*'", "Action':['s3:GetObject','s3:GetObjectVersion']",
+                                 "Action':'s3:PutObject'", "NotAction':'s3:PutObject'"}) {
+    EXPECT_EQ(deny_reading(both), "") << both;
+  }
   const auto of = [&](const std::string& name, const std::string& resources) {
     return findings(one("'Effect':'Deny','Principal':'*','Action':'s3:*','Resource':" + resources),
                     DocumentKind::kBucket, name);
