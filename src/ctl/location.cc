@@ -33,8 +33,8 @@ std::vector<std::string> socket_directories(uint32_t uid) {
   return out;
 }
 
-std::string socket_in(const std::string& directory, std::string_view uuid) {
-  return fmt::format("{}/{}.sock", directory, uuid);
+std::string socket_in(const std::string& directory, std::string_view uuid, unsigned copy) {
+  return copy == 0 ? fmt::format("{}/{}.sock", directory, uuid) : fmt::format("{}/{}-{}.sock", directory, uuid, copy);
 }
 
 // mountinfo writes space, tab, newline and backslash as \ and three octal digits.
@@ -73,16 +73,18 @@ std::optional<std::string_view> below(std::string_view path, std::string_view pr
 
 }  // namespace
 
-std::string control_socket_path(uint32_t uid, std::string_view uuid) {
-  return socket_in(socket_directories(uid).front(), uuid);
+std::string control_socket_path(uint32_t uid, std::string_view uuid, unsigned copy) {
+  return socket_in(socket_directories(uid).front(), uuid, copy);
 }
 
 std::vector<std::string> control_socket_candidates(uint32_t own_uid, uint32_t store_owner, std::string_view uuid) {
   std::vector<std::string> out;
   for (const uint32_t uid : {uint32_t{0}, own_uid, store_owner}) {
     for (const std::string& directory : socket_directories(uid)) {
-      std::string path = socket_in(directory, uuid);
-      if (std::find(out.begin(), out.end(), path) == out.end()) out.push_back(std::move(path));
+      for (unsigned copy = 0; copy < kMaxStoreCopies; ++copy) {
+        std::string path = socket_in(directory, uuid, copy);
+        if (std::find(out.begin(), out.end(), path) == out.end()) out.push_back(std::move(path));
+      }
     }
   }
   return out;

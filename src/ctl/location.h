@@ -12,9 +12,12 @@
 namespace pailfs {
 
 // The socket that a daemon running as `uid` listens on: /run/pailfs/UUID.sock for uid 0; for others in
-// $XDG_RUNTIME_DIR/pailfs, /run/user/UID/pailfs or, where neither exists, /tmp/pailfs-UID.
-std::string control_socket_path(uint32_t uid, std::string_view uuid);
-// Where a client looks, in this order: root's daemon, the client's own, the store owner's.
+// $XDG_RUNTIME_DIR/pailfs, /run/user/UID/pailfs or, where neither exists, /tmp/pailfs-UID. Where the daemon of another
+// store with that UUID has it (one was restored from a backup of the other), it is UUID-1.sock, and so on.
+std::string control_socket_path(uint32_t uid, std::string_view uuid, unsigned copy = 0);
+inline constexpr unsigned kMaxStoreCopies = 16;
+// Where a client looks, in this order: root's daemon, the client's own, the store owner's; of each, that of the one
+// store there mostly is with the UUID, before those of its copies.
 std::vector<std::string> control_socket_candidates(uint32_t own_uid, uint32_t store_owner, std::string_view uuid);
 
 struct MountEntry {

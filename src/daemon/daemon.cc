@@ -105,8 +105,11 @@ Status Daemon::mount() {
 
 // Without the socket the mount is as good; `pail` says that it cannot reach the daemon.
 void Daemon::open_control() {
-  const std::string path = control_socket_path(geteuid(), store_->status().uuid);
-  auto control = ControlServer::open(*core_, *this, path);
+  Result<std::unique_ptr<ControlServer>> control = fail(Code::kInUse, "");
+  for (unsigned copy = 0; copy < kMaxStoreCopies; ++copy) {  // a restored store has the UUID of the original
+    control = ControlServer::open(*core_, *this, control_socket_path(geteuid(), store_->status().uuid, copy));
+    if (control || control.error().code != Code::kInUse) break;
+  }
   if (control) {
     control_ = std::move(*control);
   } else {

@@ -69,6 +69,19 @@ class Backup(MountTest):
         self.assertEqual(checked["problem_count"], 0)
         self.fs.mount()
 
+    def test_the_original_and_its_copy_are_both_reached(self):
+        self.backup()
+        self.fs.run(PAIL, "restore", self.target, self.restored)
+        elsewhere = self.fs.directory / "elsewhere"
+        elsewhere.mkdir()
+        self.addCleanup(self.fs.run, "umount", elsewhere)
+        self.fs.run(PAILFS, self.restored, elsewhere, "-o", "key_file=%s" % self.fs.key)
+        for store, mountpoint in ((self.fs.store, self.fs.mountpoint), (self.restored, elsewhere)):
+            for way in (store, mountpoint):
+                status = json.loads(self.fs.run(PAIL, "status", "--store", way, "--json").stdout)
+                self.assertEqual(status["daemon"]["store"], str(store))
+                self.assertEqual(status["daemon"]["mountpoint"], str(mountpoint))
+
     def test_of_a_store_in_use(self):
         with Writers(self.bucket) as writers:
             wait_until(lambda: len(writers.noted) >= 90, "there are files")

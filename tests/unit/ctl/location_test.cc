@@ -59,13 +59,17 @@ TEST(LocateTest, FindsNoMountBelowATemporaryDirectory) {
   EXPECT_FALSE(*found);
 }
 
-TEST(ControlSocketTest, OfRootIsBelowRun) { EXPECT_EQ(control_socket_path(0, "u-u-i-d"), "/run/pailfs/u-u-i-d.sock"); }
+TEST(ControlSocketTest, OfRootIsBelowRun) {
+  EXPECT_EQ(control_socket_path(0, "u-u-i-d"), "/run/pailfs/u-u-i-d.sock");
+  EXPECT_EQ(control_socket_path(0, "u-u-i-d", 2), "/run/pailfs/u-u-i-d-2.sock");
+}
 
 TEST(ControlSocketTest, IsLookedForWithRootFirst) {
   const auto candidates = control_socket_candidates(1234567, 1234567, "u");
   ASSERT_GE(candidates.size(), 2u);
   EXPECT_EQ(candidates.front(), "/run/pailfs/u.sock");
-  EXPECT_EQ(candidates.back(), "/tmp/pailfs-1234567/u.sock");
+  EXPECT_EQ(candidates[1], "/run/pailfs/u-1.sock");
+  EXPECT_EQ(candidates[candidates.size() - kMaxStoreCopies], "/tmp/pailfs-1234567/u.sock");
 }
 
 }  // namespace
