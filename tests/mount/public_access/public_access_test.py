@@ -302,7 +302,7 @@ class Commands(PublicAccessTest):
         user = "arn:aws:iam::%s:user/" % account
         self.put_policy(
             self.everybody("GetObject", who={"AWS": [user + "games", user + "no-such-login"]}),
-            self.everybody("GetObject", "Deny", who={"AWS": user + "daemon"}),
+            self.everybody("GetObject*", "Deny", who={"AWS": user + "daemon"}),
         )
         lint = self.json_of("policy", "lint", "--all-buckets", status=1)
         (report,) = lint["buckets"]
@@ -321,7 +321,7 @@ class Commands(PublicAccessTest):
         self.assertIn("in 2 files", text)
         self.assertEqual(self.pail("policy", "lint", check=False).returncode, 2)
         document = self.fs.directory / "policy.json"
-        document.write_text(json.dumps({"Statement": [self.everybody("GetObject", "Deny")]}))
+        document.write_text(json.dumps({"Statement": [self.everybody("GetObject*", "Deny")]}))
         self.pail("policy", "lint", str(document), "--bucket", "bucket")
         elsewhere = self.pail("policy", "lint", str(document), "--bucket", "other", check=False)
         self.assertIn('no resource is of the bucket "other"', elsewhere.stdout)
