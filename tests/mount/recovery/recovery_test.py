@@ -269,6 +269,35 @@ class Recovery(MountTest):
             job.stdin.close()
             self.assertEqual(job.wait(), 0)
 
+    def test_what_was_replaced_while_suspended_is_of_no_moment(self):
+        bucket = self.fs.mount().bucket()
+        for name in ("file", "kept"):
+            (bucket / name).write_text("enabled")
+        enabled = now()
+        self.fs.pail("versioning", "suspend", "bucket")
+        for name in ("file", "new"):
+            (bucket / name).write_text("null")
+        replaced = now()
+        for name in ("file", "new"):
+            (bucket / name).write_text("null again")
+        (bucket / "kept").unlink()
+        suspended = now()
+        self.fs.pail("versioning", "enable", "bucket")
+        (bucket / "file").write_text("enabled again")
+
+        def content(moment):
+            top = bucket / (".versions/@%s" % moment)
+            return {name: (top / name).read_text() for name in os.listdir(top)}
+
+        self.assertEqual(content(enabled), {"file": "enabled", "kept": "enabled"})
+        self.assertEqual(content(replaced), {"kept": "enabled"})
+        self.assertEqual(content(suspended), {"file": "null again", "new": "null again"})
+        said = json.loads(self.fs.pail("rewind", "bucket", "--to", replaced, "--yes", "--json").stdout)
+        self.assertEqual((said["unknown"], said["added"]), (2, 1))
+        self.assertEqual((bucket / "file").read_text(), "enabled again")
+        self.assertEqual((bucket / "kept").read_text(), "enabled")
+        self.assert_sound_store()
+
     def test_bad_times_and_versions_are_told(self):
         bucket = self.fs.mount().bucket()
         (bucket / "file").write_text("x")
