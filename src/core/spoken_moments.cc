@@ -7,15 +7,15 @@ namespace pailfs {
 
 std::optional<Stamp> SpokenMoments::find(const Key& key, Time monotonic) {
   MutexLock lock(mutex_);
-  std::erase_if(moments_, [&](const auto& moment) { return monotonic - moment.second.used > kKept; });
   const auto found = moments_.find(key);
-  if (found == moments_.end()) return std::nullopt;
+  if (found == moments_.end() || monotonic - found->second.used > kKept) return std::nullopt;
   found->second.used = monotonic;
   return found->second.at;
 }
 
 Stamp SpokenMoments::keep(const Key& key, Stamp at, Time monotonic) {
   MutexLock lock(mutex_);
+  std::erase_if(moments_, [&](const auto& moment) { return monotonic - moment.second.used > kKept; });
   const auto [found, added] = moments_.try_emplace(key, Kept{at, monotonic});
   if (!added) return found->second.at;
   const auto idle = [](const auto& one, const auto& other) { return one.second.used < other.second.used; };
