@@ -184,6 +184,28 @@ TEST_F(ObjectLock, NoCallWritesIntoALockedVersion) {
   expect_sound();
 }
 
+// A RELEASE of a file that was closed long ago, while somebody else writes it: half a change is no version.
+TEST_F(ObjectLock, ALateReleaseSealsNothingOfWhatOthersWrite) {
+  standard(LockMode::kCompliance, 5);
+  const auto made = core->create(root, locked(), "file", 0644, {.read = true, .write = true});
+  ASSERT_TRUE(made);
+  const Ino ino = made->attributes.ino;
+  EXPECT_OK(core->write(ino, made->open.handle, 0, "first", false));
+  EXPECT_OK(core->flush(ino, made->open.handle));
+  const auto second = core->open(root, ino, {.write = true, .truncate = true});
+  ASSERT_TRUE(second);
+  core->release(ino, made->open.handle);
+  EXPECT_EQ(versions("file").size(), 1u);
+  EXPECT_OK(core->write(ino, second->handle, 0, "second", false));
+  EXPECT_OK(core->flush(ino, second->handle));
+  core->release(ino, second->handle);
+  const auto listed = versions("file");
+  ASSERT_EQ(listed.size(), 2u);
+  EXPECT_EQ(listed[0].size, 6u);
+  EXPECT_EQ(listed[1].size, 5u);
+  expect_sound();
+}
+
 TEST_F(ObjectLock, AVersionOutlivesWhateverBecomesOfItsName) {
   standard(LockMode::kCompliance, 5);
   put("replaced", "first");
