@@ -104,11 +104,13 @@ Status truncate(Core& core, const Caller& caller, const Attributes& object) {
   return change(core, caller, object, wanted);
 }
 
-Status read_attribute(Core& core, const Caller& caller, const Attributes& object) {
-  const auto value = core.getxattr(caller, object.ino, "user.pail-explain");
+Status read_attribute(Core& core, const Caller& caller, const Attributes& object, std::string_view name) {
+  const auto value = core.getxattr(caller, object.ino, name);
   if (!value && value.error().code == Code::kNoData) return {};  // the right is looked at first
   return status_of(value);
 }
+
+constexpr std::string_view kAttribute = "user.pail-explain", kTag = "user.s3.tag.pail-explain";
 
 void rename(Walk& walk, const ExplainRequest& request) {
   const auto from = walk.existing(request.path, Links::kStay);
@@ -241,11 +243,23 @@ const std::vector<Known>& known() {
       {.name = "chown", .help = "give it to somebody else", .on_inode = give_away},
       {.name = "chgrp", .help = "give it the user's primary group", .on_inode = change_group},
       {.name = "utime", .help = "choose its times", .on_inode = choose_times},
-      {.name = "getxattr", .help = "read an attribute user.*", .on_inode = read_attribute},
+      {.name = "getxattr",
+       .help = "read an attribute user.*",
+       .on_inode = [](C core, U caller, A it) { return read_attribute(core, caller, it, kAttribute); }},
       {.name = "setxattr",
        .help = "change an attribute user.*",
        .on_inode = [](C core, U caller,
-                      A it) { return core.setxattr(caller, it.ino, "user.pail-explain", "", Core::XattrMode::kSet); }},
+                      A it) { return core.setxattr(caller, it.ino, kAttribute, "", Core::XattrMode::kSet); }},
+      {.name = "tag-get",
+       .help = "read a tag, user.s3.tag.*",
+       .on_inode = [](C core, U caller, A it) { return read_attribute(core, caller, it, kTag); }},
+      {.name = "tag-set",
+       .help = "give it the tag pail-explain, without a value",
+       .on_inode = [](C core, U caller,
+                      A it) { return core.setxattr(caller, it.ino, kTag, "", Core::XattrMode::kSet); }},
+      {.name = "tag-remove",
+       .help = "take a tag away",
+       .on_inode = [](C core, U caller, A it) { return core.removexattr(caller, it.ino, kTag); }},
       {.name = "versions-list", .help = "list its versions", .special = list_versions},
       {.name = "version-read", .help = "read its newest version, or that in .versions", .special = read_version},
       {.name = "version-remove",
@@ -279,6 +293,9 @@ std::string_view call_for(std::string_view action, Core& core, const Caller& loo
       {"s3:ListBucketVersions", "versions-list"},
       {"s3:GetObjectVersion", "version-read"},
       {"s3:DeleteObjectVersion", "version-remove"},
+      {"s3:GetObjectTagging", "tag-get"},
+      {"s3:PutObjectTagging", "tag-set"},
+      {"s3:DeleteObjectTagging", "tag-remove"},
       {"s3:GetBucketPolicy", "policy-get"},
       {"s3:PutBucketPolicy", "policy-put"},
   };

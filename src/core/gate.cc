@@ -225,6 +225,14 @@ std::string_view action_name(Action action) {
       return "s3:GetAccountPublicAccessBlock";
     case Action::kPutAccountPublicAccessBlock:
       return "s3:PutAccountPublicAccessBlock";
+    case Action::kGetObjectTagging:
+      return "s3:GetObjectTagging";
+    case Action::kGetObjectVersionTagging:
+      return "s3:GetObjectVersionTagging";
+    case Action::kPutObjectTagging:
+      return "s3:PutObjectTagging";
+    case Action::kDeleteObjectTagging:
+      return "s3:DeleteObjectTagging";
   }
   return "s3:unknown";
 }

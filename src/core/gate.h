@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "core/tags.h"
 #include "core/types.h"
 
 namespace pailfs {
@@ -48,6 +49,10 @@ enum class Action : uint8_t {
   kPutBucketPublicAccessBlock,
   kGetAccountPublicAccessBlock,
   kPutAccountPublicAccessBlock,
+  kGetObjectTagging,
+  kGetObjectVersionTagging,
+  kPutObjectTagging,
+  kDeleteObjectTagging,
 };
 std::string_view action_name(Action action);  // "s3:GetObject"; of what nobody asks for the name of an event
 
@@ -75,12 +80,14 @@ struct ConditionValue {
   std::string value;
 };
 inline constexpr std::string_view kVersionIdKey = "s3:versionid";
-// All of them: what is decided without one may be decided otherwise with it.
-inline constexpr std::array<std::string_view, 6> kRequestKeys{kVersionIdKey,
+// All of them (policy::is_among()): what is decided without one may be decided otherwise with it.
+inline constexpr std::array<std::string_view, 8> kRequestKeys{kVersionIdKey,
                                                               "s3:object-lock-legal-hold",
                                                               "s3:object-lock-mode",
                                                               "s3:object-lock-remaining-retention-days",
                                                               "s3:object-lock-retain-until-date",
+                                                              "s3:requestobjecttag/",
+                                                              "s3:requestobjecttagkeys",
                                                               "s3:x-amz-acl"};
 
 struct AccessRequest {
@@ -96,8 +103,10 @@ struct AccessRequest {
   // what was at a moment; else `object` itself, by each of its names.
   std::string_view name = {};
   std::span<const std::string> keys = {};
-  // Of versions their id, of changes to ACLs and locks what they ask for.
+  // Of versions their id, of changes to ACLs, tags and locks what they ask for.
   std::span<const ConditionValue> conditions = {};
+  // Whose tags they are, where it is about `keys`; otherwise `name` or `object` says it.
+  TagsOf tags = {};
 };
 
 class AclFacts;

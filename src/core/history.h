@@ -92,6 +92,11 @@ struct ShownVersion {
   NameSpan span;
   ObjectVersion version;  // not for markers
 };
+// With the attributes of the moment before the next one began.
+inline TagsOf tags_of(const ShownVersion& shown) {
+  if (shown.marker) return {};
+  return {shown.span.ino, shown.version.ceased == kForever ? 0 : shown.version.ceased - 1};
+}
 // What the spans that are no directories show, oldest first, each version once.
 Result<std::vector<ShownVersion>> shown_versions(Core::Impl& core, const std::vector<NameSpan>& spans);
 // The one of them that has the name.

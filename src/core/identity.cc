@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/logging.h"
+#include "core/tags.h"
 
 namespace pailfs {
 
@@ -16,16 +17,6 @@ constexpr uint8_t kFormat = 1;
 std::unexpected<Error> invalid(const Identity& identity, std::string_view what) {
   return fail(Code::kInvalid,
               fmt::format("{} {}: {}", identity_kind_name(identity.kind), printable(identity.name), what));
-}
-
-// IAM User Guide, "Tags for IAM resources": letters, digits, spaces and _.:/=+-@, keys of 1 to 128 characters, values
-// of up to 256.
-bool is_tag_text(std::string_view text, size_t least, size_t most) {
-  constexpr std::string_view kOthers = " _.:/=+-@";
-  return text.size() >= least && text.size() <= most && std::ranges::all_of(text, [&](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c & 0x80) != 0 ||
-                  kOthers.contains(c);
-         });
 }
 
 // "backup.example", as the Principal element has it below "Service".
@@ -57,7 +48,7 @@ Status check_parts(const Identity& identity) {
   if (!identity.tags.empty() && !principal) return invalid(identity, "only users and roles have tags");
   if (identity.tags.size() > kMaxTags) return invalid(identity, fmt::format("at most {} tags", kMaxTags));
   for (const auto& [key, value] : identity.tags) {
-    if (!is_tag_text(key, 1, 128) || !is_tag_text(value, 0, 256)) {
+    if (!is_tag(key, value)) {
       return invalid(identity, fmt::format("{}={} is no tag: letters, digits, spaces and _.:/=+-@", printable(key),
                                            printable(value)));
     }

@@ -143,6 +143,7 @@ inline uint32_t mode_without_privileges(uint32_t mode) { return mode & ~((mode &
 struct VersionFacts {
   std::span<const std::string> keys;
   std::span<const ConditionValue> conditions;
+  TagsOf tags;
 };
 Status check_xattr_read(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
                         const VersionFacts& version);
@@ -281,7 +282,7 @@ struct Core::Impl {
   Status check_removable(Scope bucket, const InodeRecord& version, bool bypass_governance = false) const;
   // `path`: of the object; empty: the bucket.
   Status check_bypass(const Caller& caller, Scope bucket, std::span<const std::string> paths, const Consent& consent,
-                      std::span<const ConditionValue> conditions = {}) const;
+                      std::span<const ConditionValue> conditions = {}, TagsOf tags = {}) const;
   // Whether the bucket's state of versioning can be that.
   Status change_versioning(const Caller& caller, std::string_view name, Versioning state, const Consent& consent)
       EXCLUDES(tree);

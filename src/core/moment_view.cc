@@ -120,19 +120,20 @@ Status VersionsView::check_then(const Caller& caller, const Place& place, const 
                                 Need need, uint32_t permissions) {
   PAILFS_ASSIGN(const auto keys, keys_of(place));
   const ConditionValue id{kVersionIdKey, version_id_text(then.version)};
-  const auto check = [&](const InodeRecord& record) {
+  const auto check = [&](const InodeRecord& record, Stamp at) {
     const Attributes shown = Core::Impl::attributes(place.ino, record);
     AccessRequest request{caller, action, need, shown};
     request.permissions = permissions;
     request.keys = keys;
+    request.tags = {place.ino, at};
     if (action == Action::kGetObjectVersion) request.conditions = std::span(&id, 1);
     return core_.gate.check(request);
   };
-  PAILFS_TRY(check(then));
+  PAILFS_TRY(check(then, place.moment));
   PAILFS_ASSIGN(const InodePtr inode, core_.existing(place.ino));
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "nothing is left of it");
-  return check(inode->record);
+  return check(inode->record, 0);
 }
 
 // --- Places
@@ -297,9 +298,10 @@ Result<std::string> VersionsView::xattr_at(const Caller& caller, Ino ino, const 
   if (name == kAccessAclName || name == kDefaultAclName) return fail(Code::kNoData, "no such attribute");
   const Attributes then = Core::Impl::attributes(ino, record);
   const ConditionValue id{kVersionIdKey, version_id_text(record.version)};
-  const VersionFacts facts{keys, std::span(&id, 1)};
+  const VersionFacts facts{keys, std::span(&id, 1), {ino, at}};
   PAILFS_TRY(check_xattr_read(core_.gate, caller, then, name, facts));
-  if (now != nullptr) PAILFS_TRY(check_xattr_read(core_.gate, caller, *now, name, facts));
+  const VersionFacts facts_now{keys, std::span(&id, 1), {ino}};
+  if (now != nullptr) PAILFS_TRY(check_xattr_read(core_.gate, caller, *now, name, facts_now));
   PAILFS_ASSIGN(auto value, Moment(core_, at).xattr(ino, record, name));
   if (!value) return fail(Code::kNoData, "no such attribute");
   return std::move(*value);

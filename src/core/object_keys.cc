@@ -1,5 +1,7 @@
 #include "core/object_keys.h"
 
+#include <sys/stat.h>
+
 #include "core/path.h"
 #include "core/scan.h"
 
@@ -86,6 +88,11 @@ Result<std::vector<std::string>> ObjectKeys::keys_of(Ino ino) const {
     keys.push_back(std::move(path));
   }
   return keys;
+}
+
+Result<ObjectKeys::Named> ObjectKeys::find(Ino directory, std::string_view name) const {
+  PAILFS_ASSIGN(const auto found, core_.find(directory, name));
+  return found ? Named{found->entry.ino, S_ISDIR(found->entry.type)} : Named();
 }
 
 Time ObjectKeys::now() const { return core_.now(); }

@@ -8,6 +8,7 @@
 
 #include "base/mutex.h"
 #include "core/impl.h"
+#include "core/object_tags.h"
 #include "core/policy_gate.h"
 
 namespace pailfs {
@@ -20,6 +21,8 @@ class ObjectKeys : public PolicyGate::Keys {
   // Of a directory that was removed: the last path that it had.
   Result<std::string> path_of(Ino directory) const override;
   Result<std::vector<std::string>> keys_of(Ino ino) const override;
+  Result<Named> find(Ino directory, std::string_view name) const override;
+  Result<ObjectTags> tags_of(const TagsOf& object) const override { return object_tags(core_, object); }
   Time now() const override;
   Time monotonic() const override;
 

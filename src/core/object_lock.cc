@@ -39,12 +39,13 @@ Status Core::Impl::check_removable(Scope bucket, const InodeRecord& version, boo
 }
 
 Status Core::Impl::check_bypass(const Caller& caller, Scope bucket, std::span<const std::string> paths,
-                                const Consent& consent, std::span<const ConditionValue> conditions) const {
+                                const Consent& consent, std::span<const ConditionValue> conditions, TagsOf tags) const {
   if (!consent.bypass_governance) return {};
   const Attributes object{.ino = bucket_root(bucket)};
   AccessRequest request{caller, Action::kBypassGovernanceRetention, Need::kAccount, object};
   request.keys = paths;
   request.conditions = conditions;
+  request.tags = tags;
   return gate.check(request);
 }
 
@@ -178,8 +179,9 @@ class LockChange {
     AccessRequest request{caller_, action, Need::kAccount, object};
     request.keys = keys;
     request.conditions = conditions;
+    if (found) request.tags = tags_of(found_);
     PAILFS_TRY(core_.gate.check(request));
-    PAILFS_TRY(core_.check_bypass(caller_, bucket(), keys, {.bypass_governance = bypass}, conditions));
+    PAILFS_TRY(core_.check_bypass(caller_, bucket(), keys, {.bypass_governance = bypass}, conditions, request.tags));
     PAILFS_TRY(std::move(found));
     if (!found_.marker) return {};
     return fail(Code::kInvalid,

@@ -74,8 +74,16 @@ bool is_about_bucket(const policy::Statement& statement, const std::string& name
 
 bool PolicyGate::Asker::keeps() const {
   if (principal == nullptr || TracedDecisions::current != nullptr) return false;
-  if (principal->wants_time || principal->wants_executable) return false;
-  return policy == nullptr || (policy->document != nullptr && !policy->wants_time && !policy->wants_executable);
+  if (policy != nullptr && policy->document == nullptr) return false;
+  const Wanted all = wants();
+  return !all.time && !all.executable && !all.tags;
+}
+
+Wanted PolicyGate::Asker::wants() const {
+  Wanted out;
+  if (principal != nullptr) out |= principal->wants;
+  if (policy != nullptr) out |= policy->wants;
+  return out;
 }
 
 bool PolicyGate::looks_spoken_of(Scope bucket) const {
@@ -163,6 +171,7 @@ Result<PolicyGate::Answer> PolicyGate::answer(const AccessRequest& request, cons
   }
   Question question(*this, request.caller, bucket, std::move(*asking));
   question.set_conditions(request.conditions);
+  PAILFS_TRY(question.set_tags_for(request));
   PAILFS_ASSIGN(const Answer answer, answer_object(request, question, acl));
   if (key) decisions_.keep(*key, begun, static_cast<uint8_t>(answer));
   return answer;
@@ -183,6 +192,7 @@ Result<PolicyGate::Answer> PolicyGate::answer_lookup(const AccessRequest& reques
   }
   Question question(*this, request.caller, bucket_of(directory), std::move(asker));
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
+  PAILFS_TRY(question.set_tags_for(request));
   const Outcome listed = kept ? static_cast<Outcome>(*kept) : question.listing(path);
   if (key && !kept) decisions_.keep(*key, begun, static_cast<uint8_t>(listed));
   return question.visible(listed, joined(path, request.name), acl);
@@ -200,6 +210,7 @@ Result<PolicyGate::Answer> PolicyGate::answer_child(const AccessRequest& request
   if (key) kept = decisions_.find(*key);
   if (kept && *kept != kByName) return static_cast<Answer>(*kept);
   Question question(*this, request.caller, bucket_of(directory), std::move(asker));
+  PAILFS_TRY(question.set_tags_for(request));
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
   const std::string_view action = action_name(request.action);
   const Answer answer = answer_of(question.about_key(action, joined(path, request.name)));
@@ -364,6 +375,7 @@ Result<std::vector<Action>> PolicyGate::gained(const Caller& caller, Ino ino, In
   if (!asked) return actions;
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
   PAILFS_ASSIGN(const auto keys, keys_.keys_of(ino));
+  PAILFS_TRY(asked->set_tags({.ino = ino}));
   const std::string key = joined(path, name);
   for (const Action action : kGains) {
     if (asked->ends_denial(action, keys, key)) {

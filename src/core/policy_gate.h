@@ -21,6 +21,7 @@
 #include "core/identities.h"
 #include "core/principals.h"
 #include "core/public_access.h"
+#include "core/tags.h"
 
 namespace pailfs {
 
@@ -35,6 +36,13 @@ class PolicyGate {
     virtual Result<std::string> path_of(Ino directory) const = 0;
     // All of an object; none where it has no name (any more).
     virtual Result<std::vector<std::string>> keys_of(Ino ino) const = 0;
+    // What a name of a directory stands for; number 0: nothing.
+    struct Named {
+      Ino ino = 0;
+      bool is_directory = false;
+    };
+    virtual Result<Named> find(Ino directory, std::string_view name) const = 0;
+    virtual Result<ObjectTags> tags_of(const TagsOf& object) const = 0;
     virtual Time now() const = 0;        // ns since 1970
     virtual Time monotonic() const = 0;  // ns
   };
@@ -90,6 +98,7 @@ class PolicyGate {
     PrincipalPtr principal;  // null: nobody knows
     StoredPolicyPtr policy;  // of the bucket; null: it has none
     bool keeps() const;      // whether what is decided may be kept
+    Wanted wants() const;
   };
 
   bool is_spoken_of(Scope bucket) const;

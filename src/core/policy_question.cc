@@ -1,6 +1,7 @@
 #include "core/policy_question.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -10,6 +11,7 @@ namespace pailfs {
 
 PolicyGate::Question::Question(const PolicyGate& gate, const Caller& caller, Scope bucket, Asker asker)
     : gate_(gate),
+      wants_(asker.wants()),
       principal_(std::move(asker.principal)),
       policy_(std::move(asker.policy)),
       bucket_name_(bucket == kStoreScope ? std::string() : gate.keys_.bucket_name(bucket)),
@@ -19,14 +21,31 @@ PolicyGate::Question::Question(const PolicyGate& gate, const Caller& caller, Sco
     policies_.identity = principal_->documents;
     policies_.boundary = principal_->boundary();
   }
-  const bool knows = principal_ != nullptr;
-  if ((policy_ != nullptr && policy_->wants_time) || (knows && principal_->wants_time))
-    facts_.set_time(gate.keys_.now());
-  if ((policy_ != nullptr && policy_->wants_executable) || (knows && principal_->wants_executable)) {
-    facts_.set_executable(caller.pid);
-  }
+  if (wants_.time) facts_.set_time(gate.keys_.now());
+  if (wants_.executable) facts_.set_executable(caller.pid);
   restricted_ = policy_ != nullptr && policy_->is_public && principal_ != nullptr && is_stranger(*principal_) &&
                 gate.public_access_.is_on(PublicSwitch::kRestrictPublicBuckets, bucket);
+}
+
+Status PolicyGate::Question::set_tags(const TagsOf& object) {
+  tags_.clear();
+  if (!wants_.tags || object.ino == 0) return {};
+  PAILFS_ASSIGN(tags_, gate_.keys_.tags_of(object));
+  for (auto& [key, value] : tags_) key = std::string(kExistingTagKeys) + policy::lowered(key);
+  return {};
+}
+
+Status PolicyGate::Question::set_tags_for(const AccessRequest& request) {
+  if (!wants_.tags) return {};
+  if (request.tags.ino != 0) return set_tags(request.tags);
+  if (!request.keys.empty() || is_virtual(request.object.ino)) return {};
+  if (const Attributes* known = request.name.empty() ? &request.object : request.victim; known != nullptr) {
+    leaf_ = S_ISREG(known->mode);
+    return set_tags({.ino = known->ino});
+  }
+  PAILFS_ASSIGN(const Keys::Named named, gate_.keys_.find(request.object.ino, request.name));
+  leaf_ = named.ino != 0 && !named.is_directory;
+  return set_tags({.ino = named.ino});
 }
 
 bool PolicyGate::Question::uses(const std::string& key) {
@@ -35,7 +54,7 @@ bool PolicyGate::Question::uses(const std::string& key) {
     // What nothing denies to root he may do by the ACL.
     if (outcome == Outcome::kAllow || (is_root() && outcome != Outcome::kExplicitDeny)) return true;
   }
-  return uses_below(key);
+  return !leaf_ && uses_below(key);
 }
 
 bool PolicyGate::Question::uses_below(const std::string& directory) {
@@ -118,13 +137,12 @@ policy::Context PolicyGate::Question::make_context(std::string_view action, cons
 }
 
 policy::Outcome PolicyGate::Question::decide(std::string_view action, const std::string& resource,
-                                             const std::string* prefix) {
+                                             const policy::Context& context) {
   if (closed() || principal_ == nullptr) {
     const Outcome outcome = is_root() ? Outcome::kImplicitDeny : Outcome::kExplicitDeny;
     if (TracedDecisions::current != nullptr) trace(action, resource, outcome, nullptr);
     return outcome;
   }
-  const policy::Context context = make_context(action, prefix);
   const policy::Request request{.caller = principal_->caller,
                                 .account = gate_.principals_.account_id(),
                                 .action = action,

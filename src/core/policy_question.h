@@ -25,26 +25,33 @@ inline constexpr std::array<std::string_view, 6> kLoweredUses{"s3:getobject",   
                                                               "s3:deleteobject",     "s3:putobjectacl",
                                                               "s3:getobjectversion", "s3:deleteobjectversion"};
 
-// What a new name must not give either: to change locks, which those do who may.
-inline constexpr std::array<Action, 9> kGains{kUses[0],
-                                              kUses[1],
-                                              kUses[2],
-                                              kUses[3],
-                                              kUses[4],
-                                              kUses[5],
-                                              Action::kPutObjectRetention,
-                                              Action::kPutObjectLegalHold,
-                                              Action::kBypassGovernanceRetention};
-inline constexpr std::array<std::string_view, 9> kLoweredGains{
+// What a new name must not give either: to change locks and tags, which those do who may.
+inline constexpr std::array<Action, 12> kGains{kUses[0],
+                                               kUses[1],
+                                               kUses[2],
+                                               kUses[3],
+                                               kUses[4],
+                                               kUses[5],
+                                               Action::kPutObjectRetention,
+                                               Action::kPutObjectLegalHold,
+                                               Action::kBypassGovernanceRetention,
+                                               Action::kGetObjectTagging,
+                                               Action::kPutObjectTagging,
+                                               Action::kDeleteObjectTagging};
+inline constexpr std::array<std::string_view, 12> kLoweredGains{
     kLoweredUses[0],         kLoweredUses[1],         kLoweredUses[2],
     kLoweredUses[3],         kLoweredUses[4],         kLoweredUses[5],
-    "s3:putobjectretention", "s3:putobjectlegalhold", "s3:bypassgovernanceretention"};
+    "s3:putobjectretention", "s3:putobjectlegalhold", "s3:bypassgovernanceretention",
+    "s3:getobjecttagging",   "s3:putobjecttagging",   "s3:deleteobjecttagging"};
 
 // Everything that is the same for all keys of a request.
 class PolicyGate::Question {
  public:
   using Outcome = policy::Outcome;
   Question(const PolicyGate& gate, const Caller& caller, Scope bucket, Asker asker);
+  // The tags of what is asked about, where a policy wants them.
+  Status set_tags(const TagsOf& object);
+  Status set_tags_for(const AccessRequest& request);
   // They must outlive it.
   void set_conditions(std::span<const ConditionValue> conditions) { conditions_ = conditions; }
 
@@ -53,13 +60,17 @@ class PolicyGate::Question {
   bool is_root() const { return principal_ != nullptr && principal_->is_root(); }
 
   Outcome about_bucket(std::string_view action, const std::string* prefix) {
-    return decide(action, fmt::format("arn:aws:s3:::{}", bucket_name_), prefix);
+    return decide(action, fmt::format("arn:aws:s3:::{}", bucket_name_), make_context(action, prefix));
   }
   // Of what is not about a bucket: `resource` is "*" or what the action is about.
   Outcome about_store(std::string_view action, const std::string& resource) {
-    return decide(action, resource, nullptr);
+    return decide(action, resource, make_context(action, nullptr));
   }
-  Outcome about_key(std::string_view action, std::string_view key) { return decide(action, arn_of(key), nullptr); }
+  Outcome about_key(std::string_view action, std::string_view key) {
+    policy::Context context = make_context(action, nullptr);
+    for (const auto& [tag, value] : tags_) context.add(tag, value);
+    return decide(action, arn_of(key), context);
+  }
 
   // Whether there is anything that the caller may do with the key, or with one that begins with it and a slash.
   bool uses(const std::string& key);
@@ -101,7 +112,7 @@ class PolicyGate::Question {
 
   policy::Context make_context(std::string_view action, const std::string* prefix) const;
 
-  Outcome decide(std::string_view action, const std::string& resource, const std::string* prefix);
+  Outcome decide(std::string_view action, const std::string& resource, const policy::Context& context);
 
   // "[…] only AWS service principals and authorized users within the bucket owner's account" (RestrictPublicBuckets).
   bool is_stranger(const Principal& principal) const {
@@ -124,11 +135,14 @@ class PolicyGate::Question {
              const policy::Decision* decision) const;
 
   const PolicyGate& gate_;
+  Wanted wants_;
   PrincipalPtr principal_;
   StoredPolicyPtr policy_;
   std::string bucket_name_;
   RequestFacts facts_;
   std::span<const ConditionValue> conditions_;
+  ObjectTags tags_;          // by condition keys
+  bool leaf_ = false;        // nothing can be below it, which would have tags of its own
   bool restricted_ = false;  // what a public policy allows does not count for the caller
   policy::Policies policies_;
 };

@@ -42,8 +42,7 @@ PrincipalPtr Principals::completed(Principal principal, const Directory& directo
   policies.unreadable |= directory.damaged;
   const auto add = [&](const AttachedPolicies::One& one) {
     if (one.policy == nullptr) return;  // unreadable
-    principal.wants_time |= one.policy->wants_time;
-    principal.wants_executable |= one.policy->wants_executable;
+    principal.wants |= one.policy->wants;
   };
   for (const AttachedPolicies::One& one : policies.identity) {
     add(one);

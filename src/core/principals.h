@@ -36,7 +36,7 @@ struct Principal {
   std::vector<std::pair<std::string, std::string>> tags;  // "aws:principaltag/key" in lower case, value
   AttachedPolicies policies;
   std::vector<const policy::Document*> documents;  // of `policies`, but for the boundary
-  bool wants_time = false, wants_executable = false;
+  Wanted wants = {};
   uint64_t serial = 0;  // tells it from every other, and from what it was before a change
 
   // The ARN, a service's name, or "anonymous".

@@ -9,6 +9,7 @@
 #include "core/content.h"
 #include "core/history.h"
 #include "core/object_keys.h"
+#include "core/object_tags.h"
 #include "core/path.h"
 
 namespace pailfs {
@@ -213,6 +214,18 @@ Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string&
   return {};
 }
 
+// As of a copy in S3, which sets the tags of what is copied.
+Status Restorer::check_tags(const PastInode& past, const std::string& key) const {
+  PAILFS_ASSIGN(const ObjectTags tags, object_tags(core_, {past.ino, past.at}));
+  if (tags.empty()) return {};
+  const TagRequest asked(tags);
+  const Attributes object{.ino = bucket_root(bucket_of(past.ino))};
+  AccessRequest request{caller_, Action::kPutObjectTagging, Need::kNothing, object};
+  request.keys = std::span(&key, 1);
+  request.conditions = asked.conditions();
+  return core_.gate.check(request);
+}
+
 Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& name) {
   PAILFS_TRY(check_owner(past.record));
   if (S_ISDIR(past.record.mode)) return fail(Code::kIsDirectory, "a directory is not put in one step");
@@ -223,6 +236,7 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
   AccessRequest reading{caller_, Action::kGetObjectVersion, S_ISREG(then.mode) ? Need::kRead : Need::kNothing, then};
   const ConditionValue id{kVersionIdKey, version_id_text(past.record.version)};
   reading.conditions = std::span(&id, 1);
+  reading.tags = {past.ino, past.at};
   std::vector<std::string> keys;
   if (core_.gate.has_policies(bucket_of(parent))) {  // by the name that it gets, which it had, and those that it has
     PAILFS_ASSIGN(keys, core_.keys->keys_of(past.ino));
@@ -232,6 +246,7 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
     reading.keys = keys;
   }
   PAILFS_TRY(core_.gate.check(reading));
+  if (!keys.empty()) PAILFS_TRY(check_tags(past, keys.back()));
   PAILFS_ASSIGN(const InodePtr made, make_unnamed(past));
   Status done = S_ISREG(past.record.mode) ? copy_content(past, made) : Status();
   if (done) done = give_name(made, parent, name, &past.record);
@@ -261,9 +276,10 @@ Result<Ino> Restorer::make_directory(const PastInode& past, Ino parent, const st
 
 // What chmod(2), chown(2) and setxattr(2) would ask for; a policy that allows to change the ACL allows no more than
 // that.
-Status Restorer::check_change(const Attributes& before, const InodeRecord& wanted, bool xattrs) const {
+Status Restorer::check_change(const Attributes& before, const InodeRecord& wanted, const ChangedXattrs& xattrs) const {
   PAILFS_TRY(core_.gate.check({caller_, Action::kPutObjectAcl, Need::kOwner, before}));
-  if (xattrs) PAILFS_TRY(core_.gate.check({caller_, Action::kPutObject, Need::kOwnerOrWrite, before}));
+  if (!xattrs.empty()) PAILFS_TRY(core_.gate.check({caller_, Action::kPutObject, Need::kOwnerOrWrite, before}));
+  PAILFS_TRY(check_retagging(before, xattrs));
   if (wanted.uid != before.uid || wanted.gid != before.gid) {
     AccessRequest chown{caller_, Action::kPutObjectAcl, Need::kChown, before};
     if (wanted.uid != before.uid) chown.new_uid = wanted.uid;
@@ -275,14 +291,33 @@ Status Restorer::check_change(const Attributes& before, const InodeRecord& wante
   return fail(Code::kNotPermitted, "set-id bits are for the owner");
 }
 
+Status Restorer::check_retagging(const Attributes& before, const ChangedXattrs& xattrs) const {
+  if (std::ranges::none_of(xattrs, [](const auto& one) { return is_tag_attribute(one.first); })) return {};
+  PAILFS_ASSIGN(ObjectTags tags, object_tags(core_, {.ino = before.ino}));
+  bool sets = false, removes = false;
+  for (const auto& [name, value] : xattrs) {
+    if (!is_tag_attribute(name)) continue;
+    const std::string key = name.substr(kTagPrefix.size());
+    std::erase_if(tags, [&](const auto& tag) { return tag.first == key; });
+    if (value) tags.emplace_back(key, *value);
+    (value ? sets : removes) = true;
+  }
+  const TagRequest asked(tags);
+  AccessRequest request{caller_, Action::kPutObjectTagging, Need::kOwnerOrWrite, before};
+  request.conditions = asked.conditions();
+  if (sets) PAILFS_TRY(core_.gate.check(request));
+  if (removes) PAILFS_TRY(core_.gate.check({caller_, Action::kDeleteObjectTagging, Need::kOwnerOrWrite, before}));
+  return {};
+}
+
 // Puts into `tx` what differs, and applies it to the inode's record.
 Result<bool> Restorer::changes(const PastInode& past, Inode& inode, Transaction& tx) {
   InodeRecord wanted = inode.record;
   apply(past.record, wanted);
   const Ino ino = inode.ino;
   const Moment then(core_, past.at), now(core_, core_.latest_stamp());
-  std::map<std::string, std::optional<std::string>> xattrs;  // to set, or to remove
-  bool any = false;                                          // when all is done
+  ChangedXattrs xattrs;
+  bool any = false;  // when all is done
   PAILFS_ASSIGN(const auto names, then.xattr_names(past.ino, past.record));
   for (const std::string& name : names) {
     if (!brings_back(name)) continue;
@@ -302,7 +337,7 @@ Result<bool> Restorer::changes(const PastInode& past, Inode& inode, Transaction&
   wanted.has_xattrs = any;
   if (xattrs.empty() && same_attributes(inode.record, wanted)) return false;
   PAILFS_TRY(check_owner(past.record));
-  PAILFS_TRY(check_change(Core::Impl::attributes(ino, inode.record), wanted, !xattrs.empty()));
+  PAILFS_TRY(check_change(Core::Impl::attributes(ino, inode.record), wanted, xattrs));
   const Stamp at = core_.stamp(tx);
   for (const auto& [name, value] : xattrs) {
     PAILFS_TRY(core_.keep_xattr(ino, name, at, tx));

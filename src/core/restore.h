@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,10 @@ class Restorer {
   void withdraw(const InodePtr& inode);
   void apply(const InodeRecord& past, InodeRecord& record) const;
   bool brings_back(std::string_view attribute) const;
-  Status check_change(const Attributes& before, const InodeRecord& wanted, bool xattrs) const;
+  using ChangedXattrs = std::map<std::string, std::optional<std::string>>;  // to set, or to remove
+  Status check_change(const Attributes& before, const InodeRecord& wanted, const ChangedXattrs& xattrs) const;
+  Status check_retagging(const Attributes& before, const ChangedXattrs& xattrs) const;
+  Status check_tags(const PastInode& past, const std::string& key) const;
   Result<bool> changes(const PastInode& past, Inode& inode, Transaction& tx) REQUIRES(inode.lock);
 
   Core::Impl& core_;

@@ -14,8 +14,11 @@ StoredPolicyPtr made(std::string text, std::shared_ptr<const policy::Document> d
   auto out = std::make_shared<StoredPolicy>();
   if (document != nullptr) {
     constexpr std::array<std::string_view, 4> kOfTime{"aws:currenttime", "aws:epochtime", "pail:hour", "pail:weekday"};
-    out->wants_time = std::ranges::any_of(kOfTime, [&](std::string_view key) { return document->asks_for(key); });
-    out->wants_executable = document->asks_for("pail:executable");
+    constexpr std::array<std::string_view, 1> kOfProgram{"pail:executable"};
+    constexpr std::array<std::string_view, 1> kOfTags{kExistingTagKeys};
+    out->wants.time = document->asks_for(kOfTime);
+    out->wants.executable = document->asks_for(kOfProgram);
+    out->wants.tags = document->asks_for(kOfTags);
     out->is_public = document->kind() == policy::DocumentKind::kBucket && policy::is_public(*document);
   }
   out->text = std::move(text);

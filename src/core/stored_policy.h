@@ -9,13 +9,27 @@
 
 namespace pailfs {
 
+// Of one object alone: the rest of the key is the tag's.
+inline constexpr std::string_view kExistingTagKeys = "s3:existingobjecttag/";
+
+// What is costly to find out, and asked for only where a statement wants it.
+struct Wanted {
+  bool time = false;
+  bool executable = false;
+  bool tags = false;  // of the object
+  Wanted& operator|=(const Wanted& other) {
+    time |= other.time;
+    executable |= other.executable;
+    tags |= other.tags;
+    return *this;
+  }
+};
+
 struct StoredPolicy {
   std::string text;
   // Null: it cannot be read. Then nobody whom it could be about is allowed anything, but for the account's root.
   std::shared_ptr<const policy::Document> document;
-  // What is costly to find out, and asked for only where a statement wants it.
-  bool wants_time = false;
-  bool wants_executable = false;
+  Wanted wants = {};
   bool is_public = false;  // of a bucket policy, as S3 has it: policy/public.h
 };
 using StoredPolicyPtr = std::shared_ptr<const StoredPolicy>;

@@ -62,8 +62,9 @@ Status Core::purge_version(const Caller& caller, std::string_view bucket, std::s
   AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, object};
   removal.keys = keys;
   removal.conditions = std::span(&id, 1);
+  removal.tags = tags_of(shown);
   PAILFS_TRY(impl.gate.check(removal));
-  PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), keys, consent, removal.conditions));
+  PAILFS_TRY(impl.check_bypass(caller, bucket_of(root), keys, consent, removal.conditions, removal.tags));
   const Status removed =
       shown.marker ? remove_marker(impl, caller, shown.span)
                    : remove_object_version(impl, caller, shown.span, shown.version, consent.bypass_governance);

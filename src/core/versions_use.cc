@@ -54,6 +54,7 @@ Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags f
   AccessRequest request{caller, Action::kGetObjectVersion, need, shown};
   request.keys = keys;
   request.conditions = std::span(&id, 1);
+  PAILFS_ASSIGN(request.tags, tags_of(found));
   PAILFS_TRY(core_.gate.check(request));
   auto handle = std::make_shared<Handle>();
   handle->ino = ino;
@@ -81,6 +82,12 @@ Result<std::string> VersionsView::readlink(const Caller& /*caller*/, Ino ino) {
 }
 
 // A version has the attributes that it had when the next one began; the current one those that the file has.
+Result<TagsOf> VersionsView::tags_of(const Place& place) {
+  if (place.ino == 0 || !core_.gate.has_policies(place.bucket())) return TagsOf();
+  PAILFS_ASSIGN(const Stamp at, attributes_until(place));
+  return TagsOf{place.ino, at};
+}
+
 Result<Stamp> VersionsView::attributes_until(const Place& place) {
   const auto sealed = version_time(place.version);
   if (!sealed) return core_.latest_stamp();
@@ -109,7 +116,7 @@ Result<std::string> VersionsView::getxattr(const Caller& caller, Ino ino, std::s
   PAILFS_ASSIGN(const Place found, place(ino));
   if (found.moment != 0) return getxattr_then(caller, found, name);
   if (!found.is_file()) return fail(Code::kNoData, "no such attribute");
-  if (name.starts_with(kS3Prefix)) return s3_attribute(found, name);
+  if (name.starts_with(kS3Prefix) && !is_tag_attribute(name)) return s3_attribute(found, name);
   if (found.ino == 0) return fail(Code::kNoData, "no such attribute");
   PAILFS_ASSIGN(const InodeRecord record, version_record(found));
   if (!record.has_xattrs && name != kAccessAclName) return fail(Code::kNoData, "no such attribute");
@@ -144,6 +151,7 @@ Status VersionsView::unlink(const Caller& caller, Ino parent, std::string_view n
   AccessRequest removal{caller, Action::kDeleteObjectVersion, Need::kAccount, directory};
   removal.keys = keys;
   removal.conditions = std::span(&id, 1);
+  PAILFS_ASSIGN(removal.tags, tags_of(found));
   PAILFS_TRY(core_.gate.check(removal));
   if (Status allowed = core_.check_mfa(above.bucket(), false); !allowed) {
     log_warning("removing {} in .versions is refused: 'pail versions purge' does it, with a code: {}", printable(name),

@@ -331,6 +331,7 @@ Status VersionsView::access(const Caller& caller, Ino ino, int mask) {
   AccessRequest request{caller, Action::kGetObjectVersion, Need::kRead, shown};
   request.keys = keys;
   request.conditions = std::span(&id, 1);
+  PAILFS_ASSIGN(request.tags, tags_of(found));
   if ((mask & R_OK) != 0) PAILFS_TRY(core_.gate.check(request));
   request.need = Need::kExecute;
   if ((mask & X_OK) != 0) PAILFS_TRY(core_.gate.check(request));

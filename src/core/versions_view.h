@@ -142,6 +142,8 @@ class VersionsView {
   // `own`: whether it is the inode's own content still.
   Result<InodeRecord> version_record(const Place& place, bool* own = nullptr);
   Result<Stamp> attributes_until(const Place& place);
+  // Of a version, for policies.
+  Result<TagsOf> tags_of(const Place& place);
   Result<std::string> s3_attribute(const Place& place, std::string_view name);
   // Whether names of this place that cannot change go on leading where they do.
   NameLasts lasting(Scope bucket, bool open_to_all) const;

@@ -9,6 +9,7 @@
 #include "core/decision_trace.h"
 #include "core/denials.h"
 #include "core/impl.h"
+#include "core/object_tags.h"
 #include "core/s3_xattrs.h"
 #include "core/scan.h"
 #include "core/versions_view.h"
@@ -16,7 +17,7 @@
 namespace pailfs {
 namespace {
 
-enum class Access { kRead, kChange };
+enum class Access { kRead, kSet, kRemove };
 
 std::unexpected<Error> no_data() { return fail(Code::kNoData, "no such attribute"); }
 std::unexpected<Error> not_permitted() { return fail(Code::kNotPermitted, "not permitted"); }
@@ -28,35 +29,45 @@ bool in_namespace(std::string_view name, std::string_view prefix) {
 bool sticky(const Attributes& object) { return S_ISDIR(object.mode) && (object.mode & S_ISVTX) != 0; }
 
 // `version` null: of what is there now.
-AccessRequest read_request(const Caller& caller, Need need, const Attributes& object, const VersionFacts* version) {
-  AccessRequest request{caller, version == nullptr ? Action::kGetObject : Action::kGetObjectVersion, need, object};
+AccessRequest read_request(const Caller& caller, Need need, const Attributes& object, const VersionFacts* version,
+                           bool tag = false) {
+  const Action now = tag ? Action::kGetObjectTagging : Action::kGetObject;
+  const Action then = tag ? Action::kGetObjectVersionTagging : Action::kGetObjectVersion;
+  AccessRequest request{caller, version == nullptr ? now : then, need, object};
   if (version != nullptr) {
     request.keys = version->keys;
     request.conditions = version->conditions;
+    request.tags = version->tags;
   }
   return request;
 }
 
+Action change_action(std::string_view name, Access access) {
+  if (!is_tag_attribute(name)) return Action::kPutObject;
+  return access == Access::kRemove ? Action::kDeleteObjectTagging : Action::kPutObjectTagging;
+}
+
 Status check_user(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
-                  Access access, const VersionFacts* version) {
-  const bool change = access == Access::kChange;
-  if (name.starts_with(kS3Prefix)) {
+                  Access access, const VersionFacts* version, const TagRequest& asked) {
+  const bool change = access != Access::kRead;
+  const bool tag = is_tag_attribute(name);
+  const bool bucket = object.ino == kRootIno || object.ino == bucket_root(bucket_of(object.ino));
+  if ((name.starts_with(kS3Prefix) && (!tag || bucket)) || (!S_ISREG(object.mode) && !S_ISDIR(object.mode))) {
     if (change) return not_permitted();
     return no_data();
   }
-  if (!S_ISREG(object.mode) && !S_ISDIR(object.mode)) {
-    if (change) return not_permitted();
-    return no_data();
-  }
-  if (!change) return gate.check(read_request(caller, Need::kRead, object, version));
-  if (sticky(object)) PAILFS_TRY(gate.check({caller, Action::kPutObject, Need::kOwner, object}));
-  return gate.check({caller, Action::kPutObject, Need::kWrite, object});
+  if (!change) return gate.check(read_request(caller, Need::kRead, object, version, tag));
+  AccessRequest request{caller, change_action(name, access), Need::kOwner, object};
+  request.conditions = asked.conditions();
+  if (sticky(object)) PAILFS_TRY(gate.check(request));
+  request.need = Need::kWrite;
+  return gate.check(request);
 }
 
 Status check_attribute(const Gate& gate, const Caller& caller, const Attributes& object, std::string_view name,
-                       Access access, const VersionFacts* version = nullptr) {
-  const bool change = access == Access::kChange;
-  if (in_namespace(name, "user.")) return check_user(gate, caller, object, name, access, version);
+                       Access access, const VersionFacts* version = nullptr, const TagRequest& asked = {}) {
+  const bool change = access != Access::kRead;
+  if (in_namespace(name, "user.")) return check_user(gate, caller, object, name, access, version, asked);
   if (in_namespace(name, "security.")) {
     if (change) return gate.check({caller, Action::kPutObjectAcl, Need::kOwner, object});
     return gate.check(read_request(caller, Need::kNothing, object, version));
@@ -209,7 +220,7 @@ Result<std::string> Core::getxattr(const Caller& caller, Ino ino, std::string_vi
   ReaderLock lock(inode->lock);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   if (acl_of(name) != nullptr) return impl_->get_acl(caller, *inode, name);
-  if (name.starts_with(kS3Prefix)) {
+  if (name.starts_with(kS3Prefix) && !is_tag_attribute(name)) {
     PAILFS_TRY(impl_->gate.check({caller, Action::kGetObject, Need::kNothing, Impl::attributes(ino, inode->record)}));
     return s3_xattr(*impl_, ino, inode->record, true, name);
   }
@@ -259,7 +270,7 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
     }
     return put_bucket_policy(caller, bucket.name, std::string(value));
   }
-  if (name.starts_with(kS3Prefix)) {
+  if (name.starts_with(kS3Prefix) && !is_tag_attribute(name)) {
     PAILFS_ASSIGN(const Versioning state, versioning_of_xattr(ino, name, value));
     PAILFS_ASSIGN(const BucketRecord bucket, impl.bucket_record(bucket_of(ino)));
     return set_versioning(caller, bucket.name, state);
@@ -270,7 +281,11 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   InodeRecord& record = inode->record;
   const Attributes attributes = Impl::attributes(ino, record);
-  PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kChange));
+  TagRequest asked;
+  if (is_tag_attribute(name)) {
+    PAILFS_ASSIGN(asked, TagRequest::setting(impl, ino, name, value));
+  }
+  PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kSet, nullptr, asked));
   PAILFS_TRY(unless_explained());
   std::vector<std::string> names;
   if (record.has_xattrs) {
@@ -316,7 +331,7 @@ Status Core::removexattr(const Caller& caller, Ino ino, std::string_view name) {
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
   InodeRecord& record = inode->record;
   const Attributes attributes = Impl::attributes(ino, record);
-  PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kChange));
+  PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kRemove));
   PAILFS_TRY(unless_explained());
   if (!record.has_xattrs) return no_data();
   PAILFS_ASSIGN(const std::vector<std::string> names, names_of(impl.store, ino));

@@ -284,6 +284,11 @@ std::vector<std::string_view> Condition::variables() const {
   return out;
 }
 
+bool Condition::goes_by(std::span<const std::string_view> keys) const {
+  const auto among = [&](std::string_view key) { return is_among(key, keys); };
+  return among(key_) || std::ranges::any_of(variables(), among);
+}
+
 bool Condition::has_literal_wildcard() const {
   return std::ranges::any_of(values_, [](const Value& value) {
     const auto* const text = std::get_if<Pattern>(&value);

@@ -54,6 +54,8 @@ class Condition {
   const std::string& key() const { return key_; }  // in lower case
   size_t offset() const { return offset_; }
   std::vector<std::string_view> variables() const;
+  // Whether its key, or a variable of its values, is one of these (is_among()).
+  bool goes_by(std::span<const std::string_view> keys) const;
   // Whether a string to compare with holds * or ?.
   bool has_literal_wildcard() const;
 

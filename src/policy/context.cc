@@ -4,6 +4,11 @@
 
 namespace pailfs::policy {
 
+bool is_among(std::string_view key, std::span<const std::string_view> keys) {
+  return std::ranges::any_of(
+      keys, [&](std::string_view one) { return one.ends_with('/') ? key.starts_with(one) : key == one; });
+}
+
 void Context::add(std::string_view key, std::span<const std::string_view> values) {
   const auto same = std::ranges::find(entries_, key, &Entry::key);
   const size_t first = values_.size();

@@ -8,6 +8,10 @@
 
 namespace pailfs::policy {
 
+// Whether a condition key is among `keys`, all in lower case. One of these that ends with a slash stands for all that
+// begin so: "s3:existingobjecttag/".
+bool is_among(std::string_view key, std::span<const std::string_view> keys);
+
 // Holds views: what they point to must outlive it. clear() keeps the memory for the next request.
 class Context {
  public:

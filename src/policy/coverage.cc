@@ -5,6 +5,9 @@
 namespace pailfs::policy {
 namespace {
 
+// What these say is that of one object: of others below a prefix it is not known.
+constexpr std::array<std::string_view, 1> kOfOneObject{"s3:existingobjecttag/"};
+
 Coverage of_pattern(const ArnPattern& pattern, std::string_view below, const Context& context) {
   if (pattern.is_everything()) return Coverage::kAll;
   if (pattern.is_whole_variable()) return Coverage::kSome;
@@ -35,6 +38,7 @@ bool is_about(const Statement& statement, std::span<const std::string_view> acti
 }  // namespace
 
 Coverage coverage_below(const Statement& statement, std::string_view below, const Context& context) {
+  if (statement.names_by(kOfOneObject)) return Coverage::kSome;
   Coverage most = Coverage::kNone;
   // As in Statement::applies(): then it is about nothing.
   if (statement.not_resource && std::ranges::any_of(statement.resources, [&](const ArnPattern& pattern) {
@@ -61,9 +65,16 @@ bool any_denial(const Policies& policies, const Caller& caller, const Visit& vis
   return std::ranges::any_of(policies.identity, look_in) || look_in(policies.boundary) || look_in(policies.bucket);
 }
 
-bool conditions_hold(const Statement& statement, const Context& context) {
-  return std::ranges::all_of(statement.conditions,
-                             [&](const Condition& condition) { return condition.holds(context); });
+// `unknown`: what is taken of a condition that goes by the object.
+bool conditions_hold(const Statement& statement, const Context& context, bool unknown) {
+  return std::ranges::all_of(statement.conditions, [&](const Condition& condition) {
+    return condition.goes_by(kOfOneObject) ? unknown : condition.holds(context);
+  });
+}
+
+bool may_hold(const Statement& statement, const Context& context) { return conditions_hold(statement, context, true); }
+bool always_holds(const Statement& statement, const Context& context) {
+  return conditions_hold(statement, context, false);
 }
 
 }  // namespace
@@ -73,7 +84,7 @@ bool may_allow_below(const Policies& policies, const Caller& caller, std::span<c
   return std::ranges::any_of(actions, [&](std::string_view action) {
     const auto allows = [&](const Statement& statement) {
       return statement.allow && statement.is_about(action) &&
-             coverage_below(statement, below, context) != Coverage::kNone && conditions_hold(statement, context);
+             coverage_below(statement, below, context) != Coverage::kNone && may_hold(statement, context);
     };
     const auto any_allows = [&](const Document* document) {
       return document != nullptr && std::ranges::any_of(document->statements(), allows);
@@ -90,7 +101,7 @@ bool may_allow_below(const Policies& policies, const Caller& caller, std::span<c
     allowed = allowed || (limited && (policies.boundary == nullptr || any_allows(policies.boundary)));
     return allowed && !any_denial(policies, caller, [&](const Statement& statement) {
              return statement.is_about(action) && coverage_below(statement, below, context) == Coverage::kAll &&
-                    conditions_hold(statement, context);
+                    always_holds(statement, context);
            });
   });
 }
@@ -99,16 +110,14 @@ bool may_deny_below(const Policies& policies, const Caller& caller, std::string_
                     const Context& context) {
   return any_denial(policies, caller, [&](const Statement& statement) {
     return statement.is_about(action) && coverage_below(statement, below, context) != Coverage::kNone &&
-           conditions_hold(statement, context);
+           may_hold(statement, context);
   });
 }
 
 namespace {
 
 bool goes_by(const Statement& statement, std::span<const std::string_view> keys) {
-  return std::ranges::any_of(statement.conditions, [&](const Condition& condition) {
-    return std::ranges::find(keys, condition.key()) != keys.end();
-  });
+  return std::ranges::any_of(statement.conditions, [&](const Condition& condition) { return condition.goes_by(keys); });
 }
 
 }  // namespace
@@ -138,7 +147,9 @@ bool decides_alike_below(const Policies& policies, const Caller& caller, std::sp
              if (statement.allow && root && statement.allows(caller) != Naming::kDirect) return true;
              if (statement.principal && !statement.denies(caller) && statement.allows(caller) == Naming::kNot)
                return true;
-             return !is_about(statement, actions) || coverage_below(statement, below, context) != Coverage::kSome;
+             if (!is_about(statement, actions)) return true;
+             const Coverage coverage = coverage_below(statement, below, context);
+             return coverage == Coverage::kNone || (coverage == Coverage::kAll && !goes_by(statement, kOfOneObject));
            });
   };
   return std::ranges::all_of(policies.identity, alike) && alike(policies.boundary) && alike(policies.bucket);

@@ -29,7 +29,7 @@ bool may_allow_below(const Policies& policies, const Caller& caller, std::span<c
 bool may_deny_below(const Policies& policies, const Caller& caller, std::string_view action, std::string_view below,
                     const Context& context);
 
-// Whether a statement that denies the caller one of the actions asks for one of the condition keys.
+// Whether a statement that denies the caller one of the actions asks for one of the condition keys (is_among()).
 bool denies_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
                std::span<const std::string_view> keys);
 

@@ -139,20 +139,23 @@ bool Statement::applies(std::string_view action, const Arn& resource, const Cont
   return std::ranges::all_of(conditions, [&](const Condition& condition) { return condition.holds(context); });
 }
 
-bool Document::asks_for(std::string_view key) const {
-  const auto among = [&](const std::vector<std::string_view>& keys) {
-    return std::ranges::find(keys, key) != keys.end();
-  };
+bool Statement::names_by(std::span<const std::string_view> keys) const {
+  return std::ranges::any_of(resources, [&](const ArnPattern& pattern) {
+    return std::ranges::any_of(pattern.keys(), [&](std::string_view key) { return is_among(key, keys); });
+  });
+}
+
+bool Document::asks_for(std::span<const std::string_view> keys) const {
   return std::ranges::any_of(statements_, [&](const Statement& statement) {
-    return std::ranges::any_of(statement.resources, [&](const ArnPattern& it) { return among(it.keys()); }) ||
-           std::ranges::any_of(statement.conditions,
-                               [&](const Condition& it) { return it.key() == key || among(it.variables()); });
+    return statement.names_by(keys) ||
+           std::ranges::any_of(statement.conditions, [&](const Condition& it) { return it.goes_by(keys); });
   });
 }
 
 bool is_supplied_key(std::string_view key) {
-  constexpr std::string_view kTag = "aws:principaltag/";
-  if (key.starts_with(kTag) && key.size() > kTag.size()) return true;
+  for (const std::string_view tag : {"aws:principaltag/", "s3:existingobjecttag/", "s3:requestobjecttag/"}) {
+    if (key.starts_with(tag) && key.size() > tag.size()) return true;
+  }
   constexpr auto kKeys = std::to_array<std::string_view>({"aws:currenttime",
                                                           "aws:epochtime",
                                                           "aws:principalaccount",
@@ -174,6 +177,7 @@ bool is_supplied_key(std::string_view key) {
                                                           "s3:object-lock-remaining-retention-days",
                                                           "s3:object-lock-retain-until-date",
                                                           "s3:prefix",
+                                                          "s3:requestobjecttagkeys",
                                                           "s3:versionid",
                                                           "s3:x-amz-acl",
                                                           "s3:x-amz-server-side-encryption",

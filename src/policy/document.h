@@ -58,6 +58,8 @@ struct Statement {
   bool is_about(const Arn& resource, const Context& context) const;
   // Whether it is about a request, whoever asks. `action` in lower case.
   bool applies(std::string_view action, const Arn& resource, const Context& context) const;
+  // Whether a variable in its resources goes by one of the condition keys (is_among()).
+  bool names_by(std::span<const std::string_view> keys) const;
   // Of a bucket or trust policy: whom it is about.
   bool denies(const Caller& caller) const { return principal && principal->denies(caller); }
   Naming allows(const Caller& caller) const { return principal ? principal->allows(caller) : Naming::kNot; }
@@ -71,8 +73,8 @@ class Document {
   DocumentKind kind() const { return kind_; }
   bool variables() const { return variables_; }  // version 2012-10-17
   const std::vector<Statement>& statements() const { return statements_; }
-  // Whether a condition or a variable anywhere in it goes by the condition key, given in lower case.
-  bool asks_for(std::string_view key) const;
+  // Whether a condition or a variable anywhere in it goes by one of the condition keys (is_among()).
+  bool asks_for(std::span<const std::string_view> keys) const;
 
  private:
   friend class DocumentReader;

@@ -17,6 +17,7 @@ from other_users import become, errno_of, in_child
 USERS = {name: pwd.getpwnam(name).pw_uid for name in ("nobody", "daemon", "bin")}
 GROUP = 4242  # of nobody in some cases
 LAST_DENIAL = "user.s3.last-denial"
+NOTE, TAG = "user.pail-explain", "user.s3.tag.pail-explain"
 ERRORS = {0: None, errno.EACCES: "EACCES", errno.EPERM: "EPERM", errno.ENOENT: "ENOENT"}
 
 
@@ -24,9 +25,9 @@ def closed(descriptor):
     os.close(descriptor)
 
 
-def missing_is_fine(path):
+def missing_is_fine(call, path, name):
     try:
-        os.getxattr(path, "user.pail-explain")
+        call(path, name)
     except OSError as error:
         if error.errno != errno.ENODATA:
             raise
@@ -105,8 +106,11 @@ class ExplainTest(MountTest):
             "chown": (["dir/file"], lambda: os.chown(file, 1 if file.stat().st_uid == 0 else 0, -1)),
             "chgrp": (["dir/file"], lambda: os.chown(file, -1, os.getgid())),
             "utime": (["dir/file"], lambda: os.utime(file, (1, 1))),
-            "getxattr": (["dir/file"], lambda: missing_is_fine(file)),
-            "setxattr": (["dir/file"], lambda: os.setxattr(file, "user.pail-explain", b"")),
+            "getxattr": (["dir/file"], lambda: missing_is_fine(os.getxattr, file, NOTE)),
+            "setxattr": (["dir/file"], lambda: os.setxattr(file, NOTE, b"")),
+            "tag-get": (["dir/file"], lambda: missing_is_fine(os.getxattr, file, TAG)),
+            "tag-set": (["dir/file"], lambda: os.setxattr(file, TAG, b"")),
+            "tag-remove": (["dir/file"], lambda: missing_is_fine(os.removexattr, file, TAG)),
             "versions-list": (["dir/file"], lambda: os.listdir(versions)),
             "version-read": (["dir/file"], lambda: closed(os.open(newest, os.O_RDONLY))),
             "version-remove": (["dir/file"], lambda: os.unlink(older)),
@@ -149,6 +153,9 @@ class Table(ExplainTest):
         "read": "GetObject",
         "exec": "GetObject",
         "getxattr": "GetObject",
+        "tag-get": "GetObjectTagging",
+        "tag-set": "PutObjectTagging",
+        "tag-remove": "DeleteObjectTagging",
         "unlink": "DeleteObject",
         "rmdir": "DeleteObject",
         "rename": "DeleteObject",

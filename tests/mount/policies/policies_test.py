@@ -5,7 +5,6 @@ system's login names are, from the next system call on."""
 import errno
 import json
 import os
-import pathlib
 import pwd
 import shutil
 import stat
@@ -13,64 +12,13 @@ import subprocess
 import time
 
 from file_calls import read, write
-from mounted_store import NOBODY, PAIL, MountTest, main, wait_until
+from mounted_store import NOBODY, PAIL, main, wait_until
 from other_users import as_user, become, each_as_user, errno_of
-
-ALLOWED, DENIED = 0, errno.EACCES
-# Four accounts that every Debian has.
-USERS = {name: pwd.getpwnam(name).pw_uid for name in ("nobody", "daemon", "bin", "games")}
+from policy_bucket import ALLOWED, DENIED, USERS, PolicyTest
 
 
 def create(path):
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-class PolicyTest(MountTest):
-    def setUp(self):
-        super().setUp()
-        self.fs.mount("allow_other,suid,dev")
-        self.bucket = self.fs.bucket()
-        self.bucket.chmod(0o755)
-        self.account = json.loads(self.pail("policy", "list", "--json").stdout)["account"]
-        self.assertRegex(self.account, r"^\d{12}$")
-
-    def pail(self, *words, **keywords):
-        return self.fs.run(PAIL, *words, cwd=self.fs.mountpoint, **keywords)
-
-    def user(self, name):
-        return {"AWS": "arn:aws:iam::%s:%s" % (self.account, "root" if name == "root" else "user/" + name)}
-
-    def statement(self, effect, actions, resources, who="*", condition=None):
-        out = {
-            "Effect": effect,
-            "Principal": who if who == "*" else self.user(who),
-            "Action": ["s3:" + action for action in actions.split()],
-            "Resource": ["arn:aws:s3:::bucket" + ("/" + key if key else "") for key in resources],
-        }
-        if condition:
-            out["Condition"] = condition
-        return out
-
-    def allow(self, actions, *resources, **more):
-        return self.statement("Allow", actions, resources, **more)
-
-    def deny(self, actions, *resources, **more):
-        return self.statement("Deny", actions, resources, **more)
-
-    def put(self, *statements):
-        if not statements:
-            self.pail("policy", "delete", "bucket")
-            return
-        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-        self.pail("policy", "put", "bucket", "-", input=document)
-
-    def fill(self, path: pathlib.Path, text="content", mode=0o600):
-        path.write_text(text)
-        path.chmod(mode)
-        return path
-
-    def assert_user(self, action, expected, user="nobody"):
-        self.assertEqual(as_user(action, uid=USERS[user], gid=USERS[user]), expected)
 
 
 class Operations(PolicyTest):

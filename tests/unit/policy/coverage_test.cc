@@ -5,6 +5,7 @@
 #include <random>
 
 #include "policy/pattern.h"
+#include "unit/policy/policy_fixture.h"
 
 namespace pailfs::policy::test {
 namespace {
@@ -84,6 +85,41 @@ TEST(Coverage, AgreesWithMatchingTextsOneByOne) {
         break;
     }
   }
+}
+
+// What a condition says of an object whose tags are not known: an Allow may hold, and a Deny may, and neither surely.
+TEST(Coverage, WhatGoesByAnObjectsTagsIsNotKnownOfManyObjects) {
+  const auto caller = Caller::make(PrincipalType::kUser, "alice", kAlice);
+  ASSERT_TRUE(caller);
+  constexpr std::string_view kReads[] = {"s3:getobject"};
+  struct Said {
+    bool may_allow, may_deny, alike;
+    bool operator==(const Said&) const = default;
+  };
+  const auto said = [&](const std::string& statements) {
+    const auto document = compile(with_statements(statements));
+    EXPECT_TRUE(document) << statements;
+    const Document* const identity[] = {document->get()};
+    const Policies policies{.identity = identity};
+    const Context context;
+    return Said{may_allow_below(policies, *caller, kReads, "b/d/", context),
+                may_deny_below(policies, *caller, kReads[0], "b/d/", context),
+                decides_alike_below(policies, *caller, kReads, "b/d/", context)};
+  };
+  const std::string allow = "{'Effect':'Allow','Action':'s3:*','Resource':'*'}";
+  const std::string reads = "'Action':'s3:GetObject','Resource':'arn:aws:s3:::b/";
+  const std::string tagged = "'Condition':{'StringEquals':{'s3:ExistingObjectTag/a':'b'}}";
+  const std::string untagged = "'Condition':{'StringNotEquals':{'s3:ExistingObjectTag/a':'b'}}";
+  const std::string variable = "'Condition':{'StringEquals':{'aws:username':'${s3:ExistingObjectTag/a}'}}";
+  EXPECT_EQ(said(allow), (Said{true, false, true}));
+  for (const std::string& condition : {tagged, untagged, variable}) {
+    EXPECT_EQ(said("{'Effect':'Allow'," + reads + "*'," + condition + "}"), (Said{true, false, false})) << condition;
+    EXPECT_EQ(said(allow + ",{'Effect':'Deny'," + reads + "*'," + condition + "}"), (Said{true, true, false}))
+        << condition;
+    EXPECT_EQ(said(allow + ",{'Effect':'Deny'," + reads + "other/*'," + condition + "}"), (Said{true, false, true}));
+  }
+  EXPECT_EQ(said("{'Effect':'Allow'," + reads + "${s3:ExistingObjectTag/a}/*'}"), (Said{true, false, false}));
+  EXPECT_EQ(said(allow + ",{'Effect':'Deny'," + reads + "${s3:ExistingObjectTag/a}'}"), (Said{true, true, false}));
 }
 
 }  // namespace
