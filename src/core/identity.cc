@@ -12,7 +12,7 @@ namespace pailfs {
 
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 1, kFormatOfShrunk = 2;  // the second ends with last_version
 
 std::unexpected<Error> invalid(const Identity& identity, std::string_view what) {
   return fail(Code::kInvalid,
@@ -131,7 +131,9 @@ std::string encode_identity(const Identity& identity) {
     out.varint(texts.size());
     for (const std::string& text : texts) out.bytes(text);
   };
-  out.u8(kFormat);
+  const uint32_t last = identity.next_version() - 1;
+  const bool shrunk = last != 0 && !identity.versions.contains(last);
+  out.u8(shrunk ? kFormatOfShrunk : kFormat);
   out.u8(static_cast<uint8_t>(identity.kind));
   out.bytes(identity.name);
   out.varint(identity.numbers.size());
@@ -159,6 +161,7 @@ std::string encode_identity(const Identity& identity) {
     out.bytes(version.policy->text);
   }
   out.varint(identity.default_version);
+  if (shrunk) out.varint(last);
   return out.take();
 }
 
@@ -169,7 +172,8 @@ class IdentityReader {
   explicit IdentityReader(std::string_view value) : in_(value) {}
 
   Result<Identity> read() {
-    if (in_.u8() != kFormat) return malformed();
+    const uint8_t format = in_.u8();
+    if (format != kFormat && format != kFormatOfShrunk) return malformed();
     const uint8_t kind = in_.u8();
     if (kind < 1 || kind > 5) return malformed();
     out_.kind = static_cast<IdentityKind>(kind);
@@ -197,6 +201,10 @@ class IdentityReader {
       out_.versions[version] = {created, policy(policy::DocumentKind::kBoundary)};
     });
     out_.default_version = number();
+    if (format == kFormatOfShrunk) {
+      out_.last_version = number();
+      sound_ = sound_ && !out_.versions.empty() && out_.versions.rbegin()->first < out_.last_version;
+    }
     if (!in_.done() || !sound_ || !check_identity(out_)) return malformed();
     return std::move(out_);
   }

@@ -2,6 +2,7 @@
 // identities", "Managed policies and inline policies", "Permissions boundaries for IAM entities".
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -41,6 +42,9 @@ struct Identity {
   // Managed policies: up to five, by number, and the one in force.
   std::map<uint32_t, PolicyVersion> versions;
   uint32_t default_version = 0;
+  uint32_t last_version = 0;  // that was given, where that one is no more; no number is given twice
+
+  uint32_t next_version() const { return std::max(versions.empty() ? 0 : versions.rbegin()->first, last_version) + 1; }
 };
 using IdentityPtr = std::shared_ptr<const Identity>;
 

@@ -189,6 +189,7 @@ class IdentityChange {
       if (erased == out_.default_version) {
         return fail(Code::kInvalid, "DeleteConflict: the version is the default one: make another that first");
       }
+      out_.last_version = out_.next_version() - 1;
       if (out_.versions.erase(static_cast<uint32_t>(erased)) == 0) {
         return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no version {}", erased));
       }
@@ -197,7 +198,7 @@ class IdentityChange {
       PAILFS_ASSIGN(std::string text, string_argument(args_, "new_version"));
       PAILFS_ASSIGN(const bool keep, bool_argument(args_, "keep_default", false));
       PAILFS_ASSIGN(StoredPolicyPtr policy, compiled(std::move(text), policy::DocumentKind::kBoundary));
-      const uint32_t number = out_.versions.empty() ? 1 : out_.versions.rbegin()->first + 1;
+      const uint32_t number = out_.next_version();
       out_.versions[number] = {context_.core.store().env().now(), std::move(policy)};
       if (!keep || out_.default_version == 0) out_.default_version = number;
     }

@@ -121,6 +121,13 @@ class Users(IdentityTest):
         self.fails("5 versions", "managed-policy", "update", "Read", "-", input=nothing)
         self.pail("managed-policy", "delete-version", "Read", "v2")
         self.fails("no version v2", "managed-policy", "show", "Read", "--version", "v2")
+        # No number is given twice.
+        self.pail("managed-policy", "default", "Read", "v1")
+        for number in (5, 4):
+            self.pail("managed-policy", "delete-version", "Read", "v%d" % number)
+        self.fs.remount("allow_other")
+        self.pail("managed-policy", "update", "Read", "-", input=nothing)
+        self.assertRegex(self.pail("managed-policy", "list").stdout, "Read .*v6 is in force; also v1, v3")
         self.fails("DeleteConflict.*user nobody", "managed-policy", "delete", "Read")
         self.pail("user", "detach", "nobody", "Read")
         self.file.chmod(0o644)

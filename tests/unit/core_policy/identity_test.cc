@@ -26,11 +26,22 @@ Identity full_policy() {
   return policy;
 }
 
+Identity shrunk_policy() {
+  Identity policy = full_policy();
+  policy.name = "Shrunk";
+  policy.last_version = 4'000'000'002;
+  return policy;
+}
+
 std::vector<Identity> one_of_each() {
   Identity service = identity_of(IdentityKind::kService, "backup.example");
   service.cgroups = {"system.slice/restic.service", "restic.service"};
-  return {full_user(), identity_of(IdentityKind::kGroup, "dev"), identity_of(IdentityKind::kRole, "keeper"), service,
-          full_policy()};
+  return {full_user(),
+          identity_of(IdentityKind::kGroup, "dev"),
+          identity_of(IdentityKind::kRole, "keeper"),
+          service,
+          full_policy(),
+          shrunk_policy()};
 }
 
 TEST(IdentityRecord, ComesBackAsItWas) {
@@ -49,6 +60,7 @@ TEST(IdentityRecord, ComesBackAsItWas) {
     EXPECT_EQ(decoded->max_session, identity.max_session);
     EXPECT_EQ(decoded->cgroups, identity.cgroups);
     EXPECT_EQ(decoded->default_version, identity.default_version);
+    EXPECT_EQ(decoded->next_version(), identity.next_version());
     ASSERT_EQ(decoded->inlined.size(), identity.inlined.size());
     for (const auto& [name, policy] : identity.inlined) {
       EXPECT_EQ(decoded->inlined.at(name)->text, policy->text);
