@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/logging.h"
 #include "core/acl.h"
 #include "core/decision_trace.h"
 #include "core/denials.h"
@@ -283,7 +284,12 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   const Attributes attributes = Impl::attributes(ino, record);
   TagRequest asked;
   if (is_tag_attribute(name)) {
-    PAILFS_ASSIGN(asked, TagRequest::setting(impl, ino, name, value));
+    Result<TagRequest> tags = TagRequest::setting(impl, ino, name, value);
+    if (!tags) {
+      log_warning("a tag of inode {} is refused: {}", ino, tags.error().message);
+      return std::unexpected(std::move(tags).error());
+    }
+    asked = std::move(*tags);
   }
   PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kSet, nullptr, asked));
   PAILFS_TRY(unless_explained());

@@ -68,6 +68,7 @@ class Attributes(PolicyTest):
         refused(file, "one more", "x", errno.EINVAL)
         tag(file, "key-3", "changed")
         self.assertEqual(len(tags(file)), 10)
+        self.assertIn("InvalidTag: what?=x is no tag", self.fs.messages())
         # A bucket's own tags are another thing in S3, and there are none.
         refused(self.bucket, "key", "x", errno.EPERM)
         (self.bucket / "link").symlink_to("file")
