@@ -10,7 +10,7 @@
 namespace pailfs::policy {
 namespace {
 
-// "Policies with extremely broad IP ranges": "values broader than /8 for IPv4 and /32 for IPv6".
+// S3 user guide, "The meaning of public": an address range that is broader than this limits nothing.
 constexpr unsigned kBroadestV4 = 8, kBroadestV6 = 32;
 
 // In lower case. The account or the organization of a principal is part of who he is; his tags are not.
@@ -46,8 +46,7 @@ bool is_fixed_user(const Condition::Value& value) {
   return text != nullptr && is_fixed(*text) && !text->encoded().contains(':') && text->encoded() != "anonymous";
 }
 
-// "When used in a bucket policy, this value can contain a wildcard for the access point name without rendering the
-// policy public, as long as the account id is fixed."
+// The same section, of s3:DataAccessPointArn: the access point's name may hold wildcards, its account none.
 bool is_access_point(const Condition::Value& value) {
   if (const auto* const arn = std::get_if<ArnPattern>(&value)) {
     if (arn->is_everything() || arn->is_whole_variable() || arn->part(kArnParts - 1).has_variables()) return false;
