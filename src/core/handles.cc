@@ -161,7 +161,7 @@ void Core::release(Ino ino, uint64_t handle) {
   const HandlePtr open = impl.handles.remove(handle);
   if (open == nullptr || open->inode == nullptr || open->version_of != 0) return;
   Inode& inode = *open->inode;
-  bool nameless = false;
+  bool nameless = false, replaced = false;
   bool dirty = false;
   if (open->write) {
     WriterLock lock(inode.lock);
@@ -172,16 +172,19 @@ void Core::release(Ino ino, uint64_t handle) {
     const Status sealed = writers == 0 ? seal_for(impl, inode, *open, false) : Status();
     if (!sealed) log_error("closing inode {}: no version was made: {}", ino, sealed.error().message);
     nameless = handles == 0 && inode.record.nlink == 0;
+    replaced = handles == 0 && inode.replaced != nullptr;
     dirty = inode.record.dirty;
   } else {
     // Counted down before the names are looked at: who takes the last name looks at the handles after it did that.
     const uint32_t handles = --inode.handles;
     ReaderLock lock(inode.lock);
     nameless = handles == 0 && inode.record.nlink == 0;
+    replaced = handles == 0 && inode.replaced != nullptr;
     dirty = inode.record.dirty;
   }
   if (dirty || nameless) impl.settle(open->inode);
   if (open->write && !nameless) impl.settle_nulls(open->inode);
+  if (replaced) impl.settle_replaced(open->inode);
   if (nameless) impl.reap(ino);
 }
 

@@ -46,8 +46,10 @@ struct Inode {
   // What mtime and ctime were before the kernel's write-back cache wrote pages and had not said what they are now.
   std::optional<std::pair<Time, Time>> untouched GUARDED_BY(lock);
   Stamp history_end GUARDED_BY(lock) = 0;  // until when the last record of its former attributes tells; 0: not known
-  std::atomic<uint32_t> handles = 0;       // open handles
-  std::atomic<uint32_t> writers = 0;       // of these, open for writing
+  // Its null version had that name (in the directory), has been replaced there, and goes with the last handle.
+  std::unique_ptr<std::pair<Ino, std::string>> replaced GUARDED_BY(lock);
+  std::atomic<uint32_t> handles = 0;  // open handles
+  std::atomic<uint32_t> writers = 0;  // of these, open for writing
 };
 using InodePtr = std::shared_ptr<Inode>;
 inline constexpr Time kProvisionalTime = 60'000'000'000;
@@ -451,6 +453,8 @@ struct Core::Impl {
   // place of the null version there was (nulls.cc). No lock is held.
   void settle_nulls(Ino parent, std::string_view name) EXCLUDES(tree);
   void settle_nulls(const InodePtr& inode) EXCLUDES(tree);
+  // After the last handle was closed.
+  void settle_replaced(const InodePtr& inode) EXCLUDES(tree);
   // Where nobody has the content open any more: makes a version of what was left unsealed (by a crash, mknod(2), or
   // truncate(2)), or drops what was written after the last name went. Logs failures.
   void settle(const InodePtr& inode);

@@ -38,6 +38,16 @@ Status drop_null_marker(Core::Impl& core, const NameSpan& span) {
   return core.commit(std::move(tx));
 }
 
+// Leaves it to the last handle to drop what is open. False: there is none any more.
+bool leave_to_handles(Core::Impl& core, Ino ino, Ino parent, std::string_view name) {
+  const Result<InodePtr> inode = core.inodes.get(ino);
+  if (!inode) return false;
+  WriterLock lock((*inode)->lock);
+  if ((*inode)->handles == 0) return false;
+  (*inode)->replaced = std::make_unique<std::pair<Ino, std::string>>(parent, name);
+  return true;
+}
+
 Status keep_newest_null(Core::Impl& core, Ino parent, std::string_view name) {
   DirectorySpan directory;
   directory.ino = parent;
@@ -60,7 +70,12 @@ Status keep_newest_null(Core::Impl& core, Ino parent, std::string_view name) {
     if (!value) continue;
     PAILFS_ASSIGN(const InodeRecord record, decode_inode(*value));
     if (record.nlink > 0 || !span.owns(record)) continue;  // it has another name, and its versions with it
-    PAILFS_TRY(drop_older_nulls(core, store, span, true));
+    Status dropped = drop_older_nulls(core, store, span, true);
+    if (!dropped && dropped.error().code == Code::kBusy) {
+      if (leave_to_handles(core, span.ino, parent, name)) continue;
+      dropped = drop_older_nulls(core, store, span, true);
+    }
+    PAILFS_TRY(std::move(dropped));
   }
   return {};
 }
@@ -71,6 +86,15 @@ void Core::Impl::settle_nulls(Ino parent, std::string_view name) {
   if (versioning(bucket_of(parent)) != Versioning::kSuspended) return;
   const Status done = keep_newest_null(*this, parent, name);
   if (!done) log_warning("an older null version of a name in inode {} stays: {}", parent, done.error().message);
+}
+
+void Core::Impl::settle_replaced(const InodePtr& inode) {
+  std::unique_ptr<std::pair<Ino, std::string>> name;
+  {
+    WriterLock lock(inode->lock);
+    name = std::exchange(inode->replaced, nullptr);
+  }
+  if (name) settle_nulls(name->first, name->second);
 }
 
 void Core::Impl::settle_nulls(const InodePtr& inode) {

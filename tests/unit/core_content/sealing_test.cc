@@ -126,6 +126,32 @@ TEST(Sealing, WhatIsWrittenAfterTheLastUnlinkIsDroppedAtTheLastClose) {
   f.expect_all_released();
 }
 
+// S3's null version is one for each key: what takes its place while it is open takes it when it is closed.
+TEST(Sealing, ANullVersionThatIsReplacedWhileItIsOpenGoesWithTheLastClose) {
+  for (const bool deleted : {true, false}) {
+    ContentFixture f;
+    EXPECT_OK(f.core->set_versioning(f.root, "bucket", Versioning::kSuspended));
+    f.put("file", "open");
+    const auto reader = f.open_file(f.lookup(f.bucket, "file"), {.read = true});
+    const auto second = f.open_file(reader.ino, {.read = true});
+    f.put("other", "other");
+    if (deleted) {
+      EXPECT_OK(f.core->unlink(f.root, f.bucket, "file"));
+    } else {
+      EXPECT_OK(f.core->rename(f.root, f.bucket, "other", f.bucket, "file", RenameMode::kReplace));
+    }
+    EXPECT_EQ(f.read(reader, 0, 10), "open");
+    f.core->release(reader.ino, reader.handle);
+    EXPECT_EQ(f.read(second, 0, 10), "open");
+    EXPECT_EQ(f.versions("file").size(), 2u);
+    f.core->release(second.ino, second.handle);
+    const auto left = f.versions("file");
+    ASSERT_EQ(left.size(), 1u);
+    EXPECT_EQ(left[0].marker, deleted);
+    f.expect_sound();
+  }
+}
+
 TEST(Sealing, WithVersioningOffAFileUnlinkedWhileOpenGoesWithTheLastClose) {
   ContentFixture f(Versioning::kOff);
   const auto file = f.create("temporary");
