@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "cli/session.h"
 #include "cli/targets.h"
 
@@ -15,6 +17,7 @@ struct ExplainOptions {
   std::string path;
   std::string to;
   std::vector<uint32_t> groups;
+  std::string mode;
 };
 
 std::string operations_help() {
@@ -25,7 +28,8 @@ std::string operations_help() {
   return out +
          "or an action of S3: s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject, s3:PutObjectAcl,\n"
          "s3:ListBucketVersions, s3:GetObjectVersion, s3:DeleteObjectVersion, s3:ListAllMyBuckets, s3:CreateBucket,\n"
-         "s3:DeleteBucket, s3:GetBucketPolicy, s3:PutBucketPolicy.\n"
+         "s3:DeleteBucket, s3:GetBucketPolicy, s3:PutBucketPolicy, s3:GetObjectTagging, s3:PutObjectTagging,\n"
+         "s3:DeleteObjectTagging.\n"
          "Exit status: 0 allowed, 1 denied or failed for another reason. Nothing is changed.";
 }
 
@@ -59,6 +63,17 @@ int explain(Invocation& invocation, const ExplainOptions& options) {
   args["user"] = options.user;
   args["operation"] = options.operation;
   if (!options.groups.empty()) args["groups"] = options.groups;
+  if (!options.mode.empty()) {
+    uint32_t mode = 0;
+    const char* const last = options.mode.data() + options.mode.size();
+    const auto [end, error] = std::from_chars(options.mode.data(), last, mode, 8);
+    if (error != std::errc() || end != last || mode > 07777) {
+      return invocation.failed(
+          {Code::kInvalid, fmt::format("{} is no mode: write an octal number, such as 640", printable(options.mode))},
+          kExitUsage);
+    }
+    args["mode"] = mode;
+  }
   if (!options.to.empty()) {
     auto to = choose_path(invocation.common, options.to);
     if (!to) return invocation.failed(to.error());
@@ -86,6 +101,8 @@ void add_explain(CLI::App& app, Invocation& invocation) {
   leaf->add_option("OPERATION", options->operation, "What is to be done: see below")->required();
   leaf->add_option("PATH", options->path, "On the mount; BUCKET/KEY with --store")->required();
   leaf->add_option("TO", options->to, "The new name, of rename and link");
+  leaf->add_option("--mode", options->mode, "The mode that chmod is to give, in octal (default: the one that it has)")
+      ->type_name("MODE");
   leaf->add_option("--group", options->groups, "A gid, in place of the account's groups: first the primary one")
       ->type_name("GID")
       ->expected(1)

@@ -65,12 +65,6 @@ Status change(Core& core, const Caller& caller, const Attributes& object, const 
   return status_of(core.setattr(caller, object.ino, wanted));
 }
 
-Status chmod_to_same(Core& core, const Caller& caller, const Attributes& object) {
-  AttributeChange wanted;
-  wanted.mode = object.mode & 0777;
-  return change(core, caller, object, wanted);
-}
-
 Status give_away(Core& core, const Caller& caller, const Attributes& object) {
   AttributeChange wanted;
   wanted.uid = object.uid == 0 ? 1 : 0;
@@ -120,6 +114,14 @@ void rename(Walk& walk, const ExplainRequest& request) {
   walk.step("rename", from->path + " to " + to->path, [&] {
     return walk.core().rename(walk.caller(), from->parent, from->name, to->parent, to->name, RenameMode::kReplace);
   });
+}
+
+void chmod(Walk& walk, const ExplainRequest& request) {
+  const auto place = walk.existing(request.path, Links::kFollow);
+  if (!place) return;
+  AttributeChange wanted;
+  wanted.mode = request.mode.value_or(place->found->mode & 0777);
+  walk.step("chmod", place->path, [&] { return change(walk.core(), walk.caller(), *place->found, wanted); });
 }
 
 void link(Walk& walk, const ExplainRequest& request) {
@@ -238,7 +240,7 @@ const std::vector<Known>& known() {
        .on_name = [](C core, U caller, Ino parent, N name) { return core.rmdir(caller, parent, name); }},
       {.name = "rename", .help = "give it the name TO", .special = rename, .takes_target = true},
       {.name = "link", .help = "give it the further name TO", .special = link, .takes_target = true},
-      {.name = "chmod", .help = "change its mode", .on_inode = chmod_to_same},
+      {.name = "chmod", .help = "change its mode, to --mode", .special = chmod},
       {.name = "setfacl", .help = "change its ACL", .on_inode = change_acl},
       {.name = "chown", .help = "give it to somebody else", .on_inode = give_away},
       {.name = "chgrp", .help = "give it the user's primary group", .on_inode = change_group},
@@ -357,6 +359,7 @@ Result<Explanation> explain(Core& core, const Caller& asking, const ExplainReque
   if (found->takes_target != request.to.has_value()) {
     return fail(Code::kInvalid, fmt::format("{} {}", call, request.to ? "takes one path" : "takes a second path, TO"));
   }
+  if (request.mode && call != "chmod") return fail(Code::kInvalid, "a mode (--mode) is for chmod");
   if (found->on_inode == nullptr && split_path(request.path).empty()) {
     return fail(Code::kInvalid, fmt::format("{} is of something in the store, and not of its root", call));
   }

@@ -21,6 +21,7 @@ struct ExplainRequest {
   std::string operation;              // one of explained_operations(), or an action of S3
   std::string path;                   // "bucket/directory/name"; empty: the root of the store
   std::optional<std::string> to = {};
+  std::optional<uint32_t> mode = {};  // that chmod gives; the one that it has
 };
 
 struct ExplainedStep {

@@ -91,6 +91,11 @@ Result<Json> explain(const CommandContext& context, const Json& args) {
     PAILFS_ASSIGN(const ObjectPath to, target(context, args["to"]));
     request.to = path_text(to);
   }
+  if (args.contains("mode")) {
+    PAILFS_ASSIGN(const int64_t mode, integer_argument(args, "mode", 0));
+    if (mode < 0 || mode > 07777) return fail(Code::kInvalid, "a mode is an octal number of up to 7777");
+    request.mode = static_cast<uint32_t>(mode);
+  }
   PAILFS_ASSIGN(const Explanation explained, pailfs::explain(context.core, context.caller, request));
   Json steps = Json::array();
   for (const ExplainedStep& step : explained.steps) steps.push_back(describe_step(step));

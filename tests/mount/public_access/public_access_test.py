@@ -134,6 +134,10 @@ class BlockPublicAcls(PublicAccessTest):
             with self.assertRaises(PermissionError) as refused:
                 path.chmod(wanted)
             self.assertEqual(refused.exception.errno, errno.EACCES)
+        explained = self.pail("explain", "root", "chmod", "bucket/hidden", "--mode", "644", check=False)
+        self.assertEqual(explained.returncode, 1)
+        self.assertIn("BlockPublicAcls", explained.stdout)
+        self.pail("explain", "root", "chmod", "bucket/hidden", "--mode", "660")
         shown.chmod(0o754)
         shown.chmod(0o640)
         with self.assertRaises(PermissionError):
