@@ -139,6 +139,10 @@ bool changes_locks(Action action) {
          action == Action::kBypassGovernanceRetention;
 }
 
+bool changes_tags(Action action) {
+  return action == Action::kPutObjectTagging || action == Action::kDeleteObjectTagging;
+}
+
 bool owns(const Caller& caller, const Attributes& object) { return caller.uid == 0 || caller.uid == object.uid; }
 
 // unlink(2): in a sticky directory only the owner of the file or of the directory may remove a name.
@@ -271,7 +275,7 @@ Status Gate::check_link(const Caller& caller, const Attributes& old, Ino directo
     // By policies he has it not; perhaps by the ACL. To remove the new name takes nothing from the old one.
     Need need = Need::kRead;
     if (action == Action::kDeleteObject) continue;
-    if (action == Action::kPutObject) need = Need::kWrite;
+    if (action == Action::kPutObject || changes_tags(action)) need = Need::kWrite;
     if (action == Action::kPutObjectAcl) need = Need::kWriteAcl;
     if (action == Action::kDeleteObjectVersion || changes_locks(action)) need = Need::kAccount;
     if (!check({caller, action, need, old})) return fail(Code::kAccessDenied, "a policy allows more by the new name");

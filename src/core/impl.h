@@ -43,6 +43,8 @@ struct Inode {
   // Sealed while another handle stayed open for writing: the next change within kProvisionalTime goes on in the same
   // version instead of beginning a new one.
   Stamp provisional GUARDED_BY(lock) = 0;  // when; 0: the seal is final
+  // Changed when a writer's handle was released while others were open: perhaps through a mapping, after its close.
+  bool left_unsealed GUARDED_BY(lock) = false;
   // What mtime and ctime were before the kernel's write-back cache wrote pages and had not said what they are now.
   std::optional<std::pair<Time, Time>> untouched GUARDED_BY(lock);
   Stamp history_end GUARDED_BY(lock) = 0;  // until when the last record of its former attributes tells; 0: not known

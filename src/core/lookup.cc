@@ -164,6 +164,7 @@ Result<Attributes> Core::lookup(const Caller& caller, Ino parent, std::string_vi
   PAILFS_TRY(Impl::check_name(name));
   PAILFS_ASSIGN(const InodePtr directory, impl.existing(parent));
   Ino up = 0;
+  std::optional<Impl::Found> found;
   {
     ReaderLock lock(directory->lock);
     if (directory->gone) return fail(Code::kNotFound, "no such entry");
@@ -173,6 +174,10 @@ Result<Attributes> Core::lookup(const Caller& caller, Ino parent, std::string_vi
     if (name != "." && name != ".." && name != kVersionsName && parent != kRootIno) request.name = name;
     PAILFS_TRY(impl.gate.check(request));
     up = directory->record.parent;
+    // Before somebody else gets the name, about whom the gate was not asked.
+    if (!request.name.empty()) {
+      PAILFS_ASSIGN(found, impl.find(parent, name));
+    }
   }
   if (name == "." || name == "..") {
     PAILFS_ASSIGN(const InodePtr inode, impl.existing(name == "." ? parent : up));
@@ -182,7 +187,9 @@ Result<Attributes> Core::lookup(const Caller& caller, Ino parent, std::string_vi
     if (parent == kRootIno) return fail(Code::kNotFound, "no such entry");
     return impl.view->enter(caller, parent);
   }
-  PAILFS_ASSIGN(const std::optional<Impl::Found> found, impl.find(parent, name));
+  if (parent == kRootIno) {
+    PAILFS_ASSIGN(found, impl.find(parent, name));
+  }
   if (!found) return fail(Code::kNotFound, "no such entry");
   if (parent == kRootIno && impl.deleting(bucket_of(found->entry.ino)))
     return fail(Code::kNotFound, "bucket is purged");

@@ -266,7 +266,7 @@ Result<std::string> VersionsView::readlink_then(const Place& place) {
 
 Result<std::string> VersionsView::getxattr_then(const Caller& caller, const Place& place, std::string_view name) {
   PAILFS_ASSIGN(const InodeRecord record, record_then(place));
-  if (name.starts_with(kS3Prefix)) {
+  if (name.starts_with(kS3Prefix) && !is_tag_attribute(name)) {
     PAILFS_ASSIGN(const InodePtr inode, core_.existing(place.ino));
     ReaderLock lock(inode->lock);
     const InodeRecord& now = inode->record;

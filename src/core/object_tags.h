@@ -23,14 +23,17 @@ class TagRequest {
  public:
   TagRequest() = default;
   explicit TagRequest(const ObjectTags& tags);
-  // It would have these, if the attribute was set so. kInvalid: it is no tag, or one too many.
+  // It would have these, if the attribute was set so.
   static Result<TagRequest> setting(Core::Impl& core, Ino ino, std::string_view attribute, std::string_view value);
 
   std::span<const ConditionValue> conditions() const { return conditions_; }
+  // kInvalid: it is no tag, one too many, or differs from another in case alone.
+  const Status& allowed() const { return allowed_; }
 
  private:
   std::vector<std::string> keys_;  // that the conditions point to
   std::vector<ConditionValue> conditions_;
+  Status allowed_;
 };
 
 }  // namespace pailfs

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/decision_trace.h"
+#include "core/object_tags.h"
 #include "core/path.h"
 #include "core/policy_question.h"
 #include "policy/coverage.h"
@@ -186,16 +187,17 @@ Result<PolicyGate::Answer> PolicyGate::answer_lookup(const AccessRequest& reques
   std::optional<uint8_t> kept;
   if (key) kept = decisions_.find(*key);
   if (kept) {
-    const auto listed = static_cast<Outcome>(*kept);
-    if (listed == Outcome::kAllow) return Answer::kAllow;
-    if (listed == Outcome::kImplicitDeny && acl && acl()) return Answer::kSilent;
+    if (const auto settled = Question::by_listing(static_cast<Outcome>(*kept), acl)) return *settled;
   }
   Question question(*this, request.caller, bucket_of(directory), std::move(asker));
   PAILFS_ASSIGN(const std::string path, keys_.path_of(directory));
-  PAILFS_TRY(question.set_tags_for(request));
   const Outcome listed = kept ? static_cast<Outcome>(*kept) : question.listing(path);
   if (key && !kept) decisions_.keep(*key, begun, static_cast<uint8_t>(listed));
-  return question.visible(listed, joined(path, request.name), acl);
+  if (!kept) {
+    if (const auto settled = Question::by_listing(listed, acl)) return *settled;
+  }
+  PAILFS_TRY(question.set_tags_for(request));
+  return question.by_key(listed, joined(path, request.name));
 }
 
 // What is to be made in a directory, or removed from it. Most statements are about all that is in a directory, or about
@@ -340,6 +342,8 @@ Status PolicyGate::check_tree(const Caller& caller, Ino from, std::string_view n
   PAILFS_ASSIGN(const std::string from_path, keys_.path_of(from));
   PAILFS_ASSIGN(const std::string to_path, keys_.path_of(to));
   const std::string old_directory = joined(from_path, name), new_directory = joined(to_path, new_name);
+  PAILFS_TRY(
+      asked->set_tags_of_name(from, name));  // of the directory; below it they decide nothing, or it is not alike
   if (!asked->alike_below(old_directory) || !asked->alike_below(new_directory) || asked->listings_differ()) {
     return fail(Code::kCrossDevice, "policies decide differently about what is below the directory");
   }
@@ -352,9 +356,13 @@ Status PolicyGate::check_tree(const Caller& caller, Ino from, std::string_view n
   for (const Action action : kGains) {
     if (action == Action::kDeleteObject) continue;
     if (asked->gains(action, {old_key}, new_key) || asked->gains(action, {old_directory}, new_directory) ||
-        asked->ends_denial(action, {old_key}, new_key)) {
+        asked->ends_denial(action, {old_key}, new_key) || asked->ends_denial(action, {old_directory}, new_directory)) {
       return fail(Code::kCrossDevice, "policies allow more below the new name than below the old one");
     }
+  }
+  if (asked->begins_denial(Action::kPutObjectTagging, {old_key}, new_key) ||
+      asked->begins_denial(Action::kPutObjectTagging, {old_directory}, new_directory)) {
+    return fail(Code::kCrossDevice, "a policy denies tags below the new name that it does not below the old one");
   }
   return {};
 }
@@ -377,6 +385,13 @@ Result<std::vector<Action>> PolicyGate::gained(const Caller& caller, Ino ino, In
   PAILFS_ASSIGN(const auto keys, keys_.keys_of(ino));
   PAILFS_TRY(asked->set_tags({.ino = ino}));
   const std::string key = joined(path, name);
+  PAILFS_ASSIGN(const ObjectTags tags, keys_.tags_of({.ino = ino}));
+  const TagRequest carried(tags);
+  asked->set_conditions(carried.conditions());
+  if (!tags.empty() && asked->denies_only_new(Action::kPutObjectTagging, keys, key)) {
+    return fail(Code::kAccessDenied, "a policy denies the tags that it has by the new name, and not by the old one");
+  }
+  asked->set_conditions({});
   for (const Action action : kGains) {
     if (asked->ends_denial(action, keys, key)) {
       return fail(Code::kAccessDenied, "a policy denies by the old name what it does not by the new one");

@@ -39,11 +39,19 @@ Status PolicyGate::Question::set_tags_for(const AccessRequest& request) {
   if (!wants_.tags) return {};
   if (request.tags.ino != 0) return set_tags(request.tags);
   if (!request.keys.empty() || is_virtual(request.object.ino)) return {};
+  // What is asked about a bucket goes by no tags, but for names that are looked up.
+  const bool looks = request.action == Action::kListBucket && request.need != Need::kRead;
+  if (is_of_bucket(request.action) && !looks) return {};
   if (const Attributes* known = request.name.empty() ? &request.object : request.victim; known != nullptr) {
     leaf_ = S_ISREG(known->mode);
     return set_tags({.ino = known->ino});
   }
-  PAILFS_ASSIGN(const Keys::Named named, gate_.keys_.find(request.object.ino, request.name));
+  return set_tags_of_name(request.object.ino, request.name);
+}
+
+Status PolicyGate::Question::set_tags_of_name(Ino directory, std::string_view name) {
+  if (!wants_.tags) return {};
+  PAILFS_ASSIGN(const Keys::Named named, gate_.keys_.find(directory, name));
   leaf_ = named.ino != 0 && !named.is_directory;
   return set_tags({.ino = named.ino});
 }
@@ -76,13 +84,20 @@ bool PolicyGate::Question::gains(Action action, const std::vector<std::string>& 
     if (before == Outcome::kExplicitDeny) return true;
     allowed |= before == Outcome::kAllow;
   }
-  return after == Outcome::kAllow && !allowed;
+  if (after == Outcome::kAllow) return !allowed;
+  if (allowed || closed() || principal_ == nullptr) return false;
+  const policy::Context context = object_context(action_name(action));
+  const std::string lowered_action = policy::lowered(action_name(action)), to = arn_of(new_key);
+  return std::ranges::all_of(old_keys, [&](const std::string& key) {
+    return policy::allowance_by_begins(policies_, principal_->caller, lowered_action, kRequestKeys, arn_of(key), to,
+                                       context);
+  });
 }
 
 bool PolicyGate::Question::ends_denial(Action action, const std::vector<std::string>& old_keys,
                                        const std::string& new_key) {
   if (closed() || principal_ == nullptr) return false;
-  const policy::Context context = make_context(action_name(action), nullptr);
+  const policy::Context context = object_context(action_name(action));
   const std::string lowered_action = policy::lowered(action_name(action)), to = arn_of(new_key);
   return std::ranges::any_of(old_keys, [&](const std::string& key) {
     return policy::denial_by_ends(policies_, principal_->caller, lowered_action, kRequestKeys, arn_of(key), to,
@@ -95,10 +110,12 @@ bool PolicyGate::Question::denied_somewhere(std::string_view action, const std::
   const policy::Context context = make_context(action, nullptr);
   const std::string lowered_action = policy::lowered(action);
   const std::string_view actions[] = {lowered_action};
-  // What there is is not looked at: a version may have the id, and a lock the mode.
+  constexpr std::array<std::string_view, 1> kTags{kExistingTagKeys};
+  // What there is is not looked at: a version may have the id, a lock the mode, and an object the tag.
   const bool denied =
       policy::may_deny_below(policies_, principal_->caller, lowered_action, below(directory), context) ||
-      policy::denies_by(policies_, principal_->caller, actions, kRequestKeys);
+      policy::denies_by(policies_, principal_->caller, actions, kRequestKeys) ||
+      policy::denies_by(policies_, principal_->caller, actions, kTags);
   if (denied) trace_below(action, directory, Outcome::kExplicitDeny, "policies may deny it for something there");
   return denied;
 }
@@ -109,9 +126,13 @@ bool PolicyGate::Question::listings_differ() {
   return !closed() && principal_ != nullptr && policy::denies_by(policies_, principal_->caller, kListings, kPrefix);
 }
 
-PolicyGate::Answer PolicyGate::Question::visible(Outcome listed, const std::string& key, const AclAllows& acl) {
+std::optional<PolicyGate::Answer> PolicyGate::Question::by_listing(Outcome listed, const AclAllows& acl) {
   if (listed == Outcome::kAllow) return Answer::kAllow;
   if (listed == Outcome::kImplicitDeny && acl && acl()) return Answer::kSilent;
+  return std::nullopt;
+}
+
+PolicyGate::Answer PolicyGate::Question::by_key(Outcome listed, const std::string& key) {
   if (uses(key)) return Answer::kAllow;
   if (listed == Outcome::kExplicitDeny) return Answer::kHidden;
   const std::string as_directory = key + "/";

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,7 +28,7 @@ inline constexpr std::array<std::string_view, 6> kLoweredUses{"s3:getobject",   
                                                               "s3:getobjectversion", "s3:deleteobjectversion"};
 
 // What a new name must not give either: to change locks and tags, which those do who may.
-inline constexpr std::array<Action, 12> kGains{kUses[0],
+inline constexpr std::array<Action, 13> kGains{kUses[0],
                                                kUses[1],
                                                kUses[2],
                                                kUses[3],
@@ -36,13 +38,22 @@ inline constexpr std::array<Action, 12> kGains{kUses[0],
                                                Action::kPutObjectLegalHold,
                                                Action::kBypassGovernanceRetention,
                                                Action::kGetObjectTagging,
+                                               Action::kGetObjectVersionTagging,
                                                Action::kPutObjectTagging,
                                                Action::kDeleteObjectTagging};
-inline constexpr std::array<std::string_view, 12> kLoweredGains{
-    kLoweredUses[0],         kLoweredUses[1],         kLoweredUses[2],
-    kLoweredUses[3],         kLoweredUses[4],         kLoweredUses[5],
-    "s3:putobjectretention", "s3:putobjectlegalhold", "s3:bypassgovernanceretention",
-    "s3:getobjecttagging",   "s3:putobjecttagging",   "s3:deleteobjecttagging"};
+inline constexpr std::array<std::string_view, 13> kLoweredGains{kLoweredUses[0],
+                                                                kLoweredUses[1],
+                                                                kLoweredUses[2],
+                                                                kLoweredUses[3],
+                                                                kLoweredUses[4],
+                                                                kLoweredUses[5],
+                                                                "s3:putobjectretention",
+                                                                "s3:putobjectlegalhold",
+                                                                "s3:bypassgovernanceretention",
+                                                                "s3:getobjecttagging",
+                                                                "s3:getobjectversiontagging",
+                                                                "s3:putobjecttagging",
+                                                                "s3:deleteobjecttagging"};
 
 // Everything that is the same for all keys of a request.
 class PolicyGate::Question {
@@ -51,6 +62,7 @@ class PolicyGate::Question {
   Question(const PolicyGate& gate, const Caller& caller, Scope bucket, Asker asker);
   // The tags of what is asked about, where a policy wants them.
   Status set_tags(const TagsOf& object);
+  Status set_tags_of_name(Ino directory, std::string_view name);
   Status set_tags_for(const AccessRequest& request);
   // They must outlive it.
   void set_conditions(std::span<const ConditionValue> conditions) { conditions_ = conditions; }
@@ -67,9 +79,7 @@ class PolicyGate::Question {
     return decide(action, resource, make_context(action, nullptr));
   }
   Outcome about_key(std::string_view action, std::string_view key) {
-    policy::Context context = make_context(action, nullptr);
-    for (const auto& [tag, value] : tags_) context.add(tag, value);
-    return decide(action, arn_of(key), context);
+    return decide(action, arn_of(key), object_context(action));
   }
 
   // Whether there is anything that the caller may do with the key, or with one that begins with it and a slash.
@@ -82,12 +92,25 @@ class PolicyGate::Question {
     return policy::decides_alike_below(policies_, principal_->caller, actions, below(directory), context);
   }
 
-  // Whether a new key lets do what the old ones do not, as far as policies go.
+  // Whether a new key lets do what the old ones do not, or may by what one request alone has (kRequestKeys), as far as
+  // policies go.
   bool gains(Action action, const std::vector<std::string>& old_keys, const std::string& new_key);
 
   // Whether a statement that denies it by what one request alone has (kRequestKeys) is about an old key and not about
   // the new one.
   bool ends_denial(Action action, const std::vector<std::string>& old_keys, const std::string& new_key);
+
+  // The other way round: whether the new key is denied it, or may be by what a request has, and no old one is.
+  bool begins_denial(Action action, const std::vector<std::string>& old_keys, const std::string& new_key) {
+    return denies_only_new(action, old_keys, new_key) ||
+           std::ranges::all_of(old_keys, [&](const auto& key) { return ends_denial(action, {new_key}, key); });
+  }
+  bool denies_only_new(Action action, const std::vector<std::string>& old_keys, const std::string& new_key) {
+    const auto denied = [&](const std::string& key) {
+      return about_key(action_name(action), key) == Outcome::kExplicitDeny;
+    };
+    return denied(new_key) && std::ranges::none_of(old_keys, denied);
+  }
 
   // Whether something in the bucket is denied: for what has no key any more.
   bool denied_somewhere(std::string_view action, const std::string& directory);
@@ -100,8 +123,14 @@ class PolicyGate::Question {
     return about_bucket("s3:ListBucket", &prefix);
   }
 
-  // To look a name of a directory up, of whose listing that was decided.
-  Answer visible(Outcome listed, const std::string& key, const AclAllows& acl);
+  // To look a name of a directory up, of whose listing that was decided; and what is left where that does not settle
+  // it.
+  static std::optional<Answer> by_listing(Outcome listed, const AclAllows& acl);
+  Answer by_key(Outcome listed, const std::string& key);
+  Answer visible(Outcome listed, const std::string& key, const AclAllows& acl) {
+    if (const auto settled = by_listing(listed, acl)) return *settled;
+    return by_key(listed, key);
+  }
 
  private:
   std::string arn_of(std::string_view key) const { return fmt::format("arn:aws:s3:::{}/{}", bucket_name_, key); }
@@ -110,7 +139,14 @@ class PolicyGate::Question {
     return directory.empty() ? bucket_name_ + "/" : fmt::format("{}/{}/", bucket_name_, directory);
   }
 
+  // `prefix`: of a listing.
   policy::Context make_context(std::string_view action, const std::string* prefix) const;
+  // Of what is done to the object whose tags are set.
+  policy::Context object_context(std::string_view action) const {
+    policy::Context context = make_context(action, nullptr);
+    for (const auto& [tag, value] : tags_) context.add(tag, value);
+    return context;
+  }
 
   Outcome decide(std::string_view action, const std::string& resource, const policy::Context& context);
 

@@ -215,7 +215,7 @@ Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string&
 }
 
 // As of a copy in S3, which sets the tags of what is copied.
-Status Restorer::check_tags(const PastInode& past, const std::string& key) const {
+Status Restorer::check_tags(const PastInode& past, Ino parent, const std::string& name, const std::string& key) const {
   PAILFS_ASSIGN(const ObjectTags tags, object_tags(core_, {past.ino, past.at}));
   if (tags.empty()) return {};
   const TagRequest asked(tags);
@@ -223,6 +223,8 @@ Status Restorer::check_tags(const PastInode& past, const std::string& key) const
   AccessRequest request{caller_, Action::kPutObjectTagging, Need::kNothing, object};
   request.keys = std::span(&key, 1);
   request.conditions = asked.conditions();
+  PAILFS_ASSIGN(const auto replaced, core_.find(parent, name));
+  if (replaced) request.tags.ino = replaced->entry.ino;
   return core_.gate.check(request);
 }
 
@@ -246,7 +248,11 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
     reading.keys = keys;
   }
   PAILFS_TRY(core_.gate.check(reading));
-  if (!keys.empty()) PAILFS_TRY(check_tags(past, keys.back()));
+  if (past.of_moment) {
+    reading.tags.at = 0;
+    PAILFS_TRY(core_.gate.check(reading));
+  }
+  if (!keys.empty()) PAILFS_TRY(check_tags(past, parent, name, keys.back()));
   PAILFS_ASSIGN(const InodePtr made, make_unnamed(past));
   Status done = S_ISREG(past.record.mode) ? copy_content(past, made) : Status();
   if (done) done = give_name(made, parent, name, &past.record);

@@ -22,6 +22,8 @@ struct PastInode {
   Ino ino = 0;
   InodeRecord record;
   Stamp at = 0;  // of its extended attributes
+  // A version is read by the tags that it has; what was at a moment, by those of then and of now.
+  bool of_moment = false;
 };
 
 // Mode, owner, ACLs and the times that can be set; extended attributes have records of their own.
@@ -54,7 +56,7 @@ class Restorer {
   using ChangedXattrs = std::map<std::string, std::optional<std::string>>;  // to set, or to remove
   Status check_change(const Attributes& before, const InodeRecord& wanted, const ChangedXattrs& xattrs) const;
   Status check_retagging(const Attributes& before, const ChangedXattrs& xattrs) const;
-  Status check_tags(const PastInode& past, const std::string& key) const;
+  Status check_tags(const PastInode& past, Ino parent, const std::string& name, const std::string& key) const;
   Result<bool> changes(const PastInode& past, Inode& inode, Transaction& tx) REQUIRES(inode.lock);
 
   Core::Impl& core_;

@@ -216,7 +216,7 @@ Result<Ino> Rewind::put(Side side, const std::string& name, const Moment::Entry&
     PAILFS_TRY(restorer_.link(object.record, made->second, side.is, name));
     return made->second;
   }
-  PAILFS_ASSIGN(const Ino ino, restorer_.put({was.ino, object.record, to_.at()}, side.is, name));
+  PAILFS_ASSIGN(const Ino ino, restorer_.put({was.ino, object.record, to_.at(), true}, side.is, name));
   if (object.record.nlink > 1) made_.emplace(was.ino, ino);
   return ino;
 }

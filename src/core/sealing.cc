@@ -68,6 +68,7 @@ Status Core::Impl::seal(Inode& inode, bool provisional, Transaction& tx) {
   if (!record.version.null_id) record.version.id = make_version_id(at);
   record.sealed = true;
   record.dirty = false;
+  inode.left_unsealed = false;
   if (provisional) inode.provisional = at;
   return {};
 }
@@ -75,6 +76,7 @@ Status Core::Impl::seal(Inode& inode, bool provisional, Transaction& tx) {
 Status Core::Impl::resize(Inode& inode, uint64_t size, Transaction& tx) {
   if (size > kMaxFileSize) return fail(Code::kTooBig, "a file cannot be so long");
   InodeRecord& record = inode.record;
+  if (size < record.size && inode.left_unsealed) PAILFS_TRY(seal(inode, false, tx));
   const uint32_t vseq = record.vseq;
   PAILFS_TRY(begin_change(inode, now(), tx));
   const bool fresh = record.vseq != vseq;

@@ -69,7 +69,7 @@ class Undeletion {
     if (object && object->whole && !S_ISDIR(object->record.mode)) {
       PAILFS_ASSIGN(
           const Ino made,
-          Restorer(core_, caller_).put({span_.ino, object->record, span_.end - 1}, span_.parent, ended_.name));
+          Restorer(core_, caller_).put({span_.ino, object->record, span_.end - 1, true}, span_.parent, ended_.name));
       core_.name_changed(span_.parent, ended_.name, made);
     }
     return marker_alone();

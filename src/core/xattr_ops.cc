@@ -284,15 +284,14 @@ Status Core::setxattr(const Caller& caller, Ino ino, std::string_view name, std:
   const Attributes attributes = Impl::attributes(ino, record);
   TagRequest asked;
   if (is_tag_attribute(name)) {
-    Result<TagRequest> tags = TagRequest::setting(impl, ino, name, value);
-    if (!tags) {
-      log_warning("a tag of inode {} is refused: {}", ino, tags.error().message);
-      return std::unexpected(std::move(tags).error());
-    }
-    asked = std::move(*tags);
+    PAILFS_ASSIGN(asked, TagRequest::setting(impl, ino, name, value));
   }
   PAILFS_TRY(check_attribute(impl.gate, caller, attributes, name, Access::kSet, nullptr, asked));
   PAILFS_TRY(unless_explained());
+  if (!asked.allowed()) {
+    log_warning("a tag of inode {} is refused: {}", ino, asked.allowed().error().message);
+    return asked.allowed();
+  }
   std::vector<std::string> names;
   if (record.has_xattrs) {
     PAILFS_ASSIGN(names, names_of(impl.store, ino));

@@ -190,7 +190,7 @@ class IdentityChange {
         return fail(Code::kInvalid, "DeleteConflict: the version is the default one: make another that first");
       }
       out_.last_version = out_.next_version() - 1;
-      if (out_.versions.erase(static_cast<uint32_t>(erased)) == 0) {
+      if (erased > UINT32_MAX || out_.versions.erase(static_cast<uint32_t>(erased)) == 0) {
         return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no version {}", erased));
       }
     }

@@ -117,7 +117,8 @@ bool may_deny_below(const Policies& policies, const Caller& caller, std::string_
 namespace {
 
 bool goes_by(const Statement& statement, std::span<const std::string_view> keys) {
-  return std::ranges::any_of(statement.conditions, [&](const Condition& condition) { return condition.goes_by(keys); });
+  return statement.names_by(keys) ||
+         std::ranges::any_of(statement.conditions, [&](const Condition& condition) { return condition.goes_by(keys); });
 }
 
 }  // namespace
@@ -137,6 +138,22 @@ bool denial_by_ends(const Policies& policies, const Caller& caller, std::string_
     return statement.is_about(action) && goes_by(statement, keys) && statement.is_about(before, context) &&
            !statement.is_about(after, context);
   });
+}
+
+bool allowance_by_begins(const Policies& policies, const Caller& caller, std::string_view action,
+                         std::span<const std::string_view> keys, std::string_view from, std::string_view to,
+                         const Context& context) {
+  const Arn before(from), after(to);
+  const auto begins = [&](const Statement& statement) {
+    return statement.allow && statement.is_about(action) && goes_by(statement, keys) &&
+           statement.is_about(after, context) && !statement.is_about(before, context);
+  };
+  const auto any_begins = [&](const Document* document) {
+    return std::ranges::any_of(document->statements(), [&](const Statement& statement) {
+      return (!statement.principal || statement.allows(caller) != Naming::kNot) && begins(statement);
+    });
+  };
+  return std::ranges::any_of(policies.identity, any_begins) || (policies.bucket && any_begins(policies.bucket));
 }
 
 bool decides_alike_below(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,

@@ -38,6 +38,11 @@ bool denial_by_ends(const Policies& policies, const Caller& caller, std::string_
                     std::span<const std::string_view> keys, std::string_view from, std::string_view to,
                     const Context& context);
 
+// Whether a statement that allows it, and asks for one of the condition keys, is about `to` and not about `from`.
+bool allowance_by_begins(const Policies& policies, const Caller& caller, std::string_view action,
+                         std::span<const std::string_view> keys, std::string_view from, std::string_view to,
+                         const Context& context);
+
 // Whether every statement about the caller and one of the actions is about all keys that begin with `below`, or about
 // none: then what is decided for one of them holds for each. Of the account's root, who is allowed everything, only
 // denials and statements that name him count.

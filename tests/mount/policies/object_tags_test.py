@@ -3,6 +3,8 @@
 
 import errno
 import os
+import shutil
+import time
 
 from file_calls import read, write
 from mounted_store import main
@@ -42,6 +44,10 @@ class Attributes(PolicyTest):
         self.assertEqual(tags(versions / new)["project"], "beta")
         # A version has what it had when the next one began.
         self.assertEqual(tags(versions / old), {"project": "alpha", "Größe": ""})
+        then = self.bucket / ".versions" / ("@" + new.split("-")[0]) / "file"
+        self.assertEqual(tags(then), {"project": "alpha", "Größe": ""})
+        self.fs.run("cp", "-a", then, self.bucket / "copy-of-then")
+        self.assertEqual(tags(self.bucket / "copy-of-then"), tags(then))
         untag(file, "project")
         self.assertEqual(tags(file), {"Größe": ""})
         self.pail("versions", "restore", file, "--version", old)
@@ -67,7 +73,11 @@ class Attributes(PolicyTest):
             tag(file, "key-%d" % number, "v" * 256)
         refused(file, "one more", "x", errno.EINVAL)
         tag(file, "key-3", "changed")
+        refused(file, "KEY-3", "x", errno.EINVAL)  # condition keys ignore case
         self.assertEqual(len(tags(file)), 10)
+        # Who may not set any is told that.
+        self.assert_user(lambda: tag(file, "what?", "x"), DENIED)
+        self.assert_user(lambda: tag(file, "one more", "x"), DENIED)
         self.assertIn("InvalidTag: what?=x is no tag", self.fs.messages())
         # A bucket's own tags are another thing in S3, and there are none.
         refused(self.bucket, "key", "x", errno.EPERM)
@@ -125,10 +135,6 @@ class Existing(PolicyTest):
             self.assertEqual(each_as_user(calls), dict.fromkeys(calls, DENIED))
             tag(file, "class", "open")
             self.assert_user(lambda: (read(file), write(file)), ALLOWED)
-            tag(file, "CLASS", "secret")  # condition keys ignore case: the object has both values
-            self.assert_user(lambda: read(file), DENIED)
-            untag(file, "CLASS")
-            self.assert_user(lambda: read(file), ALLOWED)
         self.assert_user(lambda: os.unlink(file), ALLOWED)
 
     def test_what_is_allowed_by_a_tag_is_found_by_its_name(self):
@@ -187,6 +193,129 @@ class Existing(PolicyTest):
         self.assert_user(lambda: os.rename(directory, self.bucket / "moved"), errno.EXDEV)
         self.put(self.deny("DeleteObject", "elsewhere/*", who="nobody", condition=has("keep", "yes")))
         self.assert_user(lambda: os.rename(directory, self.bucket / "moved"), ALLOWED)
+
+
+class Doors(PolicyTest):
+    """No other call gets past what a tag denies, or to what it does not allow."""
+
+    def setUp(self):
+        super().setUp()
+        self.bucket.chmod(0o777)
+        self.directory = self.bucket / "mine"
+        self.directory.mkdir()
+        self.directory.chmod(0o777)
+
+    def assert_pail(self, status, *words):
+        user = {"user": USERS["nobody"], "group": USERS["nobody"], "extra_groups": []}
+        result = self.pail(*words, check=False, **user)
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+
+    def test_going_back_reads_nothing_that_is_closed_since(self):
+        for change in (lambda path: path.write_text("root's"), os.unlink, lambda path: os.rename(path, str(path) + "-moved")):
+            with self.subTest(change):
+                file = self.directory / "file"
+                self.assert_user(lambda: file.write_text("content"), ALLOWED)
+                before = sorted(os.listdir(self.bucket / ".versions/mine/file"))[-1].split("-")[0]
+                self.put(
+                    self.allow("ListBucketVersions", ""),
+                    self.deny("GetObject* PutObjectTagging DeleteObjectTagging", "*", who="nobody", condition=has("class", "secret")),
+                )
+                tag(file, "class", "secret")
+                self.assert_user(lambda: read(file), DENIED)
+                change(file)
+                self.assert_pail(3, "rewind", file, "--to", before, "--yes")
+                self.put()
+                shutil.rmtree(self.directory)
+                self.directory.mkdir()
+                self.directory.chmod(0o777)
+
+    def test_a_rename_gives_no_right_to_tags(self):
+        file = self.fill(self.bucket / "file", mode=0o644)
+        self.put(self.allow("PutObjectTagging DeleteObjectTagging", "mine/*", who="nobody"))
+        self.assert_user(lambda: tag(file, "a", "b"), DENIED)
+        self.assert_user(lambda: os.rename(file, self.directory / "file"), errno.EXDEV)
+        asked = {"StringEquals": {"s3:RequestObjectTag/a": "b"}}
+        self.put(self.allow("PutObjectTagging", "mine/*", who="nobody", condition=asked))
+        self.assert_user(lambda: os.rename(file, self.directory / "file"), errno.EXDEV)
+        self.put(self.deny("GetObjectVersionTagging", "file", who="nobody"))
+        self.assert_user(lambda: os.rename(file, self.directory / "file"), errno.EXDEV)
+        self.put()
+        self.assert_user(lambda: os.rename(file, self.directory / "file"), ALLOWED)
+
+    def test_no_tag_gets_where_it_may_not_be_set(self):
+        file = self.fill(self.bucket / "file", mode=0o666)
+        tag(file, "approved", "yes")
+        self.put(self.deny("PutObjectTagging", "mine/*", who="nobody"))
+        self.assert_user(lambda: os.rename(file, self.directory / "file"), errno.EXDEV)
+        self.assert_user(lambda: os.link(file, self.directory / "file"), DENIED)
+        top = self.bucket / "top"
+        top.mkdir()
+        os.chown(top, USERS["nobody"], USERS["nobody"])
+        self.assert_user(lambda: os.rename(top, self.directory / "top"), errno.EXDEV)
+        # Who may set it nowhere gains nothing.
+        self.put(self.deny("PutObjectTagging", "*", who="nobody"))
+        self.assert_user(lambda: os.rename(file, self.directory / "file"), ALLOWED)
+        self.assert_user(lambda: os.rename(top, self.directory / "top"), ALLOWED)
+
+    def test_a_directorys_own_denial_does_not_end_by_a_new_name(self):
+        top = self.bucket / "top"
+        top.mkdir()
+        os.chown(top, USERS["nobody"], USERS["nobody"])
+        tag(top, "class", "secret")
+        asked = {"StringEquals": {"s3:RequestObjectTag/class": "open"}}
+        for denied in (
+            self.deny("DeleteObjectTagging", "top", who="nobody", condition=has("class", "secret")),
+            self.deny("PutObjectTagging", "top", who="nobody", condition=asked),
+            self.deny("PutObjectTagging", "${s3:ExistingObjectTag/class}", who="nobody", condition=asked),
+        ):
+            self.put(denied)
+            self.assert_user(lambda: os.rename(top, self.bucket / "secret"), errno.EXDEV)
+        untag(top, "class")
+        self.put(self.deny("DeleteObjectTagging", "top", who="nobody", condition=has("class", "secret")))
+        self.assert_user(lambda: os.rename(top, self.bucket / "other"), ALLOWED)
+
+    def test_what_removes_many_versions_spares_what_is_tagged(self):
+        file = self.fill(self.directory / "file", "first")
+        file.write_text("second")
+        tag(file, "keep", "yes")
+        os.link(file, self.directory / "other")
+        for key in ("mine/file", "mine/other", "mine/*"):
+            self.put(self.deny("DeleteObjectVersion", key, condition=has("keep", "yes")))
+            for where in (file, self.directory):
+                pruned = self.pail("versions", "prune", where, "--keep", "0", "--yes", check=False)
+                self.assertEqual(pruned.returncode, 3, (key, where, pruned.stdout))
+
+    def test_to_restore_over_an_object_goes_by_its_tags(self):
+        file = self.directory / "file"
+        self.assert_user(lambda: file.write_text("one"), ALLOWED)
+        tag(file, "class", "open")
+        self.assert_user(lambda: file.write_text("two"), ALLOWED)
+        tag(file, "class", "locked")
+        old = sorted(os.listdir(self.bucket / ".versions/mine/file"))[0]
+        self.put(
+            self.allow("ListBucketVersions", ""),
+            self.deny("PutObjectTagging", "*", who="nobody", condition=has("class", "locked")),
+        )
+        self.assert_pail(3, "versions", "restore", file, "--version", old)
+        tag(file, "class", "free")
+        self.assert_pail(0, "versions", "restore", file, "--version", old)
+
+    def test_a_long_history_of_attributes_costs_no_lookup(self):
+        file = self.fill(self.directory / "file", mode=0o644)
+        self.put(self.deny("GetObject", "*", who="daemon", condition=has("class", "secret")))
+
+        def looks():
+            begun = time.monotonic()
+            for _ in range(200):
+                os.stat(file)
+            return time.monotonic() - begun
+
+        self.assert_user(lambda: os.stat(file), ALLOWED)
+        before = min(looks() for _ in range(3))
+        for number in range(2000):
+            os.setxattr(file, "user.note", b"%d" % number * 1000)
+        after = min(looks() for _ in range(3))
+        self.assertLess(after, 5 * before, "of 200 lookups")
 
 
 class Requested(PolicyTest):

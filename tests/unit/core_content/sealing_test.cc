@@ -96,6 +96,34 @@ TEST(Sealing, AMappingThatIsWrittenAfterTheCloseIsSealedAtRelease) {
   EXPECT_EQ(f.content(f.lookup(f.versions_of({"mapped"}), versions[0].name)), "after!");
 }
 
+// What is in a file whose writer has gone, while somebody else only has it open, is kept before it is cut.
+TEST(Sealing, WhatAMappingWroteIsKeptWhereAnotherWriterStays) {
+  for (const bool by_open : {true, false}) {
+    ContentFixture f;
+    const auto idle = f.create("mapped");
+    const auto file = f.open_file(idle.ino);
+    f.write(file, 0, "before");
+    EXPECT_OK(f.core->flush(file.ino, file.handle));
+    f.env.advance(2 * kMinute);
+    f.write(file, 0, "after!");
+    f.core->release(file.ino, file.handle);
+    EXPECT_EQ(f.versions("mapped").size(), 1u);
+    if (by_open) {
+      f.close(f.open_file(idle.ino, {.write = true, .truncate = true}));
+    } else {
+      AttributeChange shorter;
+      shorter.size = 3;
+      EXPECT_OK(f.core->setattr(f.root, idle.ino, shorter));
+      EXPECT_OK(f.core->flush(idle.ino, idle.handle));
+    }
+    f.core->release(idle.ino, idle.handle);
+    const auto versions = f.versions("mapped");
+    ASSERT_EQ(versions.size(), 3u);
+    EXPECT_EQ(f.content(f.lookup(f.versions_of({"mapped"}), versions[1].name)), "after!");
+    f.expect_sound();
+  }
+}
+
 TEST(Sealing, UnlinkLeavesTheVersionsAndAMarker) {
   ContentFixture f;
   f.put("file", "precious");
