@@ -145,6 +145,12 @@ bool changes_tags(Action action) {
 
 bool owns(const Caller& caller, const Attributes& object) { return caller.uid == 0 || caller.uid == object.uid; }
 
+// execve(2), and access(2) that asks for it.
+bool runs(const AccessRequest& request) {
+  if (request.need == Need::kExecute) return true;
+  return request.need == Need::kPermissions && (request.permissions & kX) != 0 && !S_ISDIR(request.object.mode);
+}
+
 // unlink(2): in a sticky directory only the owner of the file or of the directory may remove a name.
 bool is_stuck(const AccessRequest& request) {
   return (request.object.mode & S_ISVTX) != 0 && request.victim != nullptr && !owns(request.caller, request.object) &&
@@ -334,13 +340,9 @@ Status Gate::decide(const AccessRequest& request) const {
     case PolicyGate::Answer::kAllow:
       // To give files away, and to run what nobody may run, is no right that S3 has.
       if (request.need == Need::kChown) break;
-      if (request.need == Need::kExecute && (request.object.mode & 0111) == 0) break;
-      if (request.need == Need::kPermissions && (request.permissions & kX) != 0 && !S_ISDIR(request.object.mode) &&
-          (request.object.mode & 0111) == 0) {
-        break;
-      }
       // Nor to be somebody else.
-      if (request.need == Need::kExecute && (request.object.mode & (S_ISUID | S_ISGID)) != 0) break;
+      if (runs(request) && ((request.object.mode & 0111) == 0 || (request.object.mode & (S_ISUID | S_ISGID)) != 0))
+        break;
       return {};
   }
   if (is_traced()) note_answer(PolicyGate::Answer::kSilent);
@@ -380,6 +382,8 @@ Status Gate::check_acl(const AccessRequest& request) const {
     }
     case Need::kOwner:
       if (owns(caller, object)) return {};
+      // Without ACLs what is not said is the account's, as everything.
+      if (acls_off(bucket_of(object.ino)) && owns_bucket(*this, caller, object)) return {};
       return not_permitted();
     case Need::kWriteAcl:
       if (owns(caller, object) || owns_bucket(*this, caller, object)) return {};

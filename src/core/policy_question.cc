@@ -134,12 +134,11 @@ std::optional<PolicyGate::Answer> PolicyGate::Question::by_listing(Outcome liste
 
 PolicyGate::Answer PolicyGate::Question::by_key(Outcome listed, const std::string& key) {
   if (uses(key)) return Answer::kAllow;
-  if (listed == Outcome::kExplicitDeny) return Answer::kHidden;
   const std::string as_directory = key + "/";
   for (const std::string* prefix : {&key, &as_directory}) {
     if (about_bucket("s3:ListBucket", prefix) == Outcome::kAllow) return Answer::kAllow;
   }
-  return Answer::kSilent;
+  return listed == Outcome::kExplicitDeny ? Answer::kHidden : Answer::kSilent;
 }
 
 policy::Context PolicyGate::Question::make_context(std::string_view action, const std::string* prefix) const {

@@ -10,4 +10,8 @@ namespace pailfs::test {
 // "Allow", "ExplicitDeny", "ImplicitDeny".
 std::string reference_decision(const nlohmann::json& one_case);
 
+// The same by what statements say alone: the root of the account, too, is allowed what one of them allows him. So it is
+// on a mount, where mode bits come next.
+std::string reference_statements(const nlohmann::json& one_case);
+
 }  // namespace pailfs::test
