@@ -376,7 +376,7 @@ Status Gate::check_acl(const AccessRequest& request) const {
     case Need::kRemove: {
       const bool removes = request.action == Action::kDeleteObject;  // and puts nothing in its place
       if (!removes || !passes_directory(*this, caller, object)) PAILFS_TRY(acl(kW | kX));
-      if (!is_stuck(request)) return {};
+      if (acls_off(bucket_of(object.ino)) || !is_stuck(request)) return {};
       if (removes && owns_bucket(*this, caller, object)) return {};
       return not_permitted();
     }

@@ -12,7 +12,7 @@ bool makes_a_name(Operation operation) {
 // These calls look the name up themselves.
 bool takes_a_name(Operation operation) {
   return operation == Operation::kUnlink || operation == Operation::kRemoveDirectory ||
-         operation == Operation::kRename || operation == Operation::kLookup;
+         operation == Operation::kRename || operation == Operation::kExchange || operation == Operation::kLookup;
 }
 
 }  // namespace
@@ -70,7 +70,8 @@ Answer ExpectedAnswers::answer(const Question& question) {
   const Answer path = walk(question.directory, question.resolved, directory);
   if (!path.may_pass()) return path;
   if (question.name.empty()) return then(path, call(question, directory, directory));
-  if (question.operation == Operation::kReadVersion) return then(path, read_version(directory, question.name));
+  if (question.operation == Operation::kReadVersion || question.operation == Operation::kRemoveVersion)
+    return then(path, use_version(directory, question));
   if (makes_a_name(question.operation)) return then(path, add(directory, question.name));
   const bool looks_up = question.resolved || takes_a_name(question.operation);
   const Answer found = then(path, looks_up ? look_up(directory, question.name) : Answer::allowed());
@@ -105,11 +106,14 @@ Answer ExpectedAnswers::call(const Question& question, const Place& directory, c
       return remove(directory, target);
     case Operation::kRename:
       return rename(question, directory, target);
+    case Operation::kExchange:
+      return exchange(question, directory, target);
     case Operation::kLink:
       return link(question, target);
     case Operation::kChmod:
       return change_mode(target, question.mode);
     case Operation::kSetAcl:
+    case Operation::kSetDefaultAcl:
       return change_acl(target);
     case Operation::kChown:
       return change_owner(target, posix_.chown(asker_, rights, question.uid));
@@ -187,9 +191,13 @@ Answer ExpectedAnswers::change_mode(const Place& target, uint32_t mode) {
 
 Answer ExpectedAnswers::change_acl(const Place& target) {
   const Thing& one = thing(target);
-  Word word = of_acl(target);
-  if (word == Word::kAllowed && one.kind == Kind::kFile && (one.rights.mode & kSetIds) != 0) word = Word::kSilent;
-  return decide(word, posix_.change_mode(asker_, one.rights));
+  const Word word = of_acl(target);
+  const bool set_id = one.kind == Kind::kFile && (one.rights.mode & kSetIds) != 0;
+  Answer out = decide(word == Word::kAllowed && set_id ? Word::kSilent : word, posix_.change_mode(asker_, one.rights));
+  // As above.
+  const bool others = is_bucket_owner() && one.rights.uid != kOwnerUid;
+  if (set_id && others && word != Word::kDenied) out.accepted = {Outcome::kOk, Outcome::kNotPermitted};
+  return out;
 }
 
 // "A policy lets nobody give files away."

@@ -62,11 +62,12 @@ class ExpectedAnswers {
   Answer add(const Place& directory, const std::string& name);
   Answer remove(const Place& directory, const Place& victim);
   Answer rename(const Question& question, const Place& from, const Place& victim);
+  Answer exchange(const Question& question, const Place& from, const Place& victim);
   Answer rename_directory(const Place& victim, const std::string& to);
   Answer link(const Question& question, const Place& file);
   Answer link_source(const Place& file);
   bool gains(const Place& file, const std::string& new_key);
-  Answer read_version(const Place& directory, const std::string& name);
+  Answer use_version(const Place& directory, const Question& question);
 
   // expected_answers.cc: what an inode says.
   Answer open(const Place& file, uint32_t bits);

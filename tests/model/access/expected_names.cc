@@ -155,6 +155,23 @@ Answer ExpectedAnswers::rename(const Question& question, const Place& from, cons
   return then(path, all_of(needed));
 }
 
+// renameat2(2), RENAME_EXCHANGE, of two files: each takes the other's name.
+Answer ExpectedAnswers::exchange(const Question& question, const Place& from, const Place& victim) {
+  Place directory;
+  const Answer path = walk(question.to, question.resolved, directory);
+  if (!path.may_pass()) return path;
+  const Place other{thing(directory).names.at(question.new_name), joined(directory.key, question.new_name)};
+  const auto put_over = [&](const Place& in, const Place& there) {
+    return decide(policies_.of_key("s3:PutObject", there.key), posix_.remove(asker_, thing(in), thing(there), true));
+  };
+  std::vector<Answer> needed{look_up(directory, question.new_name), remove(from, victim), remove(directory, other),
+                             put_over(directory, other), put_over(from, victim)};
+  if (gains(victim, other.key) || gains(other, victim.key)) {
+    needed.push_back({.accepted = {Outcome::kCrossDevice}, .by_policy = true});
+  }
+  return then(path, all_of(needed));
+}
+
 // "A directory is renamed in one step where the policy decides alike for everything below the old name and below the
 // new one, and denies no listing by prefix; otherwise that is EXDEV too." What might come to be below counts as well,
 // which nobody can try out: at least what is there must give no rights that it did not give.
@@ -172,8 +189,8 @@ Answer ExpectedAnswers::rename_directory(const Place& victim, const std::string&
 }
 
 // ".versions" is a name in the directory, and what is in there has to be listed with another action.
-Answer ExpectedAnswers::read_version(const Place& directory, const std::string& name) {
-  const Place file{thing(directory).names.at(name), joined(directory.key, name)};
+Answer ExpectedAnswers::use_version(const Place& directory, const Question& question) {
+  const Place file{thing(directory).names.at(question.name), joined(directory.key, question.name)};
   const auto listing = [&](const std::string& prefix) { return policies_.of_listing("s3:ListBucketVersions", prefix); };
   const bool searched = posix_.may_search(asker_, thing(directory));
   const auto reached = [&](Word word, bool partly) {
@@ -187,8 +204,10 @@ Answer ExpectedAnswers::read_version(const Place& directory, const std::string& 
   const bool listed = listing(file.key) == Word::kAllowed || listing(file.key + "/") == Word::kAllowed;
   const Answer entered = reached(of_listing(directory), used || seen_by_policy(directory, ".versions"));
   const Answer found = reached(of_listing(directory, "s3:ListBucketVersions"), used || listed);
-  const Word word = policies_.of_thing("s3:GetObjectVersion", file.thing);
-  const bool by_mode = posix_.may(asker_, *thing(file).older, Kind::kFile, kR);
+  // "Removing a version with rm is for the owner of the store and root."
+  const bool removes = question.operation == Operation::kRemoveVersion;
+  const bool by_mode = removes ? policies_.of_account() : posix_.may(asker_, *thing(file).older, Kind::kFile, kR);
+  const Word word = policies_.of_thing(removes ? "s3:DeleteObjectVersion" : "s3:GetObjectVersion", file.thing);
   return then(entered, then(found, decide(word, verdict(by_mode))));
 }
 

@@ -13,12 +13,20 @@ using nlohmann::json;
 std::string arn_of(const World& world, const Asker& asker) {
   const std::string iam = "arn:aws:iam::" + world.account + ":";
   if (asker.who == "root" || asker.who == "owner") return iam + "root";
+  if (asker.who == "keeper") return "arn:aws:sts::" + world.account + ":assumed-role/keeper/" + kSessionName;
   return asker.who == "nobody" ? "" : iam + "user/" + asker.who;
 }
 
 std::string type_of(const Asker& asker) {
   if (asker.who == "root" || asker.who == "owner") return "Account";
+  if (asker.who == "keeper") return "AssumedRole";
   return asker.who == "nobody" ? "Anonymous" : "User";
+}
+
+// As the reference has it.
+const char* word_of(const std::string& type) {
+  if (type == "Account") return "root";
+  return type == "User" ? "user" : type == "AssumedRole" ? "role" : "anonymous";
 }
 
 // A text that the rest of a pattern stands for.
@@ -71,33 +79,33 @@ const std::vector<std::string>& object_actions() {
 }
 
 PolicyRules::PolicyRules(const World& world, const Asker& asker)
-    : world_(world), name_(asker.who), of_account_(type_of(asker) == "Account") {
+    : world_(world), name_(type_of(asker) == "User" ? asker.who : ""), of_account_(type_of(asker) == "Account") {
   const std::string arn = arn_of(world, asker), type = type_of(asker);
-  const bool user = type == "User";
+  const bool user = type == "User", role = type == "AssumedRole";
   case_["account"] = world.account;
-  case_["principal"] = {{"type", type == "Account" ? "root"
-                                 : user            ? "user"
-                                                   : "anonymous"},
-                        {"name", user ? json(asker.who) : json()},
+  case_["principal"] = {{"type", word_of(type)},
+                        {"name", user || role ? json(asker.who) : json()},
                         {"arn", arn.empty() ? json() : json(arn)}};
   json documents = json::array();
   if (asker.who == "alice" && !world.alices.is_null()) documents.push_back(world.alices);
   if (asker.who == "bob" && !world.bobs.is_null()) documents.push_back(world.bobs);
-  // Root and the store's owner are in no group.
-  if (type != "Account" && asker.has_group(kDevGid) && !world.dev.is_null()) documents.push_back(world.dev);
+  if (role && !world.keepers.is_null()) documents.push_back(world.keepers);
+  // "Root and roles are in no group."
+  if (type != "Account" && !role && asker.has_group(kDevGid) && !world.dev.is_null()) documents.push_back(world.dev);
   case_["identity_policies"] = documents;
   case_["boundary"] = asker.who == "alice" ? world.alices_boundary : json();
   case_["bucket_policy"] = world.bucket_policy;
   json& context = case_["request"]["context"];
   context["aws:PrincipalType"] = {type};
   if (type != "Anonymous") {
-    context["aws:PrincipalArn"] = {arn};
+    context["aws:PrincipalArn"] = {role ? "arn:aws:iam::" + world.account + ":role/keeper" : arn};
     context["aws:PrincipalAccount"] = {world.account};
   }
   if (user) {
     context["aws:username"] = {asker.who};
     context["aws:userid"] = {std::to_string(asker.uid)};
   }
+  if (role) context["aws:userid"] = {std::string("keeper:") + kSessionName};
   context["aws:SecureTransport"] = {"true"};
   context["aws:SourceIp"] = {"127.0.0.1"};
   context["pail:uid"] = {std::to_string(asker.uid)};
@@ -171,7 +179,7 @@ std::vector<std::string> PolicyRules::keys_below(const std::string& key) const {
   const std::string below = key.empty() ? "" : key + "/", bucket = arn_of_key("") + "/";
   std::vector<std::string> patterns;
   for (const json* document :
-       {&world_.bucket_policy, &world_.alices, &world_.bobs, &world_.dev, &world_.alices_boundary}) {
+       {&world_.keepers, &world_.bucket_policy, &world_.alices, &world_.bobs, &world_.dev, &world_.alices_boundary}) {
     if (document->is_null()) continue;
     for (const json& statement : (*document)["Statement"]) {
       for (const std::string pattern :

@@ -45,6 +45,7 @@ std::string action_of(Operation operation) {
     case Operation::kUnlink:
     case Operation::kRemoveDirectory:
     case Operation::kRename:
+    case Operation::kExchange:
       return "s3:DeleteObject";
     case Operation::kChmod:
     case Operation::kChown:
@@ -52,9 +53,12 @@ std::string action_of(Operation operation) {
     case Operation::kTouch:
     case Operation::kSetTimes:
     case Operation::kSetAcl:
+    case Operation::kSetDefaultAcl:
       return "s3:PutObjectAcl";
     case Operation::kReadVersion:
       return "s3:GetObjectVersion";
+    case Operation::kRemoveVersion:
+      return "s3:DeleteObjectVersion";
     default:
       return "s3:PutObject";
   }
@@ -116,7 +120,7 @@ json RandomWorld::condition(const World& world, const Question& about) {
     case 5:
       return {{"NumericEquals", {{"pail:gid", std::to_string(one_in(2) ? about.asker.gid : kDevGid)}}}};
     case 6: {
-      static const Words types = {"User", "Anonymous", "Account"};
+      static const Words types = {"User", "Anonymous", "Account", "AssumedRole"};
       return {{one_in(2) ? "StringEquals" : "StringNotEquals", {{"aws:PrincipalType", pick(types)}}}};
     }
     default:
@@ -127,10 +131,12 @@ json RandomWorld::condition(const World& world, const Question& about) {
 
 json RandomWorld::principal(const World& world, const Asker& asker) {
   const std::string iam = "arn:aws:iam::" + world.account + ":";
-  const Words arns = {iam + "user/alice", iam + "user/bob", iam + "root"};
+  const std::string session = "arn:aws:sts::" + world.account + ":assumed-role/keeper/" + kSessionName;
+  const Words arns = {iam + "user/alice", iam + "user/bob", iam + "root", iam + "role/keeper", session};
   if (one_in(3)) return "*";
   if (one_in(4)) return {{"AWS", "*"}};
   if (one_in(2) && (asker.who == "alice" || asker.who == "bob")) return {{"AWS", iam + "user/" + asker.who}};
+  if (one_in(2) && asker.who == "keeper") return {{"AWS", one_in(2) ? iam + "role/keeper" : session}};
   if (one_in(3)) return {{"AWS", json::array({pick(arns), pick(arns)})}};
   return {{"AWS", pick(arns)}};
 }
@@ -165,6 +171,7 @@ void RandomWorld::give_policies(World& world, const std::vector<Question>& quest
   if (one_in(3)) world.alices = document(world, questions, false);
   if (one_in(4)) world.bobs = document(world, questions, false);
   if (one_in(4)) world.dev = document(world, questions, false);
+  if (one_in(2)) world.keepers = document(world, questions, false);
   if (one_in(6)) world.alices_boundary = document(world, questions, false);
 }
 

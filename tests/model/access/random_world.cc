@@ -7,7 +7,7 @@ namespace {
 
 using Numbers = std::vector<uint32_t>;
 
-const Numbers kUids = {0, kOwnerUid, kAliceUid, kAliceUid, kBobUid, kBobUid, kNobodyUid};
+const Numbers kUids = {0, kOwnerUid, kAliceUid, kAliceUid, kBobUid, kBobUid, kCarolUid, kNobodyUid};
 const Numbers kGids = {0, kDevGid, kOpsGid, kAliceUid};
 // Most directories let through, or nothing below them would ever be asked for.
 const Numbers kDirectoryModes = {0777, 0777, 0755, 0755, 0755,  0711,  0775, 0733,
@@ -20,7 +20,7 @@ const Numbers kFileModes = {0666, 0644, 0664, 0777, 0755,  0640,  0660,  0606,
 std::vector<AclLine> RandomWorld::acl(uint32_t& mode) {
   const auto bits = [&] { return static_cast<uint32_t>(one_in(3) ? 7 : below(8)); };
   std::vector<AclLine> out{{Who::kOwner, bits(), 0}};
-  Numbers users{kOwnerUid, kAliceUid, kBobUid, kNobodyUid}, groups{kDevGid, kOpsGid};
+  Numbers users{kOwnerUid, kAliceUid, kBobUid, kCarolUid, kNobodyUid}, groups{kDevGid, kOpsGid};
   for (const uint32_t user : users) {
     if (one_in(3)) out.push_back({Who::kNamedUser, bits(), user});
   }
@@ -89,8 +89,8 @@ World RandomWorld::world(std::string bucket, std::string account) {
 Asker RandomWorld::asker() {
   Asker out;
   static const std::vector<std::pair<const char*, uint32_t>> people = {
-      {"alice", kAliceUid}, {"alice", kAliceUid},   {"alice", kAliceUid}, {"bob", kBobUid}, {"bob", kBobUid},
-      {"bob", kBobUid},     {"nobody", kNobodyUid}, {"owner", kOwnerUid}, {"root", 0}};
+      {"alice", kAliceUid}, {"alice", kAliceUid},  {"alice", kAliceUid},   {"bob", kBobUid},     {"bob", kBobUid},
+      {"bob", kBobUid},     {"keeper", kCarolUid}, {"nobody", kNobodyUid}, {"owner", kOwnerUid}, {"root", 0}};
   const auto& [who, uid] = pick(people);
   out.who = who;
   out.uid = uid;
@@ -127,7 +127,12 @@ bool RandomWorld::fits(const World& world, Operation operation, const Target& ta
     case Operation::kTruncate:
     case Operation::kAccess:
       return thing.kind == Kind::kFile;
+    case Operation::kSetDefaultAcl:
+      return !top && thing.kind == Kind::kDirectory;
+    case Operation::kExchange:
+      return !top && thing.kind != Kind::kDirectory;
     case Operation::kReadVersion:
+    case Operation::kRemoveVersion:
       return thing.older.has_value() && target.name != "h";  // a name that came later has no older version
     case Operation::kUnlink:
       return thing.kind != Kind::kDirectory;
@@ -158,6 +163,19 @@ bool RandomWorld::fits(const World& world, Operation operation, const Target& ta
   return false;
 }
 
+// With another file or symbolic link, if there is one.
+bool RandomWorld::exchanges(const World& world, const Target& target, Question& question) {
+  std::vector<Target> others;
+  for (const Target& one : targets(world)) {
+    if (world.things[one.thing].kind != Kind::kDirectory && one.thing != target.thing) others.push_back(one);
+  }
+  if (others.empty()) return false;
+  const Target& other = pick(others);
+  question.to = other.directory;
+  question.new_name = other.name;
+  return true;
+}
+
 Question RandomWorld::question(const World& world) {
   Question out;
   out.asker = asker();
@@ -181,6 +199,7 @@ Question RandomWorld::question(const World& world) {
     if (world.things[target.parent].names.contains("n")) out.name = target.name;
   }
   out.resolved = !one_in(3) || out.operation == Operation::kReadLink || out.operation == Operation::kGetAcl;
+  if (out.operation == Operation::kExchange && !exchanges(world, target, out)) return question(world);
   if (out.operation == Operation::kRename || out.operation == Operation::kLink) {
     std::vector<Target> to;
     for (const Target& one : targets(world)) {
@@ -213,7 +232,7 @@ Question RandomWorld::question(const World& world) {
   out.uid = one_in(2) ? world.things[target.thing].rights.uid : pick(kUids);
   out.gid = pick(kGids);
   uint32_t unused = 0;
-  if (out.operation == Operation::kSetAcl) out.acl = acl(unused);
+  if (out.operation == Operation::kSetAcl || out.operation == Operation::kSetDefaultAcl) out.acl = acl(unused);
   return out;
 }
 

@@ -38,6 +38,7 @@ class RandomWorld {
     size_t thing = 0, parent = 0;
   };
   std::vector<Target> targets(const World& world);
+  bool exchanges(const World& world, const Target& target, Question& question);
   bool fits(const World& world, Operation operation, const Target& target) const;
 
   nlohmann::json document(const World& world, const std::vector<Question>& questions, bool of_bucket);

@@ -55,14 +55,16 @@ std::vector<std::string> World::keys_of(size_t thing) const {
 }
 
 bool World::has_policies() const {
-  return !(bucket_policy.is_null() && alices.is_null() && bobs.is_null() && dev.is_null() && alices_boundary.is_null());
+  return !(bucket_policy.is_null() && alices.is_null() && bobs.is_null() && dev.is_null() &&
+           alices_boundary.is_null() && keepers.is_null());
 }
 
 const char* operation_name(Operation operation) {
   static const char* const kNames[kOperations] = {
-      "lookup",  "list",      "read",     "write",    "read-write",  "execute", "readlink", "create", "mkdir",
-      "symlink", "unlink",    "rmdir",    "rename",   "link",        "chmod",   "chown",    "chgrp",  "truncate",
-      "touch",   "set-times", "getxattr", "setxattr", "removexattr", "getfacl", "setfacl",  "access", "read-version"};
+      "lookup",  "list",     "read",         "write",          "read-write", "execute",        "readlink",    "create",
+      "mkdir",   "symlink",  "unlink",       "rmdir",          "rename",     "link",           "chmod",       "chown",
+      "chgrp",   "truncate", "touch",        "set-times",      "getxattr",   "setxattr",       "removexattr", "getfacl",
+      "setfacl", "access",   "read-version", "remove-version", "exchange",   "setfacl-default"};
   return kNames[static_cast<size_t>(operation)];
 }
 
@@ -83,6 +85,7 @@ std::string describe(const World& world) {
   document("bucket policy", world.bucket_policy);
   document("policy of alice", world.alices);
   document("boundary of alice", world.alices_boundary);
+  document("policy of the role keeper", world.keepers);
   document("policy of bob", world.bobs);
   document("policy of the group dev", world.dev);
   return out;
@@ -108,6 +111,7 @@ std::string describe(const Question& question) {
       out += fmt::format(", to gid {}", question.gid);
       break;
     case Operation::kSetAcl:
+    case Operation::kSetDefaultAcl:
       out += "," + text_of(question.acl);
       break;
     default:

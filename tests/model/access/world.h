@@ -13,7 +13,9 @@ namespace pailfs::test {
 
 inline constexpr uint32_t kOwnerUid = 500;  // of the store's directory: the bucket owner
 inline constexpr uint32_t kAliceUid = 1000, kBobUid = 1001;
+inline constexpr uint32_t kCarolUid = 1002;            // who is in a session of the role keeper
 inline constexpr uint32_t kNobodyUid = 3'000'000'001;  // who has no login name anywhere
+inline constexpr const char* kSessionName = "night";   // of the role keeper
 inline constexpr uint32_t kDevGid = 100;               // the group dev, which may have policies
 inline constexpr uint32_t kOpsGid = 200;               // just a number
 
@@ -43,7 +45,7 @@ struct Thing {
 };
 
 struct Asker {
-  std::string who;  // "root", "owner", "alice", "bob", "nobody"
+  std::string who;  // "root", "owner", "alice", "bob", "nobody", "keeper"
   uint32_t uid = 0;
   uint32_t gid = 0;
   std::vector<uint32_t> groups;
@@ -61,6 +63,7 @@ struct World {
   nlohmann::json bucket_policy;      // null: none
   nlohmann::json alices, bobs, dev;  // policies of users and of the group; null: none
   nlohmann::json alices_boundary;    // null: none
+  nlohmann::json keepers;            // of the role
 
   // Keys of all names of a thing; that of the bucket's directory is empty.
   std::vector<std::string> keys_of(size_t thing) const;
@@ -99,8 +102,11 @@ enum class Operation : uint8_t {
   kSetAcl,
   kAccess,
   kReadVersion,
+  kRemoveVersion,
+  kExchange,
+  kSetDefaultAcl,
 };
-inline constexpr size_t kOperations = static_cast<size_t>(Operation::kReadVersion) + 1;
+inline constexpr size_t kOperations = static_cast<size_t>(Operation::kSetDefaultAcl) + 1;
 const char* operation_name(Operation operation);
 
 struct Question {

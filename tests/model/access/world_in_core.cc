@@ -1,6 +1,7 @@
 #include "world_in_core.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/acl.h"
 #include "core/identity_ops.h"
@@ -100,8 +101,8 @@ void WorldInCore::put_identity(IdentityKind kind, const std::string& name, uint3
   std::string& before = records_[name];
   if (before == record) return;
   before = record;
-  const auto compiled = [](const json& document) {
-    auto out = IdentityOps::compile(document.dump(), policy::DocumentKind::kIdentity, false);
+  const auto compiled = [](const json& document, policy::DocumentKind as = policy::DocumentKind::kIdentity) {
+    auto out = IdentityOps::compile(document.dump(), as, false);
     EXPECT_OK(out);
     return out.value_or(nullptr);
   };
@@ -120,17 +121,38 @@ void WorldInCore::put_identity(IdentityKind kind, const std::string& name, uint3
     Identity out;
     out.kind = kind;
     out.name = name;
-    out.numbers = {number};
+    if (number != 0) out.numbers = {number};
+    if (kind == IdentityKind::kRole) {
+      const json trusts = {{"Version", "2012-10-17"},
+                           {"Statement",
+                            {{"Effect", "Allow"},
+                             {"Action", "sts:AssumeRole"},
+                             {"Principal", {{"AWS", "arn:aws:iam::" + memory_.core->account_id() + ":user/carol"}}}}}};
+      out.trust = compiled(trusts, policy::DocumentKind::kTrust);
+      out.max_session = kMinSession;
+    }
     if (!policy.is_null()) out.inlined["own"] = compiled(policy);
     if (!boundary.is_null()) out.boundary = "Bound";
     return Result<std::optional<Identity>>(out);
   }));
 }
 
-void WorldInCore::give_documents(const World& world) {
+WorldInCore::WorldInCore(CoreOnMemory& memory) : memory_(memory) {
+  put_identities(World());
+  put_identity(IdentityKind::kUser, "carol", kCarolUid, {}, {});
+  Caller carol{.uid = kCarolUid, .gid = kCarolUid, .pid = static_cast<uint32_t>(::getpid())};
+  EXPECT_OK(memory_.core->identities().assume(carol, "keeper", kSessionName, kMinSession));
+}
+
+void WorldInCore::put_identities(const World& world) {
   put_identity(IdentityKind::kUser, "alice", kAliceUid, world.alices, world.alices_boundary);
   put_identity(IdentityKind::kUser, "bob", kBobUid, world.bobs, {});
   put_identity(IdentityKind::kGroup, "dev", kDevGid, world.dev, {});
+  put_identity(IdentityKind::kRole, "keeper", 0, world.keepers, {});
+}
+
+void WorldInCore::give_documents(const World& world) {
+  put_identities(world);
   if (world.bucket_policy.is_null()) return;
   EXPECT_OK(memory_.core->put_bucket_policy(memory_.root, world.bucket, world.bucket_policy.dump()));
 }
@@ -139,9 +161,7 @@ void WorldInCore::build(const World& world) {
   inos_.clear();
   older_.clear();
   // Those of the world before would be about this one too.
-  put_identity(IdentityKind::kUser, "alice", kAliceUid, {}, {});
-  put_identity(IdentityKind::kUser, "bob", kBobUid, {}, {});
-  put_identity(IdentityKind::kGroup, "dev", kDevGid, {}, {});
+  put_identities(World());
   Core& core = *memory_.core;
   EXPECT_OK(core.create_bucket(memory_.root, world.bucket, Versioning::kEnabled, 0777));
   inos_[0] = core.bucket_directory(world.bucket).value_or(0);
@@ -167,7 +187,8 @@ class WorldInCore::Visit {
         question_(question),
         user_(question.asker.uid, question.asker.groups) {
     user_.caller.gid = question.asker.gid;
-    user_.caller.pid = 0;  // no process: nobody's service and no role
+    // Without a process he is nobody's service and in no role.
+    user_.caller.pid = question.asker.who == "keeper" ? static_cast<uint32_t>(::getpid()) : 0;
   }
   Visit(const Visit&) = delete;
   Visit& operator=(const Visit&) = delete;
@@ -181,7 +202,8 @@ class WorldInCore::Visit {
     if (!question_.name.empty()) {
       const auto found = world_.things[directory].names.find(question_.name);
       const bool there = found != world_.things[directory].names.end();
-      if (question_.operation == Operation::kReadVersion) return version(directory, found->second);
+      if (question_.operation == Operation::kReadVersion || question_.operation == Operation::kRemoveVersion)
+        return version(directory, found->second);
       if (question_.resolved || question_.operation == Operation::kLookup) {
         look_up(in_.inos_.at(directory), question_.name);
         const bool missing = !there && told_.outcome == Outcome::kNotFound;
@@ -242,11 +264,15 @@ class WorldInCore::Visit {
 
   Told version(size_t directory, size_t thing) {
     Ino at = in_.inos_.at(directory);
-    for (const std::string& name : {std::string(".versions"), question_.name, in_.older_.at(thing)}) {
+    for (const std::string& name : {std::string(".versions"), question_.name}) {
       at = look_up(at, name);
       if (at == 0) return told_;
     }
-    open(at, {.read = true});
+    const std::string& name = in_.older_.at(thing);
+    const Ino version = look_up(at, name);
+    if (version == 0) return told_;
+    if (question_.operation == Operation::kReadVersion) open(version, {.read = true});
+    if (question_.operation == Operation::kRemoveVersion) tell(core_.unlink(user_, at, name));
     return told_;
   }
 
@@ -271,7 +297,9 @@ class WorldInCore::Visit {
     if (question_.operation == Operation::kLink) {
       tell_made(core_.link(user_, target, into, question_.new_name));
     } else {
-      tell(core_.rename(user_, directory, question_.name, into, question_.new_name, RenameMode::kReplace));
+      const bool exchanges = question_.operation == Operation::kExchange;
+      tell(core_.rename(user_, directory, question_.name, into, question_.new_name,
+                        exchanges ? RenameMode::kExchange : RenameMode::kReplace));
     }
   }
 
@@ -280,6 +308,7 @@ class WorldInCore::Visit {
     switch (question_.operation) {
       case Operation::kLookup:
       case Operation::kReadVersion:
+      case Operation::kRemoveVersion:
         break;
       case Operation::kList:
         return list(target);
@@ -306,6 +335,7 @@ class WorldInCore::Visit {
         return;
       case Operation::kRename:
       case Operation::kLink:
+      case Operation::kExchange:
         return move(directory, target);
       case Operation::kChmod:
         attributes.mode = question_.mode;
@@ -339,6 +369,9 @@ class WorldInCore::Visit {
         return;
       case Operation::kSetAcl:
         tell(core_.setxattr(user_, target, kAccessAclName, xattr_of(question_.acl), Core::XattrMode::kSet));
+        return;
+      case Operation::kSetDefaultAcl:
+        tell(core_.setxattr(user_, target, kDefaultAclName, xattr_of(question_.acl), Core::XattrMode::kSet));
         return;
       case Operation::kAccess:
         tell(core_.access(user_, target, static_cast<int>(question_.mode)));

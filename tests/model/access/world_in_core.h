@@ -21,7 +21,8 @@ struct Told {
 
 class WorldInCore {
  public:
-  explicit WorldInCore(CoreOnMemory& memory) : memory_(memory) {}
+  // With a session of the role for carol.
+  explicit WorldInCore(CoreOnMemory& memory);
 
   // Everything but `world.account`, which is the core's.
   void build(const World& world);
@@ -37,6 +38,7 @@ class WorldInCore {
   // Changes a record where it is another one than before.
   void put_identity(IdentityKind kind, const std::string& name, uint32_t number, const nlohmann::json& policy,
                     const nlohmann::json& boundary);
+  void put_identities(const World& world);
 
   CoreOnMemory& memory_;
   std::map<size_t, Ino> inos_;
