@@ -1,5 +1,5 @@
 // Who may do what: random buckets, modes, ACLs, policies and callers, decided by the core and by an evaluator that is
-// written from the manual's pages alone. A case is a bucket with all that decides in it, and up to three questions: the
+// written from the manual's pages. A case is a bucket with all that decides in it, and up to three questions: the
 // first that changes something is the last. PAILFS_ACCESS_CASES and PAILFS_MODEL_SEED make longer and other runs,
 // PAILFS_ACCESS_CASE asks one case of a run again, and PAILFS_ACCESS_DIFFERENCES says how many are shown.
 #include <fmt/format.h>

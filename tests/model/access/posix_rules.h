@@ -1,6 +1,6 @@
 // What POSIX and Linux say of one object, from acl(5), path_resolution(7), chmod(2), chown(2), utimensat(2), unlink(2),
 // rename(2) and xattr(7), with what pailfs-semantics(7) and pailfs-policy(7) add for the bucket's owner and for buckets
-// without ACLs. Written without a look at src/core.
+// without ACLs.
 #pragma once
 
 #include "world.h"

@@ -170,6 +170,49 @@ TEST_F(AclOpsTest, InABucketWithoutAclsOnlyTheAccountIsLet) {
   expect_sound();
 }
 
+TEST_F(AclOpsTest, InABucketWithoutAclsTheAccountDoesWhatOwnersDo) {
+  const Ino directory = mkdir("d", 01777), ino = file(directory, "a", 0666, alice);
+  file(directory, "b", 0666, alice);
+  AttributeChange times;
+  times.mtime = times.atime = 1;
+  EXPECT_CODE(core->setattr(account, ino, times), Code::kNotPermitted);
+  EXPECT_CODE(core->rename(account, directory, "a", directory, "b", RenameMode::kReplace), Code::kNotPermitted);
+  EXPECT_OK(own(ObjectOwnership::kBucketOwnerEnforced, root));
+  EXPECT_OK(core->setattr(account, ino, times));
+  EXPECT_OK(core->rename(account, directory, "a", directory, "b", RenameMode::kReplace));
+  EXPECT_CODE(core->setattr(bob, ino, times), Code::kNotPermitted);
+}
+
+TEST_F(AclOpsTest, AccessSaysOfSetIdFilesWhatExecutionDoes) {
+  const Ino ino = file("a", 04711);
+  EXPECT_OK(chmod(root, ino, 04700));
+  EXPECT_OK(core->put_bucket_policy(root, "bucket",
+                                    R"({"Version": "2012-10-17", "Statement": [
+      {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}]})"));
+  EXPECT_OK(core->access(bob, ino, R_OK));
+  EXPECT_CODE(core->access(bob, ino, X_OK), Code::kAccessDenied);
+  EXPECT_CODE(core->open(bob, ino, {.read = true, .execute = true}), Code::kAccessDenied);
+  EXPECT_OK(chmod(root, ino, 0700));
+  EXPECT_OK(core->access(bob, ino, X_OK));
+}
+
+// pailfs-policy(7): "the name itself or with a slash as prefix".
+TEST_F(AclOpsTest, ANameIsFoundByWhoMayListBelowItAlone) {
+  const Ino directory = mkdir("d", 0777);
+  file(directory, "a", 0666, root);
+  mkdir("e", 0777);
+  EXPECT_OK(core->put_bucket_policy(root, "bucket",
+                                    R"({"Version": "2012-10-17", "Statement": [
+      {"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::bucket",
+       "Condition": {"StringLike": {"s3:prefix": "d/*"}}},
+      {"Effect": "Deny", "Principal": "*", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::bucket",
+       "Condition": {"StringEquals": {"s3:prefix": ""}}}]})"));
+  EXPECT_EQ(look(bob, bucket, "d"), "ok");
+  EXPECT_EQ(look(bob, directory, "a"), "ok");
+  EXPECT_EQ(look(bob, bucket, "e"), code(Code::kNotFound));
+  EXPECT_CODE(core->opendir(bob, bucket), Code::kAccessDenied);
+}
+
 TEST_F(AclOpsTest, APolicyAllowsWhereAclsDoNotCount) {
   const Ino directory = mkdir("d", 0777), ino = file(directory, "a", 0666, alice);
   EXPECT_OK(own(ObjectOwnership::kBucketOwnerEnforced, root));
