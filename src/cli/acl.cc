@@ -73,7 +73,7 @@ Result<Json> parse_grant(const std::string& text) {
 }
 
 int send(Invocation& invocation, const AclOptions& options, Access access, std::string_view op, const Json& more) {
-  auto target = choose_bucket_or_path(invocation.common, options.path);
+  auto target = choose_bucket_or_path(invocation, options.path);
   if (!target) return invocation.failed(target.error());
   target->args.update(more);
   const auto result = request_once(invocation, target->store, access, op, target->args);
@@ -114,8 +114,6 @@ int ownership(Invocation& invocation, const OwnershipOptions& options) {
   return kExitOk;
 }
 
-constexpr const char* kAclPathHelp = "On the mount, or a bucket's name; BUCKET/KEY with --store";
-
 }  // namespace
 
 void add_acl_commands(CLI::App& app, Invocation& invocation) {
@@ -125,13 +123,13 @@ void add_acl_commands(CLI::App& app, Invocation& invocation) {
   invocation
       .command(*acl, "get", "Say who is granted what",
                [&invocation, options] { return send(invocation, *options, Access::kRead, "acl.get", Json::object()); })
-      ->add_option("PATH", options->path, kAclPathHelp)
+      ->add_option("PATH", options->path, kTargetHelp)
       ->required();
 
   options = std::make_shared<AclOptions>();
   CLI::App* const leaf = invocation.command(*acl, "put", "Replace all grants",
                                             [&invocation, options] { return put(invocation, *options); });
-  leaf->add_option("PATH", options->path, kAclPathHelp)->required();
+  leaf->add_option("PATH", options->path, kTargetHelp)->required();
   CLI::Option* const canned =
       leaf->add_option("CANNED", options->canned,
                        "private, public-read, public-read-write, authenticated-read, bucket-owner-read, "

@@ -34,8 +34,14 @@ bool Invocation::printed_json(const Json& result) {
 }
 
 int Invocation::failed(const Error& error, ExitStatus status) {
-  if (common.json) line(dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}}}}, 2));
-  warn(error.message);
+  std::string message = error.message;
+  if (!word_for_bucket.empty() && message.starts_with("NoSuchBucket")) {
+    message += "; a word without a slash is a bucket: " +
+               (common.store.empty() ? fmt::format("for the file here write ./{}", printable(word_for_bucket))
+                                     : std::string("with --store, a file is BUCKET/KEY"));
+  }
+  if (common.json) line(dump({{"error", {{"code", code_name(error.code)}, {"message", message}}}}, 2));
+  warn(message);
   return status;
 }
 

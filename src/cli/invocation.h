@@ -47,6 +47,8 @@ class Invocation {
       return true;
     };
   }
+  // What was taken for a bucket's name, where a path could have been typed as well.
+  std::string word_for_bucket;
   // Says what failed; returns the exit status for it.
   int failed(const Error& error, ExitStatus status = kExitFailure);
 };

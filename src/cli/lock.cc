@@ -142,8 +142,8 @@ void add_lock_commands(CLI::App& app, Invocation& invocation) {
                                 "With Object Lock", [&](const LockOptions& o) { return set_default(invocation, o); });
   add_period(*standard.first, standard.second);
   with_version(command("status", "Say how a bucket, or a version, is locked", "TARGET",
-                       "A bucket's name, or a path (with a slash in it)", [&](const LockOptions& o) {
-                         return send(invocation, choose_bucket_or_path(invocation.common, o.target), Access::kRead,
+                       kTargetHelp, [&](const LockOptions& o) {
+                         return send(invocation, choose_bucket_or_path(invocation, o.target), Access::kRead,
                                      "lock.status", o, Json::object());
                        }));
   const auto [leaf, options] =

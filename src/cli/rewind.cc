@@ -135,7 +135,7 @@ int carry_out(Invocation& invocation, const RewindArguments& arguments, std::str
 Result<Time> moment_of(const std::string& text) { return parse_moment(text, posix_env().now()); }
 
 int rewind(Invocation& invocation, const RewindArguments& arguments) {
-  auto target = choose_bucket_or_path(invocation.common, arguments.target);
+  auto target = choose_bucket_or_path(invocation, arguments.target);
   if (!target) return invocation.failed(target.error());
   const auto to = moment_of(arguments.to);
   if (!to) return invocation.failed(to.error(), kExitUsage);
@@ -180,7 +180,7 @@ int restore(Invocation& invocation, const RewindArguments& arguments) {
 }
 
 int diff(Invocation& invocation, const RewindArguments& arguments) {
-  auto target = choose_bucket_or_path(invocation.common, arguments.target);
+  auto target = choose_bucket_or_path(invocation, arguments.target);
   if (!target) return invocation.failed(target.error());
   const auto from = moment_of(arguments.from);
   const auto to = moment_of(arguments.to.empty() ? "0s" : arguments.to);
@@ -246,7 +246,7 @@ void add_rewind(CLI::App& app, Invocation& invocation) {
   const Arguments options = std::make_shared<RewindArguments>();
   CLI::App* const leaf = invocation.command(app, "rewind", "Make a directory or bucket what it was at a moment",
                                             [&invocation, options] { return rewind(invocation, *options); });
-  leaf->add_option("TARGET", options->target, "A bucket's name, or a path (with a slash in it)")->required();
+  leaf->add_option("TARGET", options->target, kTargetHelp)->required();
   leaf->add_option("--to", options->to, kMomentHelp)->required();
   leaf->add_flag("--keep-newer", options->keep_newer, "Leave names alone that did not exist then");
   leaf->add_flag("--dry-run", options->dry_run, "Only say what would change");
@@ -258,7 +258,9 @@ void add_restoring_commands(CLI::App& versions, Invocation& invocation) {
     const Arguments options = std::make_shared<RewindArguments>();
     CLI::App* const leaf = invocation.command(versions, name, description,
                                               [&invocation, options, run] { return run(invocation, *options); });
-    leaf->add_option(name == std::string_view("diff") ? "TARGET" : "PATH", options->target, kPathHelp)->required();
+    const bool also_bucket = name == std::string_view("diff");
+    leaf->add_option(also_bucket ? "TARGET" : "PATH", options->target, also_bucket ? kTargetHelp : kPathHelp)
+        ->required();
     return std::pair(leaf, options);
   };
   auto [leaf, options] = command("show", "Say what a version is", show);

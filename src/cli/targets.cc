@@ -17,10 +17,11 @@ Result<Target> choose_path(const CommonOptions& common, const std::string& path)
   return out;
 }
 
-Result<Target> choose_bucket_or_path(const CommonOptions& common, const std::string& target) {
+Result<Target> choose_bucket_or_path(Invocation& invocation, const std::string& target) {
   const bool path = target.find('/') != std::string::npos || target.starts_with('.');
-  if (path) return choose_path(common, target);
-  PAILFS_ASSIGN(const Place place, choose_store(common, std::nullopt));
+  if (path) return choose_path(invocation.common, target);
+  invocation.word_for_bucket = target;
+  PAILFS_ASSIGN(const Place place, choose_store(invocation.common, std::nullopt));
   Target out{place.store, Json::object()};
   if (!target.empty()) out.args["bucket"] = bytes_to_json(target);
   return out;

@@ -16,6 +16,8 @@ struct Target {
 Result<Target> choose_path(const CommonOptions& common, const std::string& path);
 // As choose_path(), but a word without a slash that does not begin with a dot is a bucket's name, and nothing at all is
 // the whole store.
-Result<Target> choose_bucket_or_path(const CommonOptions& common, const std::string& target);
+Result<Target> choose_bucket_or_path(Invocation& invocation, const std::string& target);
+inline constexpr const char* kTargetHelp =
+    "A bucket's name, or a path (with a slash in it: ./FILE for one here); BUCKET/KEY with --store";
 
 }  // namespace pailfs::cli

@@ -59,7 +59,7 @@ Status confirm_prune(Invocation& invocation, Session& session, Json args) {
 }
 
 int prune(Invocation& invocation, const VersionsOptions& options) {
-  auto target = choose_bucket_or_path(invocation.common, options.target);
+  auto target = choose_bucket_or_path(invocation, options.target);
   if (!target) return invocation.failed(target.error());
   Json& args = target->args;
   args["dry_run"] = options.dry_run;
@@ -110,8 +110,7 @@ void add_versions_commands(CLI::App& app, Invocation& invocation) {
   options = std::make_shared<VersionsOptions>();
   CLI::App* const leaf = invocation.command(*versions, "prune", "Remove older versions for good",
                                             [&invocation, options] { return prune(invocation, *options); });
-  leaf->add_option("TARGET", options->target,
-                   "A bucket's name, or a path (with a slash in it); default: the whole store");
+  leaf->add_option("TARGET", options->target, std::string(kTargetHelp) + "; default: the whole store");
   leaf->add_option("--older-than", options->older_than,
                    "Only versions that ceased to be current before: 12h, 30d, 2026-11-23T14:56:00Z");
   leaf->add_option("--keep", options->keep, "Keep this many of the newest older versions of each file");

@@ -38,7 +38,10 @@ class Found {
 
 Status find(Found& found, const Caller& caller, std::string_view bucket, std::string_view path) {
   if (bucket.empty()) return fail(Code::kInvalid, "name a bucket, or something in one");
-  PAILFS_TRY(found.step(caller, bucket));
+  if (const Status there = found.step(caller, bucket); !there) {
+    if (there.error().code == Code::kNotFound) return no_bucket(bucket);
+    return there;
+  }
   while (!path.empty()) {
     const size_t end = std::min(path.find('/'), path.size());
     const std::string_view name = path.substr(0, end);

@@ -17,6 +17,10 @@
 
 namespace pailfs {
 
+std::unexpected<Error> no_bucket(std::string_view name) {
+  return fail(Code::kNotFound, fmt::format("NoSuchBucket: there is no bucket '{}'", printable(name)));
+}
+
 Result<BucketRecord> Core::Impl::bucket_record(Scope number) const {
   ReaderLock lock(buckets_lock);
   const auto it = bucket_table.find(number);
@@ -109,7 +113,7 @@ Status Core::Impl::load_buckets() {
 Result<Ino> Core::bucket_directory(std::string_view name) {
   PAILFS_TRY(Impl::check_name(name));
   PAILFS_ASSIGN(const auto found, impl_->find(kRootIno, name));
-  if (!found || impl_->deleting(bucket_of(found->entry.ino))) return fail(Code::kNotFound, "no such bucket");
+  if (!found || impl_->deleting(bucket_of(found->entry.ino))) return no_bucket(name);
   return found->entry.ino;
 }
 
@@ -263,7 +267,7 @@ Status Core::Impl::remove_bucket(const Caller& caller, std::string_view name) {
       LockedInodes checked({root, bucket});
       assert_locked(*root);
       PAILFS_TRY(check_directory(caller, *root, {}));
-      if (!bucket || deleting(number)) return fail(Code::kNotFound, "no such bucket");
+      if (!bucket || deleting(number)) return no_bucket(name);
       assert_locked(*bucket);
       const Attributes above = attributes(kRootIno, root->record), victim = attributes(bucket->ino, bucket->record);
       PAILFS_TRY(gate.check({caller, Action::kDeleteBucket, Need::kRemove, above, &victim}));
@@ -349,7 +353,7 @@ Result<BucketRecord> Core::Impl::bucket_by_name(const Caller& caller, std::strin
     PAILFS_TRY(check_directory(caller, *root, {}));
   }
   PAILFS_ASSIGN(const auto found, find(kRootIno, name));
-  if (!found) return fail(Code::kNotFound, fmt::format("no bucket '{}'", printable(name)));
+  if (!found) return no_bucket(name);
   return bucket_record(bucket_of(found->entry.ino));
 }
 

@@ -121,6 +121,9 @@ class HandleTable {
 
 class VersionsView;  // versions_view.h
 
+// By S3's name: the tools tell by it that a word is no bucket's name.
+std::unexpected<Error> no_bucket(std::string_view name);
+
 // For code that holds an inode's lock through LockedInodes: tells the analysis so.
 inline void assert_locked(Inode& inode) PAILFS_TSA(assert_capability(inode.lock)) { static_cast<void>(inode); }
 

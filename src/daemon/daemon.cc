@@ -96,7 +96,7 @@ Status Daemon::mount() {
   mount.trace = options_.trace;
   if (!options_.bucket.empty()) {
     auto directory = core_->bucket_directory(options_.bucket);
-    if (!directory) return context("bucket '" + options_.bucket + "'", std::move(directory).error());
+    if (!directory) return context("-o bucket=" + options_.bucket, std::move(directory).error());
     mount.root = *directory;
   }
   PAILFS_ASSIGN(session_, FuseSession::mount(*core_, std::move(mount)));

@@ -77,6 +77,14 @@ class Control(MountTest):
         self.here("versions", "prune", "./dir", "--keep", "1")
         self.assertEqual(len(os.listdir(self.bucket / ".versions/dir/file")), 2)
 
+    def test_a_word_that_is_no_bucket_is_said_to_be_taken_for_one(self):
+        (self.bucket / "file").write_text("content")
+        for words in (("acl", "get"), ("lock", "status"), ("rewind", "--to", "0s"), ("versions", "prune", "--keep", "1")):
+            refused = self.here(*words, "file", check=False)
+            self.assertEqual(refused.returncode, 3, words)
+            self.assertIn("a word without a slash is a bucket: for the file here write ./file", refused.stderr)
+            self.here(*words, "./file")
+
     def test_paths_on_a_mount_of_one_bucket(self):
         (self.bucket / "file").write_text("content")
         self.fs.remount("bucket=bucket")

@@ -221,6 +221,25 @@ TEST_F(PailTest, AFailureIsJsonToo) {
   EXPECT_THAT(console_.errors, HasSubstr("pail: "));
 }
 
+TEST_F(PailTest, AWordThatIsNoBucketIsSaidToBeTakenForOne) {
+  init();
+  const std::vector<std::vector<std::string>> commands = {{"rewind", "notes", "--to", "0s"},
+                                                          {"versions", "diff", "notes", "--from", "0s"},
+                                                          {"versions", "prune", "notes", "--keep", "1"},
+                                                          {"lock", "status", "notes"},
+                                                          {"acl", "get", "notes"}};
+  for (const auto& command : commands) {
+    EXPECT_EQ(pail_on_store(command), kExitFailure) << command[0];
+    EXPECT_THAT(console_.errors, AllOf(HasSubstr("NoSuchBucket: there is no bucket 'notes'"),
+                                       HasSubstr("a word without a slash is a bucket"), HasSubstr("BUCKET/KEY")));
+  }
+  const Json error = pail_json({"acl", "get", "notes"}, kExitFailure);
+  EXPECT_THAT(error["error"]["message"].get<std::string>(), HasSubstr("BUCKET/KEY"));
+  // Where only a bucket can be meant there is nothing to tell apart.
+  EXPECT_EQ(pail_on_store({"bucket", "show", "notes"}), kExitFailure);
+  EXPECT_EQ(console_.errors, "pail: NoSuchBucket: there is no bucket 'notes'\n");
+}
+
 TEST_F(PailTest, APurgeAsksForTheNameOrNeedsYes) {
   init();
   ASSERT_EQ(pail_on_store({"bucket", "create", "photos"}), kExitOk) << console_.errors;
