@@ -89,6 +89,7 @@ _pail() {
         mfa,enroll) words="$common --label" ;;
         mfa,remove | mfa,enable | mfa,disable) words="$common --code" ;;
         key,add | key,change) words="$common --new-key-file --new-passphrase-file --recovery --label" ;;
+        key,remove) words="$common --yes" ;;
         explain,*) words="$common --group" ;;
         policy,validate) words='--type --bucket --accept-unknown-keys --json --help' ;;
         policy,lint) words="$common --type --bucket --all-buckets" ;;

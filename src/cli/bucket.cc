@@ -115,7 +115,7 @@ int remove(Invocation& invocation, const BucketOptions& options) {
   if (options.purge && !options.yes) {
     if (const Status agreed = confirm_purge(invocation, **session, options); !agreed) {
       static_cast<void>((*session)->close());
-      return invocation.failed(agreed.error(), kExitUsage);
+      return invocation.not_agreed(agreed.error());
     }
   }
   Json args = {{"bucket", options.name}, {"purge", options.purge}};

@@ -51,6 +51,11 @@ class Invocation {
   std::string word_for_bucket;
   // Says what failed; returns the exit status for it.
   int failed(const Error& error, ExitStatus status = kExitFailure);
+  // The same of a question and what was looked up for it: what nobody agreed to is to be typed again.
+  int not_agreed(const Error& error) {
+    const bool question = error.code == Code::kInterrupted || error.code == Code::kInvalid;
+    return failed(error, question ? kExitUsage : kExitFailure);
+  }
 };
 
 void add_init(CLI::App& app, Invocation& invocation);                     // init.cc

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/invocation.h"
 #include "cli/new_secret.h"
 #include "cli/session.h"
@@ -12,6 +14,7 @@ struct KeyOptions {
   NewSecretOptions secret;
   std::optional<std::string> label;
   std::optional<uint32_t> id;
+  bool yes = false;
 };
 using KeyOptionsPtr = std::shared_ptr<KeyOptions>;
 
@@ -33,9 +36,9 @@ Result<Json> send_secret(Session& session, std::string_view op, const KeyOptions
   Json args = {{"kind", slot_kind_name(secret.secret.kind)}, {"secret", base64(secret.secret.bytes.view())}};
   if (options.label) {
     args["label"] = *options.label;
-  } else if (op == "key.add") {
+  } else if (secret.secret.kind != SlotKind::kPassphrase) {
     args["label"] = bytes_to_json(secret.label);
-  }
+  }  // A passphrase has no name of its own: what takes the place of another one keeps its label.
   if (options.id) args["id"] = *options.id;
   auto result = session.request(op, args);
   wipe_strings(args);
@@ -70,12 +73,36 @@ int add_or_change(Invocation& invocation, std::string_view op, const KeyOptions&
   return kExitOk;
 }
 
+// Says what goes, and asks; not where the removal is refused in any case.
+Status confirm_removal(Invocation& invocation, Session& session, uint64_t id) {
+  PAILFS_ASSIGN(const Json listed, session.request("key.list", Json::object()));
+  const Json& slots = object_member(listed, "slots");
+  const auto found =
+      std::find_if(slots.begin(), slots.end(), [&](const Json& slot) { return number_member(slot, "id") == id; });
+  if (found == slots.end() || slots.size() == 1) return {};
+  const std::string label = text_member(*found, "label");
+  invocation.console.error(fmt::format("Slot {} ({}{}, made {}) goes: its secret will not open the store any more.\n",
+                                       id, text_member(*found, "kind"), label.empty() ? "" : " " + printable(label),
+                                       text_member(*found, "created")));
+  return confirm(invocation, "Type yes to remove it: ", "yes");
+}
+
 int remove(Invocation& invocation, const KeyOptions& options) {
   const uint64_t id = options.id.value_or(0);  // required
   auto place = choose_store(invocation.common, std::nullopt);
   if (!place) return invocation.failed(place.error());
-  auto result = request_once(invocation, place->store, Access::kChange, "key.remove", {{"id", id}});
+  auto session = Session::open(invocation, place->store, Access::kChange);
+  if (!session) return invocation.failed(session.error());
+  if (!options.yes) {
+    if (const Status agreed = confirm_removal(invocation, **session, id); !agreed) {
+      static_cast<void>((*session)->close());
+      return invocation.not_agreed(agreed.error());
+    }
+  }
+  auto result = (*session)->request("key.remove", {{"id", id}});
+  const Status closed = (*session)->close();
   if (!result) return invocation.failed(result.error());
+  if (!closed) return invocation.failed(closed.error());
   if (invocation.printed_json(*result)) return kExitOk;
   invocation.line(fmt::format("Removed slot {}: its secret does not open the store any more.", id));
   return kExitOk;
@@ -88,7 +115,8 @@ void add_secret_options(CLI::App& leaf, const KeyOptionsPtr& options) {
       ->type_name("FILE");
   group->add_flag("--recovery", options->secret.recovery, "A recovery key, made and printed once");
   group->require_option(0, 1);
-  leaf.add_option("--label", options->label, "What to call the slot");
+  leaf.add_option("--label", options->label,
+                  "What to call the slot; default: the key file's name; of a changed passphrase, as before");
 }
 
 }  // namespace
@@ -112,11 +140,10 @@ void add_key_commands(CLI::App& app, Invocation& invocation) {
   add_secret_options(*change, options);
 
   options = std::make_shared<KeyOptions>();
-  invocation
-      .command(*key, "remove", "Remove an unlock slot; the last one stays",
-               [&invocation, options] { return remove(invocation, *options); })
-      ->add_option("ID", options->id, "The slot's number, as `pail key list` shows it")
-      ->required();
+  CLI::App* const removal = invocation.command(*key, "remove", "Remove an unlock slot; the last one stays",
+                                               [&invocation, options] { return remove(invocation, *options); });
+  removal->add_option("ID", options->id, "The slot's number, as `pail key list` shows it")->required();
+  removal->add_flag("--yes", options->yes, "Do not ask");
 }
 
 }  // namespace pailfs::cli

@@ -117,7 +117,7 @@ int carry_out(Invocation& invocation, const RewindArguments& arguments, std::str
                                            text_member(*plan, "to"), differences(*plan)));
       if (const Status agreed = confirm(invocation, "Type yes to do it: ", "yes"); !agreed) {
         static_cast<void>((*session)->close());
-        return invocation.failed(agreed.error(), kExitUsage);
+        return invocation.not_agreed(agreed.error());
       }
     }
   }
@@ -223,7 +223,7 @@ int purge(Invocation& invocation, const RewindArguments& arguments) {
   if (!arguments.yes) {
     invocation.console.error(fmt::format("Version {} of {} goes, for good.\n", arguments.version, arguments.target));
     if (const Status agreed = confirm(invocation, "Type yes to remove it: ", "yes"); !agreed) {
-      return invocation.failed(agreed.error(), kExitUsage);
+      return invocation.not_agreed(agreed.error());
     }
   }
   target->args["version"] = arguments.version;

@@ -82,7 +82,7 @@ int prune(Invocation& invocation, const VersionsOptions& options) {
   if (everything && !options.dry_run && !options.yes) {
     if (const Status agreed = confirm_prune(invocation, **session, args); !agreed) {
       static_cast<void>((*session)->close());
-      return invocation.failed(agreed.error(), kExitUsage);
+      return invocation.not_agreed(agreed.error());
     }
   }
   const Status code = options.dry_run ? Status() : add_mfa(invocation, options.mfa, args);

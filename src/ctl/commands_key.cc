@@ -89,7 +89,8 @@ Result<Json> key_change(const CommandContext& context, const Json& args) {
     PAILFS_ASSIGN(id, integer_argument(args, "id", 0));
   }
   PAILFS_ASSIGN(const SlotInfo old, slot_to_change(keyring, secret.kind, id));
-  PAILFS_ASSIGN(std::string label, label_argument(args, old.label));
+  // A label says which key file or device it is: it does not fit another kind of secret.
+  PAILFS_ASSIGN(std::string label, label_argument(args, secret.kind == old.kind ? old.label : ""));
   // The new slot first: whatever happens in between, a known secret opens the store.
   PAILFS_ASSIGN(const uint32_t added, keyring.add_slot(secret, std::move(label), ScryptCost{}));
   if (auto removed = keyring.remove_slot(old.id); !removed) {

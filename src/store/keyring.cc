@@ -82,6 +82,18 @@ std::string_view slot_kind_name(SlotKind kind) {
   return "unknown";
 }
 
+std::string_view secret_name(SlotKind kind) {
+  switch (kind) {
+    case SlotKind::kKeyFile:
+      return "key file";
+    case SlotKind::kPassphrase:
+      return "passphrase";
+    case SlotKind::kRecovery:
+      return "recovery key";
+  }
+  return "secret";
+}
+
 struct Keyring::Parsed {
   uint64_t generation = 0;
   std::optional<Error> too_new;  // nothing but the generation was read
@@ -196,6 +208,16 @@ Status Keyring::adopt(Parsed parsed, Secret root) {
   return {};
 }
 
+const Keyring::Slot* Keyring::opened_by(const UnlockSecret& secret) const {
+  for (const Slot& slot : slots_) {
+    if (slot.info.kind != secret.kind) continue;
+    const auto key = slot_key(slot, secret);
+    Secret root(kKeySize);
+    if (key && unwrap(*key, slot_aad(uuid_, slot.info.id), slot.wrapped, root)) return &slot;
+  }
+  return nullptr;
+}
+
 Result<Keyring::Slot> Keyring::make_slot(const UnlockSecret& secret, std::string label, const ScryptCost& cost,
                                          uint32_t id) {
   PAILFS_TRY(check_secret(secret));
@@ -292,10 +314,7 @@ Result<std::unique_ptr<Keyring>> Keyring::unlock(Env& env, std::string directory
                 fmt::format("the keyring of {} cannot be read: {}", directory, worst.message));
   }
   return fail(Code::kWrongKey, fmt::format("the {} given does not open the store {} (it has slots of kind: {})",
-                                           secret.kind == SlotKind::kKeyFile      ? "key file"
-                                           : secret.kind == SlotKind::kPassphrase ? "passphrase"
-                                                                                  : "recovery key",
-                                           directory, kinds));
+                                           secret_name(secret.kind), directory, kinds));
 }
 
 void Keyring::mend() {
@@ -347,6 +366,13 @@ std::vector<SlotInfo> Keyring::slots() const {
 
 Result<uint32_t> Keyring::add_slot(const UnlockSecret& secret, std::string label, const ScryptCost& cost) {
   const MutexLock lock(mutex_);
+  PAILFS_TRY(check_secret(secret));
+  // Whoever removes one of two such slots believes that its secret opens the store no more.
+  if (const Slot* const there = opened_by(secret)) {
+    const std::string& name = there->info.label;
+    return fail(Code::kExists, fmt::format("slot {}{} opens with this {} already: nothing was changed", there->info.id,
+                                           name.empty() ? "" : fmt::format(" ({})", name), secret_name(secret.kind)));
+  }
   const uint32_t id = next_slot_;
   PAILFS_ASSIGN(Slot slot, make_slot(secret, std::move(label), cost, id));
   slots_.push_back(std::move(slot));

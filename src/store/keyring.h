@@ -22,6 +22,7 @@ inline constexpr Scope kStoreScope = 0;
 
 enum class SlotKind { kKeyFile, kPassphrase, kRecovery };
 std::string_view slot_kind_name(SlotKind kind);  // "key-file", "passphrase", "recovery"
+std::string_view secret_name(SlotKind kind);     // of what opens it: "key file", "passphrase", "recovery key"
 
 // What opens a slot: the content of a key file (32 bytes to 1 MiB), a passphrase (1 byte to 64 KiB, no trailing
 // newline), or a recovery key as printed (letters, digits, dashes).
@@ -55,7 +56,7 @@ class Keyring {
                                                  const UnlockSecret& secret, bool read_only = false);
 
   std::vector<SlotInfo> slots() const;
-  // Adds a slot; durable when it returns. Returns its id.
+  // Adds a slot; durable when it returns. Returns its id. kExists: a slot opens with this secret already.
   Result<uint32_t> add_slot(const UnlockSecret& secret, std::string label, const ScryptCost& cost);
   // kNotFound; kInvalid for the last slot, which stays.
   Status remove_slot(uint32_t id);
@@ -87,6 +88,7 @@ class Keyring {
                                                     const UnlockSecret& secret, Parsed&& parsed);
   Status adopt(Parsed parsed, Secret root);
   void mend();  // writes both copies
+  const Slot* opened_by(const UnlockSecret& secret) const REQUIRES(mutex_);
   Result<Slot> make_slot(const UnlockSecret& secret, std::string label, const ScryptCost& cost, uint32_t id);
   Status save() REQUIRES(mutex_);
   std::string serialize() const REQUIRES(mutex_);

@@ -295,7 +295,16 @@ TEST_F(PailTest, SlotsAreAddedAndRemovedButNotTheLast) {
   ASSERT_EQ(list["slots"].size(), 2u);
   EXPECT_EQ(list["slots"][0]["label"], "key");
   EXPECT_EQ(list["slots"][1]["label"], "mine");
-  EXPECT_EQ(pail_on_store({"key", "remove", "2"}), kExitOk) << console_.errors;
+  EXPECT_EQ(pail_on_store({"key", "remove", "2"}), kExitUsage);
+  EXPECT_THAT(console_.errors, AllOf(HasSubstr("Slot 2 (passphrase mine, made "), HasSubstr("--yes")));
+  console_.has_terminal = true;
+  console_.typed = {"no"};
+  EXPECT_EQ(pail_on_store({"key", "remove", "2"}), kExitUsage);
+  EXPECT_EQ(pail_json({"key", "list"})["slots"].size(), 2u);
+  EXPECT_EQ(pail_on_store({"key", "remove", "7"}), kExitFailure);
+  EXPECT_THAT(console_.errors, HasSubstr("there is no unlock slot 7"));
+  EXPECT_EQ(pail_on_store({"key", "remove", "2", "--yes"}), kExitOk) << console_.errors;
+  console_.has_terminal = false;
   EXPECT_EQ(pail({"key", "list", "--store", store_, "--passphrase-file", passphrase}), kExitFailure);
   EXPECT_EQ(pail_on_store({"key", "remove", "1"}), kExitFailure);
   EXPECT_THAT(console_.errors, HasSubstr("last"));
@@ -318,6 +327,30 @@ TEST_F(PailTest, APassphraseIsChangedWithoutTouchingData) {
       << console_.errors;
   EXPECT_EQ(pail({"key", "list", "--store", store_, "--passphrase-file", old_one}), kExitFailure);
   EXPECT_EQ(pail({"key", "list", "--store", store_, "--passphrase-file", new_one}), kExitOk) << console_.errors;
+}
+
+TEST_F(PailTest, AChangedSlotIsCalledAsItsNewSecretIs) {
+  init();
+  const auto labels = [&] {
+    std::string out;
+    const Json listed = pail_json({"key", "list"});
+    for (const Json& slot : listed["slots"]) out += slot["label"].get<std::string>() + ";";
+    return out;
+  };
+  const std::string old_one = file("old", "correct horse"), new_one = file("new", "battery staple");
+  ASSERT_EQ(pail_on_store({"key", "add", "--new-passphrase-file", old_one, "--label", "mine"}), kExitOk);
+  ASSERT_EQ(pail_on_store({"key", "change", "--new-passphrase-file", new_one}), kExitOk) << console_.errors;
+  EXPECT_EQ(labels(), "key;mine;");
+  ASSERT_EQ(pail_on_store({"key", "change", "3", "--recovery"}), kExitOk) << console_.errors;
+  EXPECT_EQ(labels(), "key;recovery;");
+  ASSERT_EQ(pail_on_store({"key", "change", "4", "--new-passphrase-file", new_one}), kExitOk) << console_.errors;
+  EXPECT_EQ(labels(), "key;;");
+  ASSERT_EQ(pail_on_store({"key", "change", "5", "--new-key-file", directory_ / "second"}), kExitOk);
+  EXPECT_EQ(labels(), "key;second;");
+  ASSERT_EQ(pail_on_store({"key", "change", "6", "--new-key-file", directory_ / "third", "--label", "safe"}), kExitOk);
+  EXPECT_EQ(labels(), "key;safe;");
+  EXPECT_EQ(pail_on_store({"key", "change", "7", "--new-key-file", key_}), kExitFailure);
+  EXPECT_EQ(console_.errors, "pail: slot 1 (key) opens with this key file already: nothing was changed\n");
 }
 
 TEST_F(PailTest, ARecoveryKeyIsAddedAndPrinted) {

@@ -58,6 +58,24 @@ TEST_F(KeyringTest, AWrongSecretIsRefusedInWords) {
   EXPECT_EQ(unlock(passphrase("x")).error().code, Code::kWrongKey);
 }
 
+TEST_F(KeyringTest, ASecretHasOneSlot) {
+  ASSERT_TRUE(keyring_->add_slot(passphrase("open sesame"), "mine", cheap_));
+  const std::string recovery = Keyring::make_recovery_key(env_);
+  ASSERT_TRUE(keyring_->add_slot({SlotKind::kRecovery, Secret(recovery)}, "", cheap_));
+  const auto refused = [&](const UnlockSecret& secret) {
+    const auto added = keyring_->add_slot(secret, "again", cheap_);
+    return !added && added.error().code == Code::kExists ? added.error().message : "taken";
+  };
+  EXPECT_EQ(refused(test_secret()), "slot 1 (first) opens with this key file already: nothing was changed");
+  EXPECT_EQ(refused(passphrase("open sesame")),
+            "slot 2 (mine) opens with this passphrase already: nothing was changed");
+  EXPECT_EQ(refused({SlotKind::kRecovery, Secret(recovery)}),
+            "slot 3 opens with this recovery key already: nothing was changed");
+  EXPECT_EQ(keyring_->slots().size(), 3u);
+  ASSERT_TRUE(keyring_->remove_slot(2));
+  EXPECT_TRUE(keyring_->add_slot(passphrase("open sesame"), "again", cheap_));
+}
+
 TEST_F(KeyringTest, TheLastSlotStays) {
   EXPECT_EQ(keyring_->remove_slot(1).error().code, Code::kInvalid);
   auto second = keyring_->add_slot(passphrase("p"), "", cheap_);
