@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/invocation.h"
+#include "cli/lock.h"
 #include "cli/mfa.h"
 #include "cli/session.h"
 #include "cli/targets.h"
@@ -217,22 +218,37 @@ int show(Invocation& invocation, const RewindArguments& arguments) {
   return kExitOk;
 }
 
+// Says what goes, and asks, if there is such a version.
+Status confirm_purge(Invocation& invocation, Session& session, const Json& args) {
+  PAILFS_ASSIGN(const Json version, session.request("versions.show", args));
+  const bool marker = flag_member(version, "marker");
+  const std::string lock = version.contains("lock") ? "; " + lock_words(object_member(version, "lock")) : "";
+  invocation.console.error(fmt::format("{} {} of {}/{} goes, for good{}{}.\n", marker ? "Delete marker" : "Version",
+                                       text_member(version, "name"), text_member(version, "bucket"),
+                                       printable(json_to_bytes(version.value("path", Json())).value_or("")),
+                                       marker ? "" : ": " + human_size(number_member(version, "size")), lock));
+  return confirm(invocation, "Type yes to remove it: ", "yes");
+}
+
 int purge(Invocation& invocation, const RewindArguments& arguments) {
   auto target = choose_path(invocation.common, arguments.target);
   if (!target) return invocation.failed(target.error());
+  target->args["version"] = arguments.version;
+  auto session = Session::open(invocation, target->store, Access::kChange);
+  if (!session) return invocation.failed(session.error());
   if (!arguments.yes) {
-    invocation.console.error(fmt::format("Version {} of {} goes, for good.\n", arguments.version, arguments.target));
-    if (const Status agreed = confirm(invocation, "Type yes to remove it: ", "yes"); !agreed) {
+    if (const Status agreed = confirm_purge(invocation, **session, target->args); !agreed) {
+      static_cast<void>((*session)->close());
       return invocation.not_agreed(agreed.error());
     }
   }
-  target->args["version"] = arguments.version;
   if (arguments.bypass_governance) target->args["bypass_governance"] = true;
-  if (const Status code = add_mfa(invocation, arguments.mfa, target->args); !code) {
-    return invocation.failed(code.error());
-  }
-  auto result = request_once(invocation, target->store, Access::kChange, "versions.purge", target->args);
+  const Status code = add_mfa(invocation, arguments.mfa, target->args);
+  auto result =
+      code ? (*session)->request("versions.purge", target->args) : Result<Json>(std::unexpected(code.error()));
+  const Status closed = (*session)->close();
   if (!result) return invocation.failed(result.error());
+  if (!closed) return invocation.failed(closed.error());
   if (!invocation.printed_json(*result)) invocation.line(fmt::format("Removed version {}.", arguments.version));
   return kExitOk;
 }

@@ -277,6 +277,26 @@ TEST_F(PailTest, VersionsOfADeletedFileAreListedAndPruned) {
   EXPECT_EQ(pail_on_store({"versions", "restore", "photos/a", "--version", "null", "--dry-run"}), kExitUsage);
 }
 
+TEST_F(PailTest, APurgeOfOneVersionLooksForItBeforeItAsks) {
+  init();
+  ASSERT_EQ(pail_on_store({"bucket", "create", "photos"}), kExitOk) << console_.errors;
+  write_object("photos", "a.jpg", "pixels");
+  console_.has_terminal = true;
+  EXPECT_EQ(pail_on_store({"versions", "purge", "photos/a.jpg", "--version", "none"}), kExitFailure);
+  EXPECT_THAT(console_.errors, HasSubstr("a.jpg has no version none"));
+  EXPECT_EQ(pail_on_store({"versions", "purge", "photos/b.jpg", "--version", "none"}), kExitFailure);
+  EXPECT_EQ(console_.prompts, "");
+  const Json listed = pail_json({"versions", "list", "photos/a.jpg"})["versions"];
+  const std::string id = listed[1]["id"], name = listed[1]["name"];
+  console_.typed = {"no"};
+  EXPECT_EQ(pail_on_store({"versions", "purge", "photos/a.jpg", "--version", id}), kExitUsage);
+  EXPECT_THAT(console_.errors, HasSubstr("Version " + name + " of photos/a.jpg goes, for good: 6 B.\n"));
+  EXPECT_EQ(pail_json({"versions", "list", "photos/a.jpg"})["versions"].size(), 2u);
+  console_.typed = {"yes"};
+  EXPECT_EQ(pail_on_store({"versions", "purge", "photos/a.jpg", "--version", id}), kExitOk) << console_.errors;
+  EXPECT_EQ(pail_json({"versions", "list", "photos/a.jpg"})["versions"].size(), 1u);
+}
+
 TEST_F(PailTest, VersioningIsChanged) {
   init();
   ASSERT_EQ(pail_on_store({"bucket", "create", "photos"}), kExitOk) << console_.errors;
