@@ -189,23 +189,24 @@ int map_numbers(Invocation& invocation, const std::string& kind, const IdentityO
                             options.remove ? "is not" : "is", kind, options.name));
 }
 
-// A member is kept in the user's record, so there is one change for each.
+// A member is kept in the user's record: the same change of all of them, or of none.
 int change_members(Invocation& invocation, const IdentityOptions& options, bool add) {
-  Json users = Json::array();
-  for (const std::string& user : options.words) {
-    auto result = ask_identities(invocation, Access::kChange, "identity.change",
-                                 {{"kind", "user"},
-                                  {"name", user},
-                                  {"create_if_known", add},
-                                  {add ? "add_groups" : "remove_groups", Json::array({options.name})}});
-    if (!result) return invocation.failed(result.error());
-    if (!invocation.common.json) {
-      if (flag_member(*result, "made")) invocation.line(made_line("user", user));
-      invocation.line(fmt::format("{} is {} group {}.", user, add ? "in" : "no longer in", options.name));
-    }
-    users.push_back(std::move(*result));
+  auto result = ask_identities(invocation, Access::kChange, "identity.change",
+                               {{"kind", "user"},
+                                {"names", options.words},
+                                {"create_if_known", true},
+                                {add ? "add_groups" : "remove_groups", Json::array({options.name})}});
+  if (!result) {
+    const char* const rest = options.words.size() > 1 ? "; nothing was changed" : "";
+    return invocation.failed({result.error().code, result.error().message + rest});
   }
-  invocation.printed_json({{"group", options.name}, {"users", std::move(users)}});
+  const Json& users = object_member(*result, "identities");
+  if (invocation.printed_json({{"group", options.name}, {"users", users}})) return kExitOk;
+  for (const Json& user : users) {
+    const std::string name = text_member(user, "name");
+    if (flag_member(user, "made")) invocation.line(made_line("user", name));
+    invocation.line(fmt::format("{} is {} group {}.", name, add ? "in" : "no longer in", options.name));
+  }
   return kExitOk;
 }
 

@@ -183,12 +183,14 @@ void Identities::write(IdentityKind kind, const std::string& name, const std::op
   tx.put(kStoreScope, key, encode_identity(*identity));
 }
 
-void Identities::set(IdentityKind kind, const std::string& name, std::optional<Identity> identity) {
+void Identities::set(std::vector<After> changed) {
   Directory next = *directory();
-  if (identity) {
-    next.all[Directory::Key(kind, name)] = std::make_shared<const Identity>(std::move(*identity));
-  } else {
-    next.all.erase(Directory::Key(kind, name));
+  for (auto& [key, identity] : changed) {
+    if (identity) {
+      next.all[key] = std::make_shared<const Identity>(std::move(*identity));
+    } else {
+      next.all.erase(key);
+    }
   }
   replace(std::move(next));
 }

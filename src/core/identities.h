@@ -72,8 +72,9 @@ class Identities {
   Result<std::optional<Identity>> changed(IdentityKind kind, const std::string& name, const Change& change) const;
   void write(IdentityKind kind, const std::string& name, const std::optional<Identity>& identity,
              Transaction& tx) const;
-  // From now on, once that is committed.
-  void set(IdentityKind kind, const std::string& name, std::optional<Identity> identity);
+  // From now on, once that is committed; all in one moment.
+  using After = std::pair<Directory::Key, std::optional<Identity>>;
+  void set(std::vector<After> changed);
 
  private:
   void replace(Directory directory);

@@ -59,20 +59,23 @@ Result<IdentityPtr> IdentityOps::get(const Caller& caller, IdentityKind kind, co
               fmt::format("NoSuchEntity: there is no {} {}", identity_kind_name(kind), printable(name)));
 }
 
-Status IdentityOps::change(const Caller& caller, IdentityKind kind, const std::string& name,
-                           const Identities::Change& change) {
+Status IdentityOps::change(const Caller& caller, const std::vector<Step>& steps) {
   PAILFS_TRY(check_manager(caller));
   {
     // One change at a time, and none of names meanwhile.
     MutexLock lock(core_.tree);
-    PAILFS_ASSIGN(std::optional<Identity> after, core_.identities.changed(kind, name, change));
     Transaction tx;
-    core_.identities.write(kind, name, after, tx);
-    const Action action = after ? Action::kPutIdentity : Action::kDeleteIdentity;
-    const std::string which = fmt::format("{} {}", identity_kind_name(kind), name);
-    tx.record(encode_change({action, caller, 0, which}, core_.now()));
+    std::vector<Identities::After> changed;
+    for (const Step& step : steps) {
+      PAILFS_ASSIGN(std::optional<Identity> after, core_.identities.changed(step.kind, step.name, step.change));
+      core_.identities.write(step.kind, step.name, after, tx);
+      const Action action = after ? Action::kPutIdentity : Action::kDeleteIdentity;
+      const std::string which = fmt::format("{} {}", identity_kind_name(step.kind), step.name);
+      tx.record(encode_change({action, caller, 0, which}, core_.now()));
+      changed.emplace_back(Directory::Key(step.kind, step.name), std::move(after));
+    }
     PAILFS_TRY(core_.commit(std::move(tx)));
-    core_.identities.set(kind, name, std::move(after));
+    core_.identities.set(std::move(changed));
     core_.policy_gate->decisions().everything_changed();
   }
   core_.names_ended();  // what the kernel holds was looked up under the policies before

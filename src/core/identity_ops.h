@@ -29,8 +29,14 @@ class IdentityOps {
   Result<std::vector<IdentityPtr>> list(const Caller& caller) const;
   // kNotFound: NoSuchEntity.
   Result<IdentityPtr> get(const Caller& caller, IdentityKind kind, const std::string& name) const;
-  // Creates, changes and deletes: see Identities::Change, whose errors these are.
-  Status change(const Caller& caller, IdentityKind kind, const std::string& name, const Identities::Change& change);
+  // Creates, changes and deletes: see Identities::Change, whose errors these are. All of it or nothing; no two steps
+  // are about the same, and none depends on another.
+  struct Step {
+    IdentityKind kind = IdentityKind::kUser;
+    std::string name;
+    Identities::Change change;
+  };
+  Status change(const Caller& caller, const std::vector<Step>& steps);
   // Whether the system has a user or a group of the name. kInvalid for a login name of the account's root, which no
   // record of a user is about.
   Result<bool> is_system_name(IdentityKind kind, const std::string& name) const;

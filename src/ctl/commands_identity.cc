@@ -69,10 +69,10 @@ void add_new(std::vector<T>& to, const std::vector<T>& what) {
 }
 
 template <class T>
-Status take_away(std::vector<T>& from, const std::vector<T>& what, std::string_view kind) {
+Status take_away(std::vector<T>& from, const std::vector<T>& what, std::string_view of) {
   for (const T& one : what) {
     if (std::erase(from, one) == 0)
-      return fail(Code::kNotFound, fmt::format("NoSuchEntity: {} is not among its {}", one, kind));
+      return fail(Code::kNotFound, fmt::format("NoSuchEntity: {} is not among the {}", one, of));
   }
   return {};
 }
@@ -104,6 +104,9 @@ class IdentityChange {
     }
     return {};
   }
+  std::string of_it(std::string_view what) const {
+    return fmt::format("{} of {} {}", what, identity_kind_name(out_.kind), out_.name);
+  }
   Result<StoredPolicyPtr> compiled(std::string text, policy::DocumentKind kind) const {
     return IdentityOps::compile(std::move(text), kind, accept_);
   }
@@ -121,15 +124,15 @@ class IdentityChange {
       return fail(Code::kInvalid, "root and the owner of the store are the account's root, and no user");
     }
     add_new(out_.numbers, more_numbers);
-    PAILFS_TRY(take_away(out_.numbers, fewer_numbers, "numbers"));
+    PAILFS_TRY(take_away(out_.numbers, fewer_numbers, of_it("numbers")));
     PAILFS_ASSIGN(const auto more_groups, list_argument(args_, "add_groups"));
     PAILFS_ASSIGN(const auto fewer_groups, list_argument(args_, "remove_groups"));
     add_new(out_.groups, more_groups);
-    PAILFS_TRY(take_away(out_.groups, fewer_groups, "groups"));
+    PAILFS_TRY(take_away(out_.groups, fewer_groups, of_it("groups")));
     PAILFS_ASSIGN(const auto more_cgroups, list_argument(args_, "add_cgroups"));
     PAILFS_ASSIGN(const auto fewer_cgroups, list_argument(args_, "remove_cgroups"));
     add_new(out_.cgroups, more_cgroups);
-    return take_away(out_.cgroups, fewer_cgroups, "control groups");
+    return take_away(out_.cgroups, fewer_cgroups, of_it("control groups"));
   }
 
   Status policies() {
@@ -148,7 +151,7 @@ class IdentityChange {
     PAILFS_ASSIGN(const auto attach, list_argument(args_, "attach"));
     PAILFS_ASSIGN(const auto detach, list_argument(args_, "detach"));
     add_new(out_.attached, attach);
-    PAILFS_TRY(take_away(out_.attached, detach, "managed policies"));
+    PAILFS_TRY(take_away(out_.attached, detach, of_it("managed policies")));
     if (args_.contains("boundary")) {
       PAILFS_ASSIGN(out_.boundary, string_argument(args_, "boundary"));
     }
@@ -284,52 +287,93 @@ Result<Json> identity_get(const CommandContext& context, const Json& args) {
 
 namespace {
 
-// Whether a user or group that has no record yet gets one by a change: where the system knows the name.
-Result<bool> makes_record(const CommandContext& context, const Json& args, IdentityKind kind, const std::string& name) {
-  PAILFS_ASSIGN(const bool allowed, bool_argument(args, "create_if_known", false));
-  if (!allowed) return false;
-  const auto found = context.core.identities().get(context.caller, kind, name);
-  if (found || found.error().code != Code::kNotFound) return false;
-  return context.core.identities().is_system_name(kind, name);
+std::unexpected<Error> no_identity(const CommandContext& /*context*/, const Json& /*args*/, IdentityKind kind,
+                                   const std::string& name) {
+  return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no {} {}: create it first", identity_kind_name(kind),
+                                           printable(name)));
 }
 
-}  // namespace
+// Who is to be changed; a user or group that has no record yet gets one by the change where the system knows the name.
+struct Subject {
+  std::string name;
+  bool makes = false, made = false;
+};
 
-// "create", "delete", or a change of one that is there: see IdentityChange for what else the arguments may have.
-Result<Json> identity_change(const CommandContext& context, const Json& args) {
-  PAILFS_ASSIGN(const IdentityKind kind, kind_argument(args));
-  PAILFS_ASSIGN(const std::string name, string_argument(args, "name"));
-  PAILFS_ASSIGN(const bool create, bool_argument(args, "create", false));
-  PAILFS_ASSIGN(const bool remove, bool_argument(args, "delete", false));
-  PAILFS_ASSIGN(const bool makes, makes_record(context, args, kind, name));
-  if (create && kind == IdentityKind::kUser && !args.contains("add_numbers")) {
-    const auto known = context.core.identities().is_system_name(kind, name);
-    if (!known && known.error().code == Code::kInvalid) return std::unexpected(known.error());
+Result<Subject> subject(const CommandContext& context, const Json& args, IdentityKind kind, std::string name) {
+  Subject out{.name = std::move(name)};
+  PAILFS_ASSIGN(const bool allowed, bool_argument(args, "create_if_known", false));
+  if (!allowed) return out;
+  const auto found = context.core.identities().get(context.caller, kind, out.name);
+  if (found || found.error().code != Code::kNotFound) return out;
+  PAILFS_ASSIGN(out.makes, context.core.identities().is_system_name(kind, out.name));
+  return out;
+}
+
+// "name", or "names" for the same change of several, each once.
+Result<std::vector<Subject>> subjects_argument(const CommandContext& context, const Json& args, IdentityKind kind) {
+  std::vector<std::string> names;
+  PAILFS_ASSIGN(const auto listed, list_argument(args, "names"));
+  add_new(names, listed);
+  if (names.empty()) {
+    PAILFS_ASSIGN(names.emplace_back(), string_argument(args, "name"));
   }
-  bool made = false;
-  const auto change = [&](std::optional<Identity> identity) -> Result<std::optional<Identity>> {
+  std::vector<Subject> out;
+  for (std::string& name : names) {
+    PAILFS_ASSIGN(out.emplace_back(), subject(context, args, kind, std::move(name)));
+  }
+  return out;
+}
+
+// One step of identity_change(): what becomes of one of them.
+Identities::Change change_of(const CommandContext& context, const Json& args, IdentityKind kind, Subject& subject,
+                             bool create, bool remove) {
+  return [&context, &args, kind, &subject, create,
+          remove](std::optional<Identity> identity) -> Result<std::optional<Identity>> {
     if (create && identity) {
-      return fail(Code::kExists, fmt::format("EntityAlreadyExists: there is a {} {}", identity_kind_name(kind), name));
+      return fail(Code::kExists,
+                  fmt::format("EntityAlreadyExists: there is a {} {}", identity_kind_name(kind), subject.name));
     }
-    made = makes && !identity;
-    if (!create && !made && !identity) {
-      return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no {} {}: create it first",
-                                               identity_kind_name(kind), printable(name)));
-    }
+    subject.made = subject.makes && !identity;
+    if (!create && !subject.made && !identity) return no_identity(context, args, kind, subject.name);
     if (remove) return std::nullopt;
     if (!identity) {
       identity.emplace();
       identity->kind = kind;
-      identity->name = name;
+      identity->name = subject.name;
     }
     PAILFS_TRY(IdentityChange(context, args, *identity).apply());
     return identity;
   };
-  PAILFS_TRY(context.core.identities().change(context.caller, kind, name, change));
-  if (remove) return Json{{"name", name}};
-  PAILFS_ASSIGN(Json result, identity_get(context, args));
-  if (made) result["made"] = true;
-  return result;
+}
+
+}  // namespace
+
+// "create", "delete", or a change of one that is there: see IdentityChange for what else the arguments may have. With
+// "names" all of them or none, and the result has "identities".
+Result<Json> identity_change(const CommandContext& context, const Json& args) {
+  PAILFS_ASSIGN(const IdentityKind kind, kind_argument(args));
+  PAILFS_ASSIGN(const bool create, bool_argument(args, "create", false));
+  PAILFS_ASSIGN(const bool remove, bool_argument(args, "delete", false));
+  PAILFS_ASSIGN(std::vector<Subject> subjects, subjects_argument(context, args, kind));
+  std::vector<IdentityOps::Step> steps;
+  for (Subject& subject : subjects) {
+    if (create && kind == IdentityKind::kUser && !args.contains("add_numbers")) {
+      const auto known = context.core.identities().is_system_name(kind, subject.name);
+      if (!known && known.error().code == Code::kInvalid) return std::unexpected(known.error());
+    }
+    steps.push_back({kind, subject.name, change_of(context, args, kind, subject, create, remove)});
+  }
+  PAILFS_TRY(context.core.identities().change(context.caller, steps));
+  Json all = Json::array();
+  for (const Subject& subject : subjects) {
+    Json one = {{"name", subject.name}};
+    if (!remove) {
+      PAILFS_ASSIGN(one, identity_get(context, {{"kind", args["kind"]}, {"name", subject.name}}));
+    }
+    if (subject.made) one["made"] = true;
+    all.push_back(std::move(one));
+  }
+  return args.contains("names") ? Json{{"identities", std::move(all)}} : std::move(all.front());
 }
 
 Result<Json> role_assume(const CommandContext& context, const Json& args) {

@@ -459,14 +459,14 @@ TEST_F(RepairTest, AnIdentityWhoseRecordIsLostClosesTheStoreUntilItIsDropped) {
     return opened.has_value();
   };
   const auto make = [&](IdentityKind kind, const std::string& name, const std::string& group) {
-    EXPECT_OK(f.core->identities().change(f.root, kind, name,
-                                          [&](const std::optional<Identity>&) -> Result<std::optional<Identity>> {
-                                            Identity made;
-                                            made.kind = kind;
-                                            made.name = name;
-                                            if (!group.empty()) made.groups = {group};
-                                            return made;
-                                          }));
+    const auto change = [&](const std::optional<Identity>&) -> Result<std::optional<Identity>> {
+      Identity made;
+      made.kind = kind;
+      made.name = name;
+      if (!group.empty()) made.groups = {group};
+      return made;
+    };
+    EXPECT_OK(f.core->identities().change(f.root, {{kind, name, change}}));
   };
   const auto key_of = [&](IdentityKind kind, const std::string& name) {
     const auto token = f.store->token(kStoreScope, name);

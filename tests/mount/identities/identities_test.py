@@ -310,6 +310,23 @@ class Groups(IdentityTest):
         self.fails("NoSuchEntity", "group", "remove", "readers", "nobody")
         self.fails("no group missing", "group", "add", "missing", "nobody")
 
+    def test_several_members_come_and_go_together_or_not_at_all(self):
+        def members():
+            return json.loads(self.pail("group", "show", "readers", "--json").stdout).get("members", [])
+
+        self.pail("group", "create", "readers")
+        self.fails("no user missing.*nothing was changed", "group", "add", "readers", "daemon", "missing", "bin")
+        self.assertEqual(members(), [])
+        self.assertEqual(json.loads(self.pail("user", "list", "--json").stdout)["identities"], [])
+        self.pail("group", "add", "readers", "daemon", "bin", "daemon")
+        self.assertEqual(sorted(members()), ["bin", "daemon"])
+        refused = "readers is not among the groups of user games; nothing was changed"
+        self.fails(refused, "group", "remove", "readers", "daemon", "games")
+        self.assertEqual(sorted(members()), ["bin", "daemon"])
+        gone = json.loads(self.pail("group", "remove", "readers", "daemon", "bin", "--json").stdout)
+        self.assertEqual([user["name"] for user in gone["users"]], ["daemon", "bin"])
+        self.assertEqual(members(), [])
+
 
 class Roles(IdentityTest):
     def setUp(self):

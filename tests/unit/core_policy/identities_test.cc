@@ -104,7 +104,7 @@ TEST_F(IdentitiesTest, ARecordThatCannotBeReadClosesTheStore) {
 TEST_F(IdentitiesTest, WhatWasLostByDamageKeepsNoChangeFromBeingMade) {
   EXPECT_OK(put(kManagedPolicy, "Lost"));
   EXPECT_OK(put(kUser, "alice", [](Identity& it) { it.attached = {"Lost"}; }));
-  identities.set(kManagedPolicy, "Lost", std::nullopt);
+  identities.set({{{kManagedPolicy, "Lost"}, std::nullopt}});
   const DirectoryPtr directory = identities.directory();
   EXPECT_TRUE(directory->policies_of(*directory->find(kUser, "alice")).unreadable);
   EXPECT_TRUE(identities.any());

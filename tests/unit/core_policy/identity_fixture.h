@@ -59,7 +59,7 @@ class IdentitiesTest : public CoreTest {
     Transaction tx;
     identities.write(kind, name, after, tx);
     EXPECT_OK(store->commit(std::move(tx)));
-    identities.set(kind, name, std::move(after));
+    identities.set({{{kind, name}, std::move(after)}});
     return {};
   }
   // Made anew, or changed, by `with`.
