@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/identity_ops.h"
 #include "core/time_text.h"
@@ -23,6 +24,10 @@ Result<IdentityKind> kind_argument(const Json& args) {
   if (found != kKinds.end()) return found->second;
   return fail(Code::kInvalid, "the argument 'kind' is user, group, role, service or managed-policy");
 }
+
+// Arguments of a change that give nothing: what they are about need not be created for them.
+constexpr std::array<const char*, 8> kTakenAway{{"delete", "remove_numbers", "remove_groups", "remove_cgroups",
+                                                 "delete_policies", "detach", "untag", "delete_version"}};
 
 // Lists of strings, and objects of them; none where the argument is missing.
 Result<std::vector<std::string>> list_argument(const Json& args, const char* name) {
@@ -287,10 +292,19 @@ Result<Json> identity_get(const CommandContext& context, const Json& args) {
 
 namespace {
 
-std::unexpected<Error> no_identity(const CommandContext& /*context*/, const Json& /*args*/, IdentityKind kind,
+// Where something was to be given to it, what makes it.
+std::unexpected<Error> no_identity(const CommandContext& context, const Json& args, IdentityKind kind,
                                    const std::string& name) {
-  return fail(Code::kNotFound, fmt::format("NoSuchEntity: there is no {} {}: create it first", identity_kind_name(kind),
-                                           printable(name)));
+  const std::string shown = printable(name);
+  std::string message = fmt::format("NoSuchEntity: there is no {} {}", identity_kind_name(kind), shown);
+  if (args.contains("delete") && context.core.identities().is_system_name(kind, name).value_or(false)) {
+    message = fmt::format("NoSuchEntity: the store has no record of the system's {} {}: there is nothing to delete",
+                          identity_kind_name(kind), shown);
+  } else if (std::ranges::none_of(kTakenAway, [&](const char* member) { return args.contains(member); })) {
+    const auto* const words = std::ranges::find(kKinds, kind, &decltype(kKinds)::value_type::second);
+    message += fmt::format(": create it first ('pail {} create')", words->first);
+  }
+  return fail(Code::kNotFound, std::move(message));
 }
 
 // Who is to be changed; a user or group that has no record yet gets one by the change where the system knows the name.

@@ -259,6 +259,18 @@ class Users(IdentityTest):
         self.fails("user nobody nobody:|name", "user", "create", "no body")
         self.assertEqual(self.pail("user", "list", "--json").stdout, before)
 
+    def test_what_is_not_there_need_not_be_created_to_be_deleted(self):
+        for kind in ("user", "group", "role", "service", "managed-policy"):
+            said = self.pail(kind, "delete", "missing", check=False)
+            words = kind.replace("-", " ")
+            self.assertEqual((said.returncode, said.stderr), (3, "pail: NoSuchEntity: there is no %s missing\n" % words))
+        for words in (("user", "delete-policy", "missing", "p"), ("role", "detach", "missing", "p")):
+            self.assertNotIn("create", self.pail(*words, check=False).stderr)
+        self.fails("no record of the system's user daemon: there is nothing to delete", "user", "delete", "daemon")
+        self.fails("no role missing: create it first .'pail role create'", "role", "max-session", "missing", "1h")
+        gone = self.pail("bucket", "delete", "missing", "--purge", check=False)
+        self.assertEqual((gone.returncode, gone.stderr), (3, "pail: NoSuchBucket: there is no bucket 'missing'\n"))
+
     def test_only_the_account_manages_and_sees(self):
         self.put("user", "nobody", "all", {**self.allow("*", "*"), "Action": "*", "Resource": "*"})
         theirs = {"user": USERS["nobody"], "group": ALONE, "extra_groups": []}
