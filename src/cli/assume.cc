@@ -58,6 +58,12 @@ int whoami(Invocation& invocation) {
   if (!result) return invocation.failed(result.error());
   if (invocation.printed_json(*result)) return kExitOk;
   const std::string principal = text_member(*result, "principal");
+  if (const std::string role = text_member(*result, "deleted_role"); !role.empty()) {
+    invocation.line(
+        fmt::format("In a session of the role {}, which was deleted: you are denied everything that policies", role));
+    invocation.line("speak of, until you leave what 'pail assume' started.");
+    return kExitOk;
+  }
   if (principal.empty()) {
     invocation.line(
         "Not known: the name service fails, or a policy of yours cannot be read. You are denied everything");

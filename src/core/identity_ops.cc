@@ -188,6 +188,9 @@ PrincipalInfo IdentityOps::principal(const Caller& caller) const {
   RoleSessions& sessions = core_.principals.sessions();
   if (const auto session = sessions.of(caller.pid, caller.uid, now); session && *session != nullptr) {
     out.session_seconds = static_cast<uint32_t>(((*session)->ends - now + kSecond - 1) / kSecond);
+    if (core_.identities.directory()->find(IdentityKind::kRole, (*session)->role) == nullptr) {
+      out.deleted_role = (*session)->role;
+    }
   }
   return out;
 }

@@ -19,6 +19,7 @@ struct PrincipalInfo {
   std::vector<std::string> policies;  // that are attached: "policy add-only of user alice"
   std::string boundary;
   uint32_t session_seconds = 0;  // that a role's session has left; 0: it is none
+  std::string deleted_role;      // of the session, where that is why the principal is not known
 };
 
 class IdentityOps {

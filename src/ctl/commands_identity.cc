@@ -261,6 +261,7 @@ Json describe(const PrincipalInfo& principal) {
   if (!principal.userid.empty()) out["userid"] = principal.userid;
   if (!principal.boundary.empty()) out["boundary"] = principal.boundary;
   if (principal.session_seconds != 0) out["session_seconds_left"] = principal.session_seconds;
+  if (!principal.deleted_role.empty()) out["deleted_role"] = principal.deleted_role;
   return out;
 }
 

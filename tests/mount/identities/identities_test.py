@@ -515,6 +515,25 @@ class Roles(IdentityTest):
         go.touch()
         self.assertIn("Permission denied", session.communicate(timeout=60)[1])
 
+    def test_whoami_in_a_session_whose_role_is_deleted(self):
+        self.role(self.user("nobody"))
+        go = self.fs.directory / "go"
+        script = "while [ ! -e %s ]; do sleep 0.05; done; %s whoami; %s whoami --json" % (go, PAIL, PAIL)
+        session = subprocess.Popen(
+            [PAIL, "assume", "keeper", "--", "sh", "-c", "echo begun; " + script],
+            cwd=self.fs.mountpoint,
+            stdout=subprocess.PIPE,
+            text=True,
+            **self.keywords("nobody"),
+        )
+        self.assertEqual(session.stdout.readline(), "begun\n")
+        self.pail("role", "delete", "keeper")
+        go.touch()
+        said, who = session.communicate(timeout=60)[0].split("{", 1)
+        self.assertIn("session of the role keeper, which was deleted", said)
+        who = json.loads("{" + who)
+        self.assertEqual((who["principal"], who["deleted_role"]), ("", "keeper"))
+
     def test_it_takes_a_daemon(self):
         self.role(self.user("nobody"))
         self.fs.unmount()
