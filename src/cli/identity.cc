@@ -138,6 +138,9 @@ int show(Invocation& invocation, const std::string& kind, const IdentityOptions&
   const std::string arn = text_member(*result, "arn");
   invocation.line(arn.empty() ? options.name : arn);
   for (const auto& [label, text] : parts_of(*result)) invocation.line(fmt::format("  {:<9} {}", label + ":", text));
+  if (flag_member(*result, "system")) {
+    invocation.line(fmt::format("  It is the system's {} of that name: the store has no record of it.", kind));
+  }
   return kExitOk;
 }
 

@@ -96,6 +96,20 @@ Result<bool> IdentityOps::is_system_name(IdentityKind kind, const std::string& n
   return uid.has_value();
 }
 
+Result<IdentityPtr> IdentityOps::of_system(const Caller& caller, IdentityKind kind, const std::string& name) const {
+  PAILFS_TRY(check_manager(caller));
+  PAILFS_ASSIGN(const bool known, is_system_name(kind, name));
+  if (!known || !is_iam_name(name)) return nullptr;
+  const bool user = kind == IdentityKind::kUser;
+  PAILFS_ASSIGN(const std::optional<uint32_t> number, user ? system_user_id(name) : system_group_id(name));
+  if (!number || (user && core_.identities.directory()->users.contains(*number))) return nullptr;
+  Identity out;
+  out.kind = kind;
+  out.name = name;
+  out.numbers = {*number};
+  return std::make_shared<const Identity>(std::move(out));
+}
+
 Result<StoredPolicyPtr> IdentityOps::compile(std::string text, policy::DocumentKind kind, bool accept_unknown_keys) {
   policy::DocumentRules rules;
   rules.kind = kind;

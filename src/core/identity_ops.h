@@ -30,6 +30,9 @@ class IdentityOps {
   Result<std::vector<IdentityPtr>> list(const Caller& caller) const;
   // kNotFound: NoSuchEntity.
   Result<IdentityPtr> get(const Caller& caller, IdentityKind kind, const std::string& name) const;
+  // The same of one that the store has no record of, and the system knows: with its uid or gid, and nothing else. Null:
+  // there is none, or its uid is another user's. Errors as those of is_system_name().
+  Result<IdentityPtr> of_system(const Caller& caller, IdentityKind kind, const std::string& name) const;
   // Creates, changes and deletes: see Identities::Change, whose errors these are. All of it or nothing; no two steps
   // are about the same, and none depends on another.
   struct Step {

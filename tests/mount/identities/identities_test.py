@@ -96,7 +96,26 @@ class Users(IdentityTest):
         self.assertIn("reader", self.pail("user", "list").stdout)
         self.pail("user", "delete", "nobody")
         self.assert_user(DENIED)
-        self.fails("NoSuchEntity", "user", "show", "nobody")
+        self.fails("nothing to delete", "user", "delete", "nobody")
+
+    def test_those_that_the_system_has_are_shown(self):
+        shown = self.pail("user", "show", "daemon").stdout
+        self.assertEqual(shown.splitlines()[0], "arn:aws:iam::%s:user/daemon" % self.account)
+        self.assertIn("It is the system's user of that name: the store has no record of it.", shown)
+        shown = json.loads(self.pail("user", "show", "daemon", "--json").stdout)
+        self.assertEqual((shown["system"], shown["uids"]), (True, [USERS["daemon"]]))
+        shown = json.loads(self.pail("group", "show", "mail", "--json").stdout)
+        self.assertEqual((shown["system"], shown["gids"]), (True, [GROUPS["mail"]]))
+        self.assertEqual(json.loads(self.pail("user", "list", "--json").stdout)["identities"], [])
+        self.fails("no policy p of its own", "user", "show", "daemon", "--policy", "p")
+        self.fails("no user missing", "user", "show", "missing")
+        self.fails("account's root", "user", "show", "root")
+        # Whoever has been given the uid is who asks with it.
+        self.pail("user", "create", "other")
+        self.pail("user", "map", "other", "--uid", str(USERS["daemon"]))
+        self.fails("no user daemon", "user", "show", "daemon")
+        self.put("user", "nobody", "reader", self.allow("GetObject", "file"))
+        self.assertNotIn("system", json.loads(self.pail("user", "show", "nobody", "--json").stdout))
 
     def test_managed_policies_and_their_versions(self):
         read_it, nothing = self.document(self.allow("GetObject", "file")), self.document(self.deny("GetObject", "*"))
