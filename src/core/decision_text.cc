@@ -155,6 +155,11 @@ std::string user_text(uint32_t uid) {
   return name && *name ? fmt::format("{} (uid {})", **name, uid) : fmt::format("uid {}", uid);
 }
 
+std::string managers_text(uint32_t account) {
+  return account == 0 ? "root, the owner of the store"
+                      : fmt::format("root and the owner of the store (uid {})", account);
+}
+
 std::string_view refusal_name(Code code) {
   switch (code) {
     case Code::kAccessDenied:

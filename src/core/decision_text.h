@@ -15,6 +15,9 @@ std::string decision_text(const DecisionTrace::Check& check, const std::string& 
 // "alice (uid 1000)", or "uid 1000" where it has no login name.
 std::string user_text(uint32_t uid);
 
+// Who manages the store: "root, the owner of the store", or "root and the owner of the store (uid 1000)".
+std::string managers_text(uint32_t account);
+
 // "EACCES", "EPERM", "ENOENT": what programs see where something is refused; of other failures the name of the code.
 std::string_view refusal_name(Code code);
 

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "core/acl.h"
+#include "core/decision_text.h"
 #include "core/decision_trace.h"
 #include "core/explained_walk.h"
 #include "core/groups.h"
@@ -338,8 +339,9 @@ const std::vector<ExplainedOperation>& explained_operations() {
 Result<Explanation> explain(Core& core, const Caller& asking, const ExplainRequest& request) {
   const bool account = asking.uid == 0 || asking.uid == core.gate().account();
   if (!account && request.uid != asking.uid) {
-    return fail(Code::kAccessDenied, fmt::format("uid {} may not ask this: what others may, root and uid {} may ask",
-                                                 asking.uid, core.gate().account()));
+    return fail(Code::kAccessDenied,
+                fmt::format("you are uid {} and may ask about yourself alone: what others may do is for {}", asking.uid,
+                            managers_text(core.gate().account())));
   }
   for (const std::string& path : {request.path, request.to.value_or(std::string())}) {
     if (path.size() > kLongestPath) return fail(Code::kNameTooLong, "the path is longer than 4096 bytes");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/decision_text.h"
 #include "ctl/commands_internal.h"
 
 namespace pailfs {
@@ -82,8 +83,8 @@ Result<std::vector<std::string>> commands::buckets_argument(const CommandContext
 Status require_account(const CommandContext& context, std::string_view what) {
   const uint32_t account = context.core.gate().account();
   if (context.caller.uid == 0 || context.caller.uid == account) return {};
-  return fail(Code::kAccessDenied, fmt::format("{} is for the owner of the store (uid {}) and for root; you are uid {}",
-                                               what, account, context.caller.uid));
+  return fail(Code::kAccessDenied,
+              fmt::format("{} is for {}; you are uid {}", what, managers_text(account), context.caller.uid));
 }
 
 ObjectPath split_object_path(std::string_view path) {

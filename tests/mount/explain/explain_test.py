@@ -367,7 +367,7 @@ class Asking(ExplainTest):
         self.assertFalse(any("checks" in step for step in told["steps"]), "what else was asked is not theirs to know")
         status, _, error = self.ask_as(USERS["nobody"], "bin", "read", top / "file")
         self.assertEqual(status, 3)
-        self.assertIn("what others may, root and uid", error)
+        self.assertIn("may ask about yourself alone: what others may do is for root, the owner of the store", error)
         status, _, error = self.ask_as(USERS["nobody"], "nobody", "read", top / "file", "--group", "0")
         self.assertEqual(status, 3)
 
