@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 #include <sstream>
 
@@ -52,6 +53,18 @@ Status confirm(Invocation& invocation, const std::string& question, const std::s
   PAILFS_ASSIGN(const std::string answer, invocation.console.ask_line(question));
   if (answer != wanted_answer) return fail(Code::kInterrupted, "not confirmed: nothing was changed");
   return {};
+}
+
+CLI::Validator is_id() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        uint32_t number = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        // The last one means "none" to system calls.
+        if (error == std::errc() && end == text.data() + text.size() && number != UINT32_MAX) return std::string();
+        return fmt::format("{} is no uid or gid: these are numbers from 0 to {}", printable(text), UINT32_MAX - 1);
+      },
+      "");
 }
 
 std::string human_size(uint64_t bytes) {

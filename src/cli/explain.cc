@@ -105,6 +105,7 @@ void add_explain(CLI::App& app, Invocation& invocation) {
       ->type_name("MODE");
   leaf->add_option("--group", options->groups, "A gid, in place of the account's groups: first the primary one")
       ->type_name("GID")
+      ->check(is_id())
       ->expected(1)
       ->take_all();
 }

@@ -343,6 +343,7 @@ class KindCommands {
         "map", help, [&i = invocation_, kind = kind_](const IdentityOptions& o) { return map_numbers(i, kind, o); });
     leaf->add_option(option, options->numbers, "May be given several times, or with commas")
         ->required()
+        ->check(is_id())
         ->delimiter(',')
         ->allow_extra_args(false);
     leaf->add_flag("--remove", options->remove, "These are it no longer");

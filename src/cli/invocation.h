@@ -79,6 +79,9 @@ void add_identity_commands(CLI::App& app, Invocation& invocation);        // ide
 void add_managed_policy_commands(CLI::App& app, Invocation& invocation);  // managed_policy.cc
 void add_assume_and_whoami(CLI::App& app, Invocation& invocation);        // assume.cc
 
+// Takes what can be a uid or gid.
+CLI::Validator is_id();
+
 // For what was destructive and not confirmed. kInterrupted when the user says no; kInvalid without a terminal.
 Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer);
 

@@ -32,7 +32,8 @@ Result<SystemAccount> account_argument(const Json& args) {
   PAILFS_ASSIGN(const auto account, number ? system_account(uid) : system_account(who));
   if (account) return *account;
   if (number) return SystemAccount{.name = {}, .uid = uid, .gid = uid, .groups = {}};
-  return fail(Code::kInvalid, fmt::format("'{}' is neither a uid nor the login name of somebody", printable(who)));
+  return fail(Code::kInvalid, fmt::format("'{}' is neither a uid nor the login name of somebody (uids are 0 to {})",
+                                          printable(who), UINT32_MAX - 1));
 }
 
 std::string path_text(const ObjectPath& object) {

@@ -59,7 +59,8 @@ Result<std::vector<uint32_t>> numbers_argument(const Json& args, const char* nam
   for (const Json& item : args[name]) {
     // (uid_t)-1 and (gid_t)-1 mean "none" to system calls.
     if (!args[name].is_array() || !item.is_number_unsigned() || item.get<uint64_t>() >= UINT32_MAX) {
-      return fail(Code::kInvalid, fmt::format("the argument '{}' is a list of uids or gids", name));
+      return fail(Code::kInvalid, fmt::format("the argument '{}' is a list of uids or gids: numbers from 0 to {}", name,
+                                              UINT32_MAX - 1));
     }
     out.push_back(item.get<uint32_t>());
   }

@@ -91,6 +91,18 @@ TEST_F(PailTest, RefusesWhatItDoesNotUnderstand) {
   EXPECT_EQ(pail({"status", "--key-file", "a", "--passphrase-file", "b"}), kExitUsage);
 }
 
+TEST_F(PailTest, NumbersThatAreNoUidOrGidAreRefusedByTheOptionsName) {
+  const std::string allowed = "is no uid or gid: these are numbers from 0 to 4294967294";
+  for (const char* const number : {"4294967295", "4294967296", "-1", "1,4294967295", "x", ""}) {
+    EXPECT_EQ(pail({"user", "map", "alice", std::string("--uid=") + number}), kExitUsage) << number;
+    EXPECT_THAT(console_.errors, AllOf(HasSubstr("--uid"), HasSubstr(allowed))) << number;
+  }
+  EXPECT_EQ(pail({"group", "map", "staff", "--gid", "4294967295"}), kExitUsage);
+  EXPECT_THAT(console_.errors, HasSubstr("--gid: 4294967295 " + allowed));
+  EXPECT_EQ(pail({"explain", "alice", "read", "b/f", "--group", "4294967295"}), kExitUsage);
+  EXPECT_THAT(console_.errors, HasSubstr("--group: 4294967295 " + allowed));
+}
+
 TEST_F(PailTest, HelpNamesTheCommonOptions) {
   EXPECT_EQ(pail({"bucket", "list", "--help"}), kExitOk);
   EXPECT_THAT(console_.output, AllOf(HasSubstr("--store"), HasSubstr("--json"), HasSubstr("--key-file")));
