@@ -34,6 +34,10 @@ bool Invocation::printed_json(const Json& result) {
   return common.json;
 }
 
+std::string error_document(const Error& error) {
+  return dump({{"error", {{"code", code_name(error.code)}, {"message", error.message}}}}, 2);
+}
+
 int Invocation::failed(const Error& error, ExitStatus status) {
   std::string message = error.message;
   if (!word_for_bucket.empty() && message.starts_with("NoSuchBucket")) {
@@ -41,7 +45,7 @@ int Invocation::failed(const Error& error, ExitStatus status) {
                (common.store.empty() ? fmt::format("for the file here write ./{}", printable(word_for_bucket))
                                      : std::string("with --store, a file is BUCKET/KEY"));
   }
-  if (common.json) line(dump({{"error", {{"code", code_name(error.code)}, {"message", message}}}}, 2));
+  if (common.json) line(error_document({error.code, message}));
   warn(message);
   return status;
 }
@@ -130,6 +134,12 @@ std::vector<std::string> verb_first(std::vector<std::string> arguments) {
   return arguments;
 }
 
+// Before it is known whether the command has the option: what cannot be parsed is a document, too.
+bool asks_for_json(const std::vector<std::string>& arguments) {
+  const auto command = std::ranges::find(arguments, "--");  // of `assume`: its options are its own
+  return std::find(arguments.begin(), command, "--json") != command;
+}
+
 // Of a word where a command should be: CLI11 only says that one is missing. Empty: that is not what is wrong.
 std::string unknown_command(const CLI::App& app) {
   const CLI::App* at = &app;
@@ -141,8 +151,7 @@ std::string unknown_command(const CLI::App& app) {
   if (at->get_require_subcommand_min() == 0) return {};
   const std::vector<std::string> rest = at->remaining();
   if (rest.empty() || rest.front().starts_with('-')) return {};
-  return fmt::format("{}: there is no command '{}' ('{} --help' lists them)\n", app.get_name(), printable(rest.front()),
-                     words);
+  return fmt::format("there is no command '{}' ('{} --help' lists them)", printable(rest.front()), words);
 }
 
 }  // namespace
@@ -171,20 +180,22 @@ int run_pail(const std::vector<std::string>& arguments, Console& console) {
   cli::add_identity_commands(app, invocation);
   cli::add_managed_policy_commands(app, invocation);
   cli::add_assume_and_whoami(app, invocation);
+  const std::vector<std::string> ordered = verb_first(arguments);
   try {
-    const std::vector<std::string> ordered = verb_first(arguments);
     app.parse(std::vector<std::string>(ordered.rbegin(), ordered.rend()));  // CLI11 wants the last one first
   } catch (const CLI::ParseError& e) {
-    if (const std::string unknown = unknown_command(app); !unknown.empty()) {
-      console.error(unknown);
-      return kExitUsage;
-    }
     std::ostringstream out;
     std::ostringstream error;
-    const int code = app.exit(e, out, error);
-    console.out(out.str());
-    console.error(error.str());
-    return code == 0 ? kExitOk : kExitUsage;
+    if (app.exit(e, out, error) == 0) {
+      console.out(out.str());
+      return kExitOk;
+    }
+    const std::string unknown = unknown_command(app);
+    if (asks_for_json(ordered)) {
+      console.out(cli::error_document({Code::kInvalid, unknown.empty() ? e.what() : unknown}) + "\n");
+    }
+    console.error(unknown.empty() ? error.str() : "pail: " + unknown + "\n");
+    return kExitUsage;
   }
   return invocation.action ? invocation.action() : kExitUsage;
 }

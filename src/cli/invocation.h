@@ -82,6 +82,9 @@ void add_assume_and_whoami(CLI::App& app, Invocation& invocation);        // ass
 // Takes what can be a uid or gid.
 CLI::Validator is_id();
 
+// What --json prints of a failure.
+std::string error_document(const Error& error);
+
 // For what was destructive and not confirmed. kInterrupted when the user says no; kInvalid without a terminal.
 Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer);
 

@@ -141,11 +141,11 @@ void add_lock_commands(CLI::App& app, Invocation& invocation) {
   const auto standard = command("default", "Set how long new versions of a bucket are retained", "BUCKET",
                                 "With Object Lock", [&](const LockOptions& o) { return set_default(invocation, o); });
   add_period(*standard.first, standard.second);
-  with_version(command("status", "Say how a bucket, or a version, is locked", "TARGET",
-                       kTargetHelp, [&](const LockOptions& o) {
-                         return send(invocation, choose_bucket_or_path(invocation, o.target), Access::kRead,
-                                     "lock.status", o, Json::object());
-                       }));
+  with_version(
+      command("status", "Say how a bucket, or a version, is locked", "TARGET", kTargetHelp, [&](const LockOptions& o) {
+        return send(invocation, choose_bucket_or_path(invocation, o.target), Access::kRead, "lock.status", o,
+                    Json::object());
+      }));
   const auto [leaf, options] =
       with_version(command("retain", "Retain a version until a date, or end that", "PATH", kPathHelp,
                            [&](const LockOptions& o) { return retain(invocation, o); }));
