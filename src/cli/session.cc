@@ -77,9 +77,11 @@ Result<UnlockSecret> secret_or_ask(Invocation& invocation, const std::string& st
   PAILFS_ASSIGN(std::optional<UnlockSecret> secret, secret_from_options(invocation));
   if (secret) return std::move(*secret);
   if (!invocation.console.interactive()) {
-    return fail(Code::kWrongKey, fmt::format("no daemon serves the store {}, so it must be unlocked here: give "
-                                             "--key-file or --passphrase-file",
-                                             store));
+    const std::vector<std::string> dead = dead_mounts(store);
+    return fail(Code::kWrongKey,
+                fmt::format("no daemon serves the store {}, so it must be unlocked here: give --key-file or "
+                            "--passphrase-file{}",
+                            store, dead.empty() ? "" : "; " + dead_mount_text(dead.front())));
   }
   PAILFS_ASSIGN(const Secret typed, invocation.console.ask_secret(fmt::format("Passphrase of the store {}: ", store)));
   return make_secret(SlotKind::kPassphrase, typed.view());
@@ -96,8 +98,8 @@ Status check_owner(const std::string& store) {
 Result<Place> choose_store(const CommonOptions& common, const std::optional<std::string>& path) {
   const std::string named = !common.store.empty() ? common.store : path.value_or(".");
   PAILFS_ASSIGN(const std::optional<MountedPath> mounted, locate(named));
-  if (!common.store.empty()) return Place{mounted ? mounted->store : absolute_path(common.store), std::nullopt};
-  if (mounted) return Place{mounted->store, mounted->inside};
+  if (!common.store.empty()) return Place{mounted ? mounted->store : absolute_path(common.store), std::nullopt, {}};
+  if (mounted) return Place{mounted->store, mounted->inside, mounted->mountpoint};
   return fail(Code::kInvalid, fmt::format("{} is not on a mounted store: name the store with --store DIR{}",
                                           path ? *path : std::string("the current directory"), mounted_stores()));
 }

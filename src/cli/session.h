@@ -18,7 +18,8 @@ namespace pailfs::cli {
 struct Place {
   std::string store;  // directory, absolute
   std::optional<std::string>
-      inside;  // the path on its mount, for Session's mount_path; absent when not told by a mount
+      inside;              // the path on its mount, for Session's mount_path; absent when not told by a mount
+  std::string mountpoint;  // of that one
 };
 // --store if given, the mount below `path` if given, the mount below the current directory otherwise.
 Result<Place> choose_store(const CommonOptions& common, const std::optional<std::string>& path);

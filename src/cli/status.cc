@@ -87,11 +87,14 @@ int status(Invocation& invocation, const StatusOptions& options) {
   auto result = fetch_status(invocation, place->store);
   if (!result) return invocation.failed(result.error());
   (*result)["directory"] = bytes_to_json(place->store);
+  const std::vector<std::string> dead = dead_mounts(place->store);
+  for (const std::string& mountpoint : dead) (*result)["dead_mounts"].push_back(bytes_to_json(mountpoint));
   if (invocation.printed_json(*result)) return kExitOk;
   const Json& store = object_member(*result, "store");
   const Json& daemon = object_member(*result, "daemon");
   std::string out = fmt::format("store      {}\nuuid       {}\n", place->store, text_member(store, "uuid"));
   out += daemon.empty() ? "state      no daemon serves it\n" : daemon_lines(daemon);
+  for (const std::string& mountpoint : dead) out += fmt::format("           {}\n", dead_mount_text(mountpoint));
   out += store_lines(store);
   if (const Json& scrub = object_member(store, "scrub"); !scrub.empty()) out += scrub_lines(scrub, kLostShown);
   std::string requests;

@@ -7,6 +7,10 @@ namespace pailfs::cli {
 Result<Target> choose_path(const CommonOptions& common, const std::string& path) {
   PAILFS_ASSIGN(const Place place, choose_store(common, path));
   Target out{place.store, Json::object()};
+  // Only its daemon knows which bucket a mount may be of.
+  if (place.inside && is_dead_mount(place.mountpoint)) {
+    return fail(Code::kNoDevice, dead_mount_text(place.mountpoint));
+  }
   if (place.inside) {
     out.args["mount_path"] = bytes_to_json(*place.inside);
   } else {

@@ -113,7 +113,40 @@ std::optional<MountedPath> find_mount(const std::vector<MountEntry>& mounts, std
   std::string inside = best->root == "/" ? "" : best->root;
   inside += *below(absolute, best->mountpoint);
   if (inside.empty()) inside = "/";
-  return MountedPath{best->source, inside};
+  return MountedPath{best->source, inside, best->mountpoint};
+}
+
+namespace {
+
+Result<std::vector<MountEntry>> mounts_here() {
+  std::ifstream file("/proc/self/mountinfo");
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) return fail(Code::kIo, "/proc/self/mountinfo cannot be read: is /proc mounted?");
+  return parse_mountinfo(text.str());
+}
+
+}  // namespace
+
+bool is_dead_mount(const std::string& mountpoint) {
+  std::error_code error;
+  static_cast<void>(fs::status(mountpoint, error));
+  return error == std::errc::not_connected;
+}
+
+std::vector<std::string> dead_mounts(std::string_view store) {
+  std::vector<std::string> out;
+  for (const MountEntry& mount : mounts_here().value_or(std::vector<MountEntry>())) {
+    if (mount.type == "fuse.pailfs" && mount.source == store && is_dead_mount(mount.mountpoint)) {
+      out.push_back(mount.mountpoint);
+    }
+  }
+  return out;
+}
+
+std::string dead_mount_text(std::string_view mountpoint) {
+  return fmt::format("the daemon of the mount {0} is gone, killed or crashed: 'umount {0}', and mount the store again",
+                     mountpoint);
 }
 
 Result<std::optional<MountedPath>> locate(const std::string& path) {
@@ -128,12 +161,13 @@ Result<std::optional<MountedPath>> locate(const std::string& path) {
   } else {
     resolved = fs::weakly_canonical(absolute.parent_path(), error) / last;
   }
+  if (error == std::errc::not_connected) {  // below a dead mount nothing can be looked at
+    resolved = absolute.lexically_normal();
+    if (!resolved.has_filename()) resolved = resolved.parent_path();
+    error.clear();
+  }
   if (error) return fail(Code::kNotFound, fmt::format("{}: {}", path, error.message()));
-  std::ifstream file("/proc/self/mountinfo");
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) return fail(Code::kIo, "/proc/self/mountinfo cannot be read: is /proc mounted?");
-  const std::vector<MountEntry> mounts = parse_mountinfo(text.str());
+  PAILFS_ASSIGN(const std::vector<MountEntry> mounts, mounts_here());
   std::optional<MountedPath> found = find_mount(mounts, resolved.string());
   if (!found) {
     // A symbolic link elsewhere that leads onto a mount.

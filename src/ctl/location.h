@@ -34,6 +34,7 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text);
 struct MountedPath {
   std::string store;   // its directory
   std::string inside;  // the path within the file system, beginning with '/': "/" is the root of the mount
+  std::string mountpoint;
 };
 // The mount that `absolute` (without . and ..) lies on; nullopt when that is no pailfs.
 std::optional<MountedPath> find_mount(const std::vector<MountEntry>& mounts, std::string_view absolute);
@@ -41,5 +42,12 @@ std::optional<MountedPath> find_mount(const std::vector<MountEntry>& mounts, std
 // The same for any path as typed. Symbolic links are followed but for the last component, and what does not exist
 // (any more) is taken as written, so that deleted files have versions to list.
 Result<std::optional<MountedPath>> locate(const std::string& path);
+
+// A mount outlives a daemon that was killed: every call on it fails then, until it is unmounted.
+bool is_dead_mount(const std::string& mountpoint);
+// The mounts of a store of which this is so.
+std::vector<std::string> dead_mounts(std::string_view store);
+// What is wrong with one, and what to do.
+std::string dead_mount_text(std::string_view mountpoint);
 
 }  // namespace pailfs

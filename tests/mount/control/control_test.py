@@ -131,6 +131,24 @@ class Control(MountTest):
         self.fs.mount()
         self.assertEqual(self.fs.status()["daemon"]["pid"], self.fs.daemon.pid)
 
+    def test_a_mount_whose_daemon_was_killed_is_said_to_be_dead(self):
+        (self.bucket / "file").write_text("content")
+        self.fs.daemon.kill()
+        self.fs.wait_for_daemon()
+        gone = "the daemon of the mount %s is gone, killed or crashed: 'umount %s'" % (self.fs.mountpoint, self.fs.mountpoint)
+        for words in ((self.fs.mountpoint,), (self.bucket,), (self.fs.store,), ("--store", self.bucket)):
+            self.assertIn(gone, self.here("status", *words, cwd="/").stdout)
+        status = json.loads(self.here("status", self.bucket, "--json", cwd="/").stdout)
+        self.assertEqual((status["daemon"], status["dead_mounts"]), (None, [str(self.fs.mountpoint)]))
+        refused = self.here("versions", "list", self.bucket / "file", "--key-file", self.fs.key, check=False, cwd="/")
+        self.assertEqual(refused.returncode, 3)
+        self.assertIn(gone, refused.stderr)
+        listing = ("bucket", "list", "--store", self.fs.mountpoint)
+        self.assertIn(gone, self.here(*listing, check=False, cwd="/").stderr)
+        self.here(*listing, "--key-file", self.fs.key, cwd="/")
+        self.fs.run("umount", "-l", self.fs.mountpoint)
+        self.assertNotIn("is gone", self.here("status", self.fs.store, cwd="/").stdout)
+
     def test_a_copy_of_the_store_is_not_taken_for_the_one_that_is_served(self):
         self.fs.unmount()
         copy = self.fs.directory / "copy"
