@@ -14,6 +14,7 @@
 #include "base/logging.h"
 #include "ctl/location.h"
 #include "daemon/unlock.h"
+#include "io/unix_socket.h"
 
 namespace pailfs {
 
@@ -112,6 +113,10 @@ void Daemon::open_control() {
   }
   if (control) {
     control_ = std::move(*control);
+    for (unsigned copy = 0; copy < kMaxStoreCopies; ++copy) {  // of daemons of this store that were killed
+      const std::string path = control_socket_path(geteuid(), store_->status().uuid, copy);
+      if (path != control_->path()) remove_dead_socket(path, store_->env().now());
+    }
   } else {
     log_error("'pail' will not reach this daemon: {}", control.error().message);
   }

@@ -180,6 +180,15 @@ void UnixListener::stop() {
   [[maybe_unused]] const ssize_t ignored = ::write(wake_fd_, &one, sizeof(one));
 }
 
+void remove_dead_socket(const std::string& path, int64_t now) {
+  constexpr int64_t kAge = 60;  // seconds
+  struct stat found{};
+  if (::lstat(path.c_str(), &found) != 0 || !S_ISSOCK(found.st_mode) || found.st_uid != ::geteuid()) return;
+  if (now / 1'000'000'000 - found.st_mtime < kAge) return;
+  const auto living = UnixConnection::connect(path);
+  if (!living && living.error().code == Code::kNotFound) ::unlink(path.c_str());
+}
+
 Status make_owned_directory(const std::string& path, uint32_t mode) {
   if (::mkdir(path.c_str(), 0700) == 0) {
     if (::chmod(path.c_str(), mode) != 0) return std::unexpected(system_error(errno, "changing the mode of " + path));

@@ -67,6 +67,10 @@ class UnixListener {
   const std::string path_;
 };
 
+// Removes a socket of this process's uid that nobody listens on; not a young one, which somebody may be about to listen
+// on. `now`: ns since 1970.
+void remove_dead_socket(const std::string& path, int64_t now);
+
 // Makes a directory with exactly this mode, whatever the umask. When it exists already: kNotPermitted unless it is a
 // directory (no symbolic link) of this process's uid that nobody else can write to.
 Status make_owned_directory(const std::string& path, uint32_t mode);

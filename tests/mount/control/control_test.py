@@ -131,6 +131,26 @@ class Control(MountTest):
         self.fs.mount()
         self.assertEqual(self.fs.status()["daemon"]["pid"], self.fs.daemon.pid)
 
+    def test_dead_sockets_of_the_store_go_when_a_daemon_starts(self):
+        def bound(copy, old=True, listens=False):
+            path = own.with_name("%s-%d.sock" % (own.stem, copy))
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(str(path))
+                self.addCleanup(path.unlink, missing_ok=True)
+                if old:
+                    os.utime(path, (0, 0))
+                if listens:
+                    made.listen()
+                    self.addCleanup(os.close, made.detach())
+            return path
+
+        own = self.socket_path()
+        self.fs.unmount()
+        dead, young, living = bound(1), bound(2, old=False), bound(3, listens=True)
+        self.fs.mount()
+        self.assertEqual([path.exists() for path in (dead, young, living)], [False, True, True])
+        self.assertTrue(own.exists())
+
     def test_a_mount_whose_daemon_was_killed_is_said_to_be_dead(self):
         (self.bucket / "file").write_text("content")
         self.fs.daemon.kill()
