@@ -85,7 +85,9 @@ Result<Json> period(const LockOptions& options) {
   if (options.days) out["days"] = *options.days;
   if (options.years) out["years"] = *options.years;
   if (!options.until.empty()) {
-    PAILFS_ASSIGN(out["until"], parse_time(options.until));
+    const auto until = parse_time(options.until);
+    if (!until) return fail(Code::kInvalid, "--until " + until.error().message + "; a period has --days or --years");
+    out["until"] = *until;
   }
   if (out.size() != 2) {
     return fail(Code::kInvalid, "MalformedXML: say how long, in one way: --days, --years or, for a version, --until");
@@ -150,7 +152,7 @@ void add_lock_commands(CLI::App& app, Invocation& invocation) {
       with_version(command("retain", "Retain a version until a date, or end that", "PATH", kPathHelp,
                            [&](const LockOptions& o) { return retain(invocation, o); }));
   add_period(*leaf, options);
-  leaf->add_option("--until", options->until, "2027-11-23, 2027-11-23T14:56:00Z");
+  leaf->add_option("--until", options->until, "A date in UTC, 2027-11-23, or RFC 3339, 2027-11-23T14:56:00Z");
   leaf->add_flag("--bypass-governance", options->bypass, "Shorten or end a retention in governance mode");
   with_version(command("hold", "Put a legal hold on a version", "PATH", kPathHelp,
                        [&](const LockOptions& o) { return on_version(invocation, "lock.hold", o, {{"on", true}}); }));

@@ -29,7 +29,9 @@ bool take(std::string_view& text, std::string_view any_of) {
 }
 
 std::unexpected<Error> bad_time(std::string_view text) {
-  return fail(Code::kInvalid, fmt::format("'{}' is no time (like 2026-11-23 or 2026-11-23T14:56:00Z)", text));
+  return fail(Code::kInvalid, fmt::format("'{}' is no time: write a date in UTC (2026-11-23), or RFC 3339 with a zone "
+                                          "(2026-11-23T14:56:00Z, 2026-11-23T14:56:00+01:00), from 1678 to 2261",
+                                          printable(text)));
 }
 
 // The fraction of a second after its point, in nanoseconds; further digits are cut.

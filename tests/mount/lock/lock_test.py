@@ -229,6 +229,14 @@ class ObjectLock(LockTest):
         shown = json.loads(self.pail("bucket", "show", "vault", "--json").stdout)
         self.assertEqual((shown["object_lock"], shown["default_retention"]), (True, {"mode": "governance", "years": 2}))
 
+    def test_dates_that_are_none_are_refused_with_those_there_are(self):
+        bucket = self.vault()
+        (bucket / "file").write_text("content")
+        for until in ("3000", "30d", "3000-01-01", "tomorrow"):
+            retain = ("lock", "retain", "vault/file", "--mode", "governance", "--until", until)
+            because = r"--until '%s' is no time: write a date in UTC \(2026-11-23\), or RFC 3339 .*--days or --years" % until
+            self.refused(*retain, because=because, status=2)
+
     def test_mistakes_are_told_by_s3s_names(self):
         bucket = self.vault()
         (bucket / "file").write_text("x")

@@ -37,6 +37,15 @@ TEST(TimeTextTest, RefusesWhatIsNoTime) {
   }
 }
 
+TEST(TimeTextTest, SaysWhatWouldBeOne) {
+  for (const char* text : {"3000", "2027", "3000-01-01", "2026-11-23T14:56:00"}) {
+    EXPECT_EQ(parse_time(text).error().message,
+              std::string("'") + text +
+                  "' is no time: write a date in UTC (2026-11-23), or RFC 3339 with a zone (2026-11-23T14:56:00Z, "
+                  "2026-11-23T14:56:00+01:00), from 1678 to 2261");
+  }
+}
+
 TEST(DurationTest, TakesOneUnit) {
   EXPECT_EQ(*parse_duration("90s"), 90 * kSecond);
   EXPECT_EQ(*parse_duration("12h"), 12 * 3600 * kSecond);
