@@ -181,7 +181,8 @@ struct RewindOptions {
 };
 
 struct RewindResult {
-  Time to = 0;           // the moment, as it was understood
+  std::optional<Time> from;  // of a comparison; both moments as they were understood
+  Time to = 0;
   uint64_t added = 0;    // names, directories too
   uint64_t removed = 0;  // names
   uint64_t content = 0;  // names that got another content

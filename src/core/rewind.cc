@@ -53,6 +53,7 @@ class Rewind {
         apply_(!options.dry_run && !options.from),
         progress_(progress) {
     result_.to = to;
+    if (options.from) result_.from = from;
   }
 
   // `names`: the path; empty: the whole bucket.

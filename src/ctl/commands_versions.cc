@@ -58,12 +58,14 @@ Json describe(const RewindResult& result, const ObjectPath& object, bool dry_run
     if (!one.why.empty()) item["why"] = one.why;
     differences.push_back(std::move(item));
   }
-  return {{"bucket", object.bucket},      {"path", bytes_to_json(object.path)},
-          {"to", format_time(result.to)}, {"dry_run", dry_run},
-          {"added", result.added},        {"removed", result.removed},
-          {"content", result.content},    {"attributes", result.attributes},
-          {"unknown", result.unknown},    {"denied", result.denied},
-          {"bytes", result.bytes},        {"differences", std::move(differences)}};
+  Json out = {{"bucket", object.bucket},      {"path", bytes_to_json(object.path)},
+              {"to", format_time(result.to)}, {"dry_run", dry_run},
+              {"added", result.added},        {"removed", result.removed},
+              {"content", result.content},    {"attributes", result.attributes},
+              {"unknown", result.unknown},    {"denied", result.denied},
+              {"bytes", result.bytes},        {"differences", std::move(differences)}};
+  if (result.from) out["from"] = format_time(*result.from);
+  return out;
 }
 
 }  // namespace

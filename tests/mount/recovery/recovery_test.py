@@ -209,6 +209,20 @@ class Recovery(MountTest):
         diff = as_nobody(PAIL, "versions", "diff", "%s/" % bucket, "--from", open_then)
         self.assertNotIn("d/f", diff.stdout)
 
+    def test_a_diff_has_both_moments(self):
+        bucket = self.fs.mount().bucket()
+        (bucket / "file").write_text("one")
+        then = now()
+        (bucket / "file").write_text("two")
+        words = (PAIL, "versions", "diff", "%s/" % bucket, "--from", then, "--json")
+        told = json.loads(self.fs.run(*words, "--to", then).stdout)
+        self.assertEqual((told["from"] == told["to"], told["content"]), (True, 0))
+        told = json.loads(self.fs.run(*words).stdout)
+        self.assertLess(told["from"], told["to"])
+        self.assertEqual(told["content"], 1)
+        rewound = self.fs.run(PAIL, "rewind", "%s/" % bucket, "--to", then, "--dry-run", "--json")
+        self.assertNotIn("from", json.loads(rewound.stdout))
+
     def test_versions_go_one_by_one_and_not_by_rm_r(self):
         bucket = self.fs.mount().bucket()
         for text in ("one", "two", "three"):
