@@ -21,21 +21,30 @@ std::vector<std::string> problems_of(const Identity& identity, const Directory& 
   std::vector<std::string> out;
   const auto policy = [&](const StoredPolicyPtr& stored, std::string_view which) {
     if (stored == nullptr || stored->document != nullptr) return;
-    out.push_back(fmt::format("{} of {} cannot be read: who goes by it is denied everything", which, the(identity)));
-  };
-  const auto named = [&](IdentityKind kind, const std::string& name) {
-    if (name.empty() || directory.find(kind, name) != nullptr) return;
     out.push_back(
-        fmt::format("{} goes by the {} {}, which is lost: make it anew, or detach it; until then all that "
-                    "policies speak of is denied",
-                    the(identity), identity_kind_name(kind), name));
+        fmt::format("{} of {} cannot be read: put it anew, or delete it; until then who goes by it is denied "
+                    "everything",
+                    which, the(identity)));
+  };
+  const std::string_view own = identity_kind_name(identity.kind);
+  const auto named = [&](IdentityKind kind, const std::string& name, const std::string& leave) {
+    if (name.empty() || directory.find(kind, name) != nullptr) return;
+    const char* const command = kind == IdentityKind::kGroup ? "group" : "managed-policy";
+    out.push_back(fmt::format(
+        "{} goes by the {} {}, which is lost: make it anew ('pail {} create'), or do without it ('pail {}'); "
+        "until then all that policies speak of is denied",
+        the(identity), identity_kind_name(kind), name, command, leave));
   };
   for (const auto& [name, stored] : identity.inlined) policy(stored, "policy " + name);
   for (const auto& [number, version] : identity.versions) policy(version.policy, fmt::format("version v{}", number));
   policy(identity.trust, "the trust policy");
-  for (const std::string& name : identity.attached) named(IdentityKind::kManagedPolicy, name);
-  named(IdentityKind::kManagedPolicy, identity.boundary);
-  for (const std::string& name : identity.groups) named(IdentityKind::kGroup, name);
+  for (const std::string& name : identity.attached) {
+    named(IdentityKind::kManagedPolicy, name, fmt::format("{} detach {} {}", own, identity.name, name));
+  }
+  named(IdentityKind::kManagedPolicy, identity.boundary, fmt::format("{} boundary {} --none", own, identity.name));
+  for (const std::string& name : identity.groups) {
+    named(IdentityKind::kGroup, name, fmt::format("group remove {} {}", name, identity.name));
+  }
   return out;
 }
 
