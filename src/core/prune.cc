@@ -92,8 +92,8 @@ Status Pruning::remove(const Candidate& candidate) {
     ++result.locked;
     return {};
   }
+  PAILFS_TRY(check_other_names(candidate.span.ino));
   if (!options_.dry_run) {
-    PAILFS_TRY(check_other_names(candidate.span.ino));
     const Status removed = remove_object_version(core_, caller_, candidate.span, candidate.version);
     // Somebody else removed it, or gave the file a name again, or still has it open: it is as it should be.
     const Code code = removed ? Code::kIo : removed.error().code;
@@ -327,9 +327,7 @@ Result<PruneResult> Core::prune(const Caller& caller, std::string_view bucket, s
   PAILFS_ASSIGN(const Attributes object, getattr(caller, root));
   PAILFS_TRY(impl.gate.check({caller, Action::kDeleteObjectVersion, Need::kAccount, object}));
   if (!options.dry_run) PAILFS_TRY(impl.check_mfa(bucket_of(root), options.mfa));
-  if (!options.dry_run) {
-    PAILFS_TRY(impl.gate.check_whole(caller, bucket_of(root), std::string(path), Action::kDeleteObjectVersion));
-  }
+  PAILFS_TRY(impl.gate.check_whole(caller, bucket_of(root), std::string(path), Action::kDeleteObjectVersion));
   const NamesEnd end{impl, !options.dry_run};
   const Stamp began = impl.latest_stamp();
   Pruning pruning(impl, caller, options, progress);

@@ -167,6 +167,7 @@ class RequestKeys(PolicyTest):
         for words in (
             ("versions", "purge", "bucket/file", "--version", ids[0], "--yes"),
             ("versions", "prune", "bucket", "--keep", "1", "--yes"),
+            ("versions", "prune", "bucket", "--keep", "1", "--dry-run"),
             ("bucket", "delete", "bucket", "--purge", "--yes"),
         ):
             refused = self.pail(*words, check=False)
@@ -190,6 +191,7 @@ class RequestKeys(PolicyTest):
         for words in (
             ("versions", "purge", "bucket/free/file", "--version", version, "--yes"),
             ("versions", "prune", "bucket/free", "--keep", "0", "--yes"),
+            ("versions", "prune", "bucket/free", "--keep", "0", "--dry-run"),
         ):
             self.assertNotEqual(self.pail(*words, check=False).returncode, 0, words)
         self.assertEqual(sorted(os.listdir(self.bucket / ".versions/free/file")), names)
@@ -516,6 +518,7 @@ class Keys(PolicyTest):
         for words in (
             ("versions", "purge", str(file), "--version", old, "--yes"),
             ("versions", "prune", str(file), "--yes"),
+            ("versions", "prune", str(file), "--dry-run"),
             ("versions", "prune", str(self.bucket), "--yes"),
             ("bucket", "delete", "bucket", "--purge", "--yes"),
         ):
