@@ -106,9 +106,12 @@ Result<Json> ControlClient::request(std::string_view op, const Json& args, const
   std::string line = encode_request({std::string(op), args});
   const Status sent = connection_->send(line, kSendLimit);
   wipe(line);
-  if (!sent) return context("the daemon went away", sent.error());
   for (;;) {
-    PAILFS_ASSIGN(const std::string reply, reader_.next(kReplyLimit, kReplyLimit));
+    // A daemon that takes no more connections answers without having been asked, and closes.
+    const auto limit = sent ? kReplyLimit : kSendLimit;
+    Result<std::string> next = reader_.next(limit, limit);
+    if (!sent && (!next || next->empty())) return context("the daemon went away", sent.error());
+    PAILFS_ASSIGN(const std::string reply, std::move(next));
     if (reply.empty()) return fail(Code::kIo, "the daemon ended the connection before it answered: was it stopped?");
     PAILFS_ASSIGN(ControlReply parsed, parse_reply(reply));
     if (parsed.kind == ControlReply::Kind::kOk) return std::move(parsed.ok);
