@@ -164,8 +164,11 @@ Answer ExpectedAnswers::exchange(const Question& question, const Place& from, co
   const auto put_over = [&](const Place& in, const Place& there) {
     return decide(policies_.of_key("s3:PutObject", there.key), posix_.remove(asker_, thing(in), thing(there), true));
   };
-  std::vector<Answer> needed{look_up(directory, question.new_name), remove(from, victim), remove(directory, other),
-                             put_over(directory, other), put_over(from, victim)};
+  Answer found = look_up(directory, question.new_name);
+  // Where it is not there for him: as when it is made.
+  if (!found.passes()) found.accepted.insert(Outcome::kAccessDenied);
+  std::vector<Answer> needed{found, remove(from, victim), remove(directory, other), put_over(directory, other),
+                             put_over(from, victim)};
   if (gains(victim, other.key) || gains(other, victim.key)) {
     needed.push_back({.accepted = {Outcome::kCrossDevice}, .by_policy = true});
   }
