@@ -3,6 +3,7 @@
 // first that changes something is the last. PAILFS_ACCESS_CASES and PAILFS_MODEL_SEED make longer and other runs,
 // PAILFS_ACCESS_CASE asks one case of a run again, and PAILFS_ACCESS_DIFFERENCES says how many are shown.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -50,11 +51,8 @@ bool changes(Operation operation) {
   }
 }
 
-template <class Names>
-std::string listed(const Names& names) {
-  std::string out;
-  for (const std::string& name : names) out += " " + name;
-  return out;
+std::string listed(const std::set<std::string>& names) {
+  return names.empty() ? "" : fmt::format(" with {}", fmt::join(names, " "));
 }
 
 struct Counts {
@@ -84,12 +82,11 @@ bool AccessModel::compare(const World& world, const Question& question, const To
   const bool lists = allowed && question.operation == Operation::kList;
   if (!expected.accepted.contains(told.outcome) || (lists && told.names != expected.names)) {
     std::string wanted;
-    for (const Outcome one : expected.accepted) wanted += std::string(" ") + outcome_name(one);
+    for (const Outcome one : expected.accepted) wanted += fmt::format(" {}", outcome_name(one));
     ADD_FAILURE() << "PAILFS_MODEL_SEED=" << seed_ << " PAILFS_ACCESS_CASE=" << number << "\n"
                   << describe(world) << describe(question) << "\nexpected" << wanted << ", by "
-                  << (expected.by_policy ? "a policy" : "modes") << (lists ? ":" + listed(expected.names) : "")
-                  << "\nthe core says " << outcome_name(told.outcome) << (lists ? ":" + listed(told.names) : "")
-                  << (allowed ? "" : " (" + told.message + ")");
+                  << (expected.by_policy ? "a policy" : "modes") << listed(expected.names) << "\nthe core says "
+                  << outcome_name(told.outcome) << listed(told.names) << " " << told.message;
     return false;
   }
   ++questions_;

@@ -7,6 +7,8 @@ namespace {
 
 using Numbers = std::vector<uint32_t>;
 
+const std::string kNewName = "n";  // which nothing has
+
 const Numbers kUids = {0, kOwnerUid, kAliceUid, kAliceUid, kBobUid, kBobUid, kCarolUid, kNobodyUid};
 const Numbers kGids = {0, kDevGid, kOpsGid, kAliceUid};
 // Most directories let through, or nothing below them would ever be asked for.
@@ -193,10 +195,9 @@ Question RandomWorld::question(const World& world) {
                      out.operation == Operation::kSymlink;
   if (makes) {
     if (!out.name.empty()) out.directory.push_back(out.name);
-    out.name = "n";
+    out.name = kNewName;
   } else if (out.operation == Operation::kLookup && one_in(4)) {
-    out.name = "n";
-    if (world.things[target.parent].names.contains("n")) out.name = target.name;
+    out.name = kNewName;
   }
   out.resolved = !one_in(3) || out.operation == Operation::kReadLink || out.operation == Operation::kGetAcl;
   if (out.operation == Operation::kExchange && !exchanges(world, target, out)) return question(world);
@@ -216,7 +217,7 @@ Question RandomWorld::question(const World& world) {
     const Target into = one_in(3) ? to.front() : pick(to);
     out.to = into.directory;
     if (!into.name.empty()) out.to.push_back(into.name);
-    out.new_name = "n";
+    out.new_name = kNewName;
     const bool replaces = out.operation == Operation::kRename && world.things[target.thing].kind != Kind::kDirectory;
     if (replaces && one_in(3)) {
       for (const auto& [name, there] : world.things[into.thing].names) {

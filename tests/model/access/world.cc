@@ -10,7 +10,7 @@ namespace {
 
 std::string text_of(const std::vector<AclLine>& acl) {
   static const char* const kTags[] = {"owner", "user", "group", "group", "mask", "others"};
-  std::string out;
+  std::string out = acl.empty() ? "" : ", ACL";
   for (const AclLine& line : acl) {
     const bool named = line.who == Who::kNamedUser || line.who == Who::kNamedGroup;
     out += fmt::format(" {}{}:{}", kTags[static_cast<size_t>(line.who)], named ? fmt::format(" {}", line.id) : "",
@@ -20,8 +20,7 @@ std::string text_of(const std::vector<AclLine>& acl) {
 }
 
 std::string text_of(const Rights& rights) {
-  return fmt::format("{:04o} uid {} gid {}{}", rights.mode, rights.uid, rights.gid,
-                     rights.acl.empty() ? "" : "," + text_of(rights.acl));
+  return fmt::format("{:04o} uid {} gid {}{}", rights.mode, rights.uid, rights.gid, text_of(rights.acl));
 }
 
 }  // namespace
@@ -75,8 +74,8 @@ std::string describe(const World& world) {
   for (const auto& [key, thing] : world.keys()) {
     const Thing& one = world.things[thing];
     out += fmt::format("  '{}': {} {}, {}", key, kKinds[static_cast<size_t>(one.kind)], thing, text_of(one.rights));
-    if (!one.default_acl.empty()) out += "; default" + text_of(one.default_acl);
-    if (one.older) out += "; an older version " + text_of(*one.older);
+    if (!one.default_acl.empty()) out += fmt::format("; default{}", text_of(one.default_acl));
+    if (one.older) out += fmt::format("; an older version {}", text_of(*one.older));
     out += "\n";
   }
   const auto document = [&](const char* whose, const nlohmann::json& policy) {
@@ -112,7 +111,7 @@ std::string describe(const Question& question) {
       break;
     case Operation::kSetAcl:
     case Operation::kSetDefaultAcl:
-      out += "," + text_of(question.acl);
+      out += text_of(question.acl);
       break;
     default:
       break;
