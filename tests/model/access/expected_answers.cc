@@ -1,5 +1,7 @@
 #include "expected_answers.h"
 
+#include <algorithm>
+
 namespace pailfs::test {
 namespace {
 
@@ -20,6 +22,12 @@ bool takes_a_name(Operation operation) {
 const char* outcome_name(Outcome outcome) {
   static const char* const kNames[] = {"ok", "EACCES", "ENOENT", "EPERM", "EXDEV", "another error"};
   return kNames[static_cast<size_t>(outcome)];
+}
+
+bool Answer::lists(const std::set<std::string>& told) const {
+  std::set<std::string> most = names;
+  most.insert(perhaps.begin(), perhaps.end());
+  return std::ranges::includes(told, names) && std::ranges::includes(most, told);
 }
 
 Answer then(const Answer& first, const Answer& next) {

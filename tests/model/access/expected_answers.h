@@ -16,14 +16,15 @@ enum class Outcome : uint8_t { kOk, kAccessDenied, kNotFound, kNotPermitted, kCr
 const char* outcome_name(Outcome outcome);
 
 struct Answer {
-  std::set<Outcome> accepted;     // several where the manual leaves it open, or does not say which error comes first
-  bool by_policy = false;         // a statement decided, not the mode or ACL
-  bool may_be_copied = false;     // a directory whose rename policies may refuse, so that it is copied
-  std::set<std::string> names{};  // of a listing that is allowed
+  std::set<Outcome> accepted;       // several where the manual leaves it open, or does not say which error comes first
+  bool by_policy = false;           // a statement decided, not the mode or ACL
+  bool may_be_copied = false;       // a directory whose rename policies may refuse, so that it is copied
+  std::set<std::string> names{};    // of a listing that is allowed
+  std::set<std::string> perhaps{};  // what else may be in it
 
   bool passes() const { return accepted == std::set{Outcome::kOk}; }
   bool may_pass() const { return accepted.contains(Outcome::kOk); }
-  bool is_missing() const { return accepted == std::set{Outcome::kNotFound}; }
+  bool lists(const std::set<std::string>& told) const;
   bool open_to_either() const { return may_pass() && accepted.size() > 1; }
 
   static Answer allowed(bool by_policy = false) { return {.accepted = {Outcome::kOk}, .by_policy = by_policy}; }
@@ -66,7 +67,7 @@ class ExpectedAnswers {
   Answer rename_directory(const Place& victim, const std::string& to);
   Answer link(const Question& question, const Place& file);
   Answer link_source(const Place& file);
-  bool gains(const Place& file, const std::string& new_key);
+  bool gains(const Place& file, const std::string& new_key, bool by_other_names_too = true);
   Answer use_version(const Place& directory, const Question& question);
 
   // expected_answers.cc: what an inode says.

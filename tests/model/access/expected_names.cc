@@ -56,7 +56,11 @@ Answer ExpectedAnswers::list(const Place& directory) {
     out.accepted.insert(Outcome::kOk);  // as above
   }
   for (const auto& [name, inside] : in.names) {
-    if (all || seen_by_policy(directory, name)) out.names.insert(name);
+    if (all || seen_by_policy(directory, name)) {
+      out.names.insert(name);
+    } else if (policies_.perhaps_use_below(joined(directory.key, name))) {
+      out.perhaps.insert(name);  // as above
+    }
   }
   return out;
 }
@@ -86,7 +90,7 @@ Answer ExpectedAnswers::remove(const Place& directory, const Place& victim) {
 
 // "Renaming and linking give nobody more rights over what is in a file, and over locks of its versions, than he had by
 // the old name": by policies, or by mode and ACL where these say nothing.
-bool ExpectedAnswers::gains(const Place& file, const std::string& new_key) {
+bool ExpectedAnswers::gains(const Place& file, const std::string& new_key, bool by_other_names_too) {
   const Rights& rights = thing(file).rights;
   const Kind kind = thing(file).kind;
   const bool of_account = policies_.of_account();
@@ -100,7 +104,9 @@ bool ExpectedAnswers::gains(const Place& file, const std::string& new_key) {
       {"s3:PutObjectLegalHold", of_account},
       {"s3:BypassGovernanceRetention", of_account}};
   for (const auto& [action, by_mode] : held_by_mode) {
-    const Word before = policies_.of_thing(action, file.thing), after = policies_.of_key(action, new_key);
+    const Word before =
+        by_other_names_too ? policies_.of_thing(action, file.thing) : policies_.of_key(action, file.key);
+    const Word after = policies_.of_key(action, new_key);
     if (before == Word::kDenied && after != Word::kDenied) return true;
     if (before == Word::kSilent && after == Word::kAllowed && !by_mode) return true;
   }
@@ -186,7 +192,7 @@ Answer ExpectedAnswers::rename_directory(const Place& victim, const std::string&
   const std::string below = victim.key + "/";
   for (const auto& [key, there] : world_.keys()) {
     if (!key.starts_with(below)) continue;
-    if (gains({there, key}, to + key.substr(victim.key.size()))) out.accepted.erase(Outcome::kOk);
+    if (gains({there, key}, to + key.substr(victim.key.size()), false)) out.accepted.erase(Outcome::kOk);
   }
   return out;
 }

@@ -79,7 +79,10 @@ const std::vector<std::string>& object_actions() {
 }
 
 PolicyRules::PolicyRules(const World& world, const Asker& asker)
-    : world_(world), name_(type_of(asker) == "User" ? asker.who : ""), of_account_(type_of(asker) == "Account") {
+    : world_(world),
+      keys_(world.keys()),
+      name_(type_of(asker) == "User" ? asker.who : ""),
+      of_account_(type_of(asker) == "Account") {
   const std::string arn = arn_of(world, asker), type = type_of(asker);
   const bool user = type == "User", role = type == "AssumedRole";
   case_["account"] = world.account;
@@ -160,6 +163,14 @@ Word PolicyRules::of_keys(const std::string& action, const std::vector<std::stri
   return out;
 }
 
+Word PolicyRules::of_thing(const std::string& action, size_t thing) {
+  std::vector<std::string> keys;
+  for (const auto& [key, stands_for] : keys_) {
+    if (stands_for == thing) keys.push_back(key);
+  }
+  return of_keys(action, keys);
+}
+
 Word PolicyRules::of_listing(const std::string& action, const std::string& prefix) {
   return ask(action, "arn:aws:s3:::" + world_.bucket, &prefix);
 }
@@ -190,7 +201,7 @@ std::vector<std::string> PolicyRules::keys_below(const std::string& key) const {
     }
   }
   std::set<std::string> beginnings{below}, candidates{below + "z", below + "z/z"};
-  for (const auto& [there, thing] : world_.keys()) {
+  for (const auto& [there, thing] : keys_) {
     candidates.insert(there);
     if (world_.things[thing].kind == Kind::kDirectory) beginnings.insert(there + "/");
   }

@@ -21,7 +21,7 @@ class PolicyRules {
   Word of_key(const std::string& action, const std::string& key);
   // Of what has all of these keys.
   Word of_keys(const std::string& action, const std::vector<std::string>& keys);
-  Word of_thing(const std::string& action, size_t thing) { return of_keys(action, world_.keys_of(thing)); }
+  Word of_thing(const std::string& action, size_t thing);
   // s3:ListBucket or s3:ListBucketVersions with that prefix.
   Word of_listing(const std::string& action, const std::string& prefix);
   bool of_account() const { return of_account_; }
@@ -39,6 +39,7 @@ class PolicyRules {
   std::vector<std::string> keys_below(const std::string& key) const;
 
   const World& world_;
+  const std::map<std::string, size_t> keys_;
   const std::string name_;
   // The root of the account may do what nothing denies.
   const bool of_account_;

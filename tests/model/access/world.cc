@@ -45,14 +45,6 @@ std::map<std::string, size_t> World::keys() const {
   return out;
 }
 
-std::vector<std::string> World::keys_of(size_t thing) const {
-  std::vector<std::string> out;
-  for (const auto& [key, stands_for] : keys()) {
-    if (stands_for == thing) out.push_back(key);
-  }
-  return out;
-}
-
 bool World::has_policies() const {
   return !(bucket_policy.is_null() && alices.is_null() && bobs.is_null() && dev.is_null() &&
            alices_boundary.is_null() && keepers.is_null());

@@ -65,9 +65,7 @@ struct World {
   nlohmann::json alices_boundary;    // null: none
   nlohmann::json keepers;            // of the role
 
-  // Keys of all names of a thing; that of the bucket's directory is empty.
-  std::vector<std::string> keys_of(size_t thing) const;
-  // All keys there are, with what they stand for.
+  // All keys there are, with what they stand for; that of the bucket's directory is empty.
   std::map<std::string, size_t> keys() const;
   bool has_policies() const;
 };

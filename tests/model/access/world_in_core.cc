@@ -160,8 +160,7 @@ void WorldInCore::give_documents(const World& world) {
 void WorldInCore::build(const World& world) {
   inos_.clear();
   older_.clear();
-  // Those of the world before would be about this one too.
-  put_identities(World());
+  // Root makes it, whom no policy that is left from the world before is about.
   Core& core = *memory_.core;
   EXPECT_OK(core.create_bucket(memory_.root, world.bucket, Versioning::kEnabled, 0777));
   inos_[0] = core.bucket_directory(world.bucket).value_or(0);

@@ -435,11 +435,16 @@ int reach(const World& world, const json& statement) {
   return excepted ? 0 : 3;
 }
 
-std::vector<json> statements_of(const json& document, const std::string& effect) {
-  std::vector<json> out;
+std::vector<const json*> statements_of(const json& document, const std::string& effect) {
+  std::vector<const json*> out;
   const json& given = document["Statement"];
-  for (const json& one : given.is_array() ? given : json::array({given})) {
-    if (one["Effect"] == effect) out.push_back(one);
+  const auto add = [&](const json& one) {
+    if (one["Effect"] == effect) out.push_back(&one);
+  };
+  if (given.is_array()) {
+    for (const json& one : given) add(one);
+  } else {
+    add(given);
   }
   return out;
 }
@@ -449,8 +454,8 @@ int reach_of(const World& world, const json& document, const std::string& effect
   if (document.is_null()) return 0;
   const bool variables = document.contains("Version") && document["Version"] == "2012-10-17";
   int best = 0;
-  for (const json& statement : statements_of(document, effect)) {
-    if (is_about(world, statement, variables)) best = std::max(best, of_bucket ? reach(world, statement) : 3);
+  for (const json* statement : statements_of(document, effect)) {
+    if (is_about(world, *statement, variables)) best = std::max(best, of_bucket ? reach(world, *statement) : 3);
   }
   return best;
 }
