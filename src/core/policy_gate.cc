@@ -17,28 +17,6 @@ namespace pailfs {
 
 namespace {
 
-bool is_of_bucket(Action action) {
-  switch (action) {
-    case Action::kCreateBucket:
-    case Action::kDeleteBucket:
-    case Action::kListBucket:
-    case Action::kListBucketVersions:
-    case Action::kPutBucketVersioning:
-    case Action::kPutLifecycleConfiguration:
-    case Action::kPutBucketObjectLockConfiguration:
-    case Action::kGetBucketPolicy:
-    case Action::kPutBucketPolicy:
-    case Action::kDeleteBucketPolicy:
-    case Action::kPutBucketOwnershipControls:
-    case Action::kGetBucketOwnershipControls:
-    case Action::kGetBucketPublicAccessBlock:
-    case Action::kPutBucketPublicAccessBlock:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool is_of_policy(Action action) {
   return action == Action::kGetBucketPolicy || action == Action::kPutBucketPolicy ||
          action == Action::kDeleteBucketPolicy;

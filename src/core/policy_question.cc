@@ -9,6 +9,28 @@
 
 namespace pailfs {
 
+bool is_of_bucket(Action action) {
+  switch (action) {
+    case Action::kCreateBucket:
+    case Action::kDeleteBucket:
+    case Action::kListBucket:
+    case Action::kListBucketVersions:
+    case Action::kPutBucketVersioning:
+    case Action::kPutLifecycleConfiguration:
+    case Action::kPutBucketObjectLockConfiguration:
+    case Action::kGetBucketPolicy:
+    case Action::kPutBucketPolicy:
+    case Action::kDeleteBucketPolicy:
+    case Action::kPutBucketOwnershipControls:
+    case Action::kGetBucketOwnershipControls:
+    case Action::kGetBucketPublicAccessBlock:
+    case Action::kPutBucketPublicAccessBlock:
+      return true;
+    default:
+      return false;
+  }
+}
+
 PolicyGate::Question::Question(const PolicyGate& gate, const Caller& caller, Scope bucket, Asker asker)
     : gate_(gate),
       wants_(asker.wants()),

@@ -55,6 +55,9 @@ inline constexpr std::array<std::string_view, 13> kLoweredGains{kLoweredUses[0],
                                                                 "s3:putobjecttagging",
                                                                 "s3:deleteobjecttagging"};
 
+// Whether a policy asks for it of the bucket, and not of a key.
+bool is_of_bucket(Action action);
+
 // Everything that is the same for all keys of a request.
 class PolicyGate::Question {
  public:
