@@ -281,14 +281,15 @@ Result<Json> identity_list(const CommandContext& context, const Json& args) {
 Result<Json> identity_get(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const IdentityKind kind, kind_argument(args));
   PAILFS_ASSIGN(const std::string name, string_argument(args, "name"));
-  Result<IdentityPtr> found = context.core.identities().get(context.caller, kind, name);
-  bool systems = false;
-  if (!found && found.error().code == Code::kNotFound) {
-    PAILFS_ASSIGN(const IdentityPtr implicit, context.core.identities().of_system(context.caller, kind, name));
-    systems = implicit != nullptr;
-    if (systems) found = implicit;
+  const Result<IdentityPtr> found = context.core.identities().get(context.caller, kind, name);
+  IdentityPtr identity;
+  if (found) {
+    identity = *found;
+  } else if (found.error().code == Code::kNotFound) {
+    PAILFS_ASSIGN(identity, context.core.identities().of_system(context.caller, kind, name));
   }
-  PAILFS_ASSIGN(const IdentityPtr identity, std::move(found));
+  if (identity == nullptr) return std::unexpected(found.error());
+  const bool systems = !found;
   Json out = describe(context, *identity);
   if (systems) out["system"] = true;
   if (kind != IdentityKind::kGroup) return out;
