@@ -20,8 +20,8 @@
 namespace pailfs::test {
 namespace {
 
-// A core keeps what was made in it in memory.
-constexpr uint64_t kCasesPerCore = 250;
+// A core keeps in memory what was made in it, and writes the keys of all its buckets with each new one.
+constexpr uint64_t kCasesPerCore = 60;
 constexpr uint64_t kQuestions = 3;
 
 std::optional<uint64_t> number_from(const char* variable) {

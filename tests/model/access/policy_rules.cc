@@ -61,13 +61,15 @@ std::string replaced(std::string text, const std::string& what, const std::strin
   return text;
 }
 
-void take_denials(json& document) {
-  if (document.is_null()) return;
+// Whether anything is left.
+bool take_denials(json& document) {
+  if (document.is_null()) return false;
   json kept = json::array();
   for (const json& statement : document["Statement"]) {
     if (statement["Effect"] == "Allow") kept.push_back(statement);
   }
   document["Statement"] = kept;
+  return !kept.empty();
 }
 
 }  // namespace
@@ -116,8 +118,8 @@ PolicyRules::PolicyRules(const World& world, const Asker& asker)
   context["pail:door"] = {"fuse"};
   undenied_ = case_;
   undenied_["boundary"] = nullptr;
-  for (json& document : undenied_["identity_policies"]) take_denials(document);
-  take_denials(undenied_["bucket_policy"]);
+  for (json& document : undenied_["identity_policies"]) anything_allowed_ |= take_denials(document);
+  anything_allowed_ |= take_denials(undenied_["bucket_policy"]);
 }
 
 Word PolicyRules::ask(json& one_case, std::map<std::string, Word>& asked, const std::string& action,
@@ -176,7 +178,7 @@ Word PolicyRules::of_listing(const std::string& action, const std::string& prefi
 }
 
 bool PolicyRules::any_use(const std::string& key) {
-  if (!world_.has_policies()) return false;
+  if (!world_.has_policies() || (!anything_allowed_ && !of_account_)) return false;
   for (const std::string& action : object_actions()) {
     const Word word = of_key(action, key);
     if (word == Word::kAllowed || (of_account_ && word == Word::kSilent)) return true;
@@ -218,13 +220,13 @@ std::vector<std::string> PolicyRules::keys_below(const std::string& key) const {
 }
 
 bool PolicyRules::any_use_below(const std::string& key) {
-  if (!world_.has_policies()) return false;
+  if (!world_.has_policies() || (!anything_allowed_ && !of_account_)) return false;
   const std::vector<std::string> keys = keys_below(key);
   return std::ranges::any_of(keys, [&](const std::string& one) { return any_use(one); });
 }
 
 bool PolicyRules::perhaps_use_below(const std::string& key) {
-  if (!world_.has_policies()) return false;
+  if (!anything_allowed_) return false;
   for (const std::string& one : keys_below(key)) {
     for (const std::string& action : object_actions()) {
       if (ask(undenied_, undenied_asked_, action, arn_of_key(one), nullptr) == Word::kAllowed) return true;

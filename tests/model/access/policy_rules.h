@@ -44,6 +44,7 @@ class PolicyRules {
   // The root of the account may do what nothing denies.
   const bool of_account_;
   nlohmann::json case_, undenied_;
+  bool anything_allowed_ = false;  // by some statement that may be about him
   std::map<std::string, Word> asked_, undenied_asked_;
 };
 

@@ -58,6 +58,8 @@ std::string without_case(const std::string& text) {
 
 // Row by row: reachable[j] says whether the first j letters of the pattern can make the letters of the text so far.
 bool like(const Letters& pattern, const std::string& text) {
+  // Most say no at the first letter.
+  if (!pattern.empty() && pattern[0].kind == Letter::kPlain && !text.starts_with(pattern[0].text)) return false;
   std::vector<bool> reachable(pattern.size() + 1, false);
   reachable[0] = true;
   for (size_t j = 0; j < pattern.size(); ++j) reachable[j + 1] = reachable[j] && pattern[j].kind == Letter::kAny;
