@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/acl.h"
 #include "core/acl_facts.h"
@@ -149,6 +150,21 @@ bool owns(const Caller& caller, const Attributes& object) { return caller.uid ==
 bool runs(const AccessRequest& request) {
   if (request.need == Need::kExecute) return true;
   return request.need == Need::kPermissions && (request.permissions & kX) != 0 && !S_ISDIR(request.object.mode);
+}
+
+// Of a file that is to be read and written at once, by open(2) or access(2): the request for the other action, and for
+// what is this one's own alone. The request itself where it is about one action.
+std::pair<AccessRequest, AccessRequest> halves(const AccessRequest& request) {
+  AccessRequest other = request, own = request;
+  const bool writes = request.action == Action::kPutObject;
+  if ((!writes && request.action != Action::kGetObject) || S_ISDIR(request.object.mode)) return {other, own};
+  other.action = writes ? Action::kGetObject : Action::kPutObject;
+  if (request.need == Need::kReadWrite) own.need = writes ? Need::kWrite : Need::kRead;
+  if (request.need == Need::kPermissions) {
+    own.permissions &= writes ? kW : kR | kX;
+    other.permissions &= ~own.permissions;
+  }
+  return {other, own};
 }
 
 // unlink(2): in a sticky directory only the owner of the file or of the directory may remove a name.
@@ -346,7 +362,13 @@ Status Gate::decide(const AccessRequest& request) const {
       return {};
   }
   if (is_traced()) note_answer(PolicyGate::Answer::kSilent);
-  return check_acl(request);
+  if (request.need != Need::kReadWrite && request.need != Need::kPermissions) [[likely]]
+    return check_acl(request);
+  // What is asked for at once is two actions: the ACL has to give what no policy does.
+  const auto [other, own] = halves(request);
+  if (own.need == request.need && own.permissions == request.permissions) return check_acl(request);
+  PAILFS_ASSIGN(const auto others, policies_->answer(other, {}));
+  return check_acl(others == PolicyGate::Answer::kAllow ? own : request);
 }
 
 Status Gate::check_acl(const AccessRequest& request) const {

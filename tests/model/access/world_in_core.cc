@@ -108,33 +108,36 @@ void WorldInCore::put_identity(IdentityKind kind, const std::string& name, uint3
   };
   IdentityOps& identities = memory_.core->identities();
   if (!boundary.is_null()) {
-    EXPECT_OK(identities.change(memory_.root, IdentityKind::kManagedPolicy, "Bound", [&](std::optional<Identity>) {
-      Identity out;
-      out.kind = IdentityKind::kManagedPolicy;
-      out.name = "Bound";
-      out.versions[1] = {0, compiled(boundary)};
-      out.default_version = 1;
-      return Result<std::optional<Identity>>(out);
-    }));
+    EXPECT_OK(identities.change(memory_.root, {{IdentityKind::kManagedPolicy, "Bound", [&](std::optional<Identity>) {
+                                                  Identity out;
+                                                  out.kind = IdentityKind::kManagedPolicy;
+                                                  out.name = "Bound";
+                                                  out.versions[1] = {0, compiled(boundary)};
+                                                  out.default_version = 1;
+                                                  return Result<std::optional<Identity>>(out);
+                                                }}}));
   }
-  EXPECT_OK(identities.change(memory_.root, kind, name, [&](std::optional<Identity>) {
-    Identity out;
-    out.kind = kind;
-    out.name = name;
-    if (number != 0) out.numbers = {number};
-    if (kind == IdentityKind::kRole) {
-      const json trusts = {{"Version", "2012-10-17"},
-                           {"Statement",
-                            {{"Effect", "Allow"},
-                             {"Action", "sts:AssumeRole"},
-                             {"Principal", {{"AWS", "arn:aws:iam::" + memory_.core->account_id() + ":user/carol"}}}}}};
-      out.trust = compiled(trusts, policy::DocumentKind::kTrust);
-      out.max_session = kMinSession;
-    }
-    if (!policy.is_null()) out.inlined["own"] = compiled(policy);
-    if (!boundary.is_null()) out.boundary = "Bound";
-    return Result<std::optional<Identity>>(out);
-  }));
+  EXPECT_OK(identities.change(
+      memory_.root,
+      {{kind, name, [&](std::optional<Identity>) {
+          Identity out;
+          out.kind = kind;
+          out.name = name;
+          if (number != 0) out.numbers = {number};
+          if (kind == IdentityKind::kRole) {
+            const json trusts = {
+                {"Version", "2012-10-17"},
+                {"Statement",
+                 {{"Effect", "Allow"},
+                  {"Action", "sts:AssumeRole"},
+                  {"Principal", {{"AWS", "arn:aws:iam::" + memory_.core->account_id() + ":user/carol"}}}}}};
+            out.trust = compiled(trusts, policy::DocumentKind::kTrust);
+            out.max_session = kMinSession;
+          }
+          if (!policy.is_null()) out.inlined["own"] = compiled(policy);
+          if (!boundary.is_null()) out.boundary = "Bound";
+          return Result<std::optional<Identity>>(out);
+        }}}));
 }
 
 WorldInCore::WorldInCore(CoreOnMemory& memory) : memory_(memory) {

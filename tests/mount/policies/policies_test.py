@@ -68,6 +68,25 @@ class Operations(PolicyTest):
                 self.put(self.allow(action, key, who="nobody"), self.deny(action, key, who="daemon"))
                 self.assert_user(act, ALLOWED)
 
+    def test_a_policy_and_the_mode_give_one_half_each(self):
+        file = self.fill(self.bucket / "file", mode=0o604)
+
+        def read_write():
+            os.close(os.open(file, os.O_RDWR))
+
+        def may():
+            if not os.access(file, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, "access(2) says no")
+
+        for mode, action in ((0o604, "PutObject"), (0o602, "GetObject")):
+            file.chmod(mode)
+            self.put()
+            self.assertEqual(each_as_user({"both": read_write, "may": may}), {"both": DENIED, "may": DENIED})
+            self.put(self.allow(action, "file", who="nobody"))
+            self.assertEqual(each_as_user({"both": read_write, "may": may}), {"both": ALLOWED, "may": ALLOWED})
+            self.put(self.allow(action, "file", who="nobody"), self.deny("GetObject", "file", who="nobody"))
+            self.assertEqual(each_as_user({"both": read_write, "may": may}), {"both": DENIED, "may": DENIED})
+
     def test_a_deny_keeps_from_what_the_mode_allows(self):
         for name in self.cases():
             action, key, act = self.cases()[name]
