@@ -87,7 +87,9 @@ int status(Invocation& invocation, const StatusOptions& options) {
   auto result = fetch_status(invocation, place->store);
   if (!result) return invocation.failed(result.error());
   (*result)["directory"] = bytes_to_json(place->store);
-  const std::vector<std::string> dead = dead_mounts(place->store);
+  // Asked for where nobody serves the store: it costs a living daemon a request, and waits for one that hangs.
+  const bool served = !object_member(*result, "daemon").empty();
+  const auto dead = served ? std::vector<std::string>() : dead_mounts(place->store);
   for (const std::string& mountpoint : dead) (*result)["dead_mounts"].push_back(bytes_to_json(mountpoint));
   if (invocation.printed_json(*result)) return kExitOk;
   const Json& store = object_member(*result, "store");

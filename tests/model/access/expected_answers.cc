@@ -142,12 +142,8 @@ Answer ExpectedAnswers::open(const Place& file, uint32_t bits) {
   if (read == Word::kDenied || write == Word::kDenied) return Answer::denied(true);
   const uint32_t left = (read == Word::kSilent ? kR : 0) | (write == Word::kSilent ? kW : 0);
   if (left == 0) return Answer::allowed(true);
-  Answer out = decide(Word::kSilent, verdict(posix_.may(asker_, thing(file).rights, thing(file).kind, left)));
-  // A policy gives one of two that are wanted at once, and the mode the other: whether that opens it is not said.
-  if (left != bits && out.passes() && !posix_.may(asker_, thing(file).rights, thing(file).kind, bits)) {
-    out.accepted.insert(Outcome::kAccessDenied);
-  }
-  return out;
+  // "To read and write at once, one of these has to have both, or what a policy does not allow of it."
+  return decide(Word::kSilent, verdict(posix_.may(asker_, thing(file).rights, thing(file).kind, left)));
 }
 
 // "A policy lets nobody [...] run these [others' set-ID files], or run what has no x bit."
@@ -168,11 +164,12 @@ Answer ExpectedAnswers::access(const Place& file, uint32_t bits) {
   if ((bits & (kR | kW)) != 0) needed.push_back(open(file, bits & (kR | kW)));
   if ((bits & kX) != 0) needed.push_back(execute(file));
   Answer out = all_of(needed);
-  // acl(5): one entry has to have all of them; whether access(2) asks for each alone where policies speak is not said.
+  // acl(5): one entry has to have all of them. What a policy allows is not asked of it; of x that is not said.
   if (out.may_pass() && !posix_.may(asker_, thing(file).rights, thing(file).kind, bits)) {
-    if (!out.by_policy) return Answer::denied();
-    const bool by_policy_alone = (bits & kX) == 0 && out.passes();
-    if (!by_policy_alone) out.accepted.insert(Outcome::kAccessDenied);
+    const bool speaks = policies_.of_thing("s3:GetObject", file.thing) == Word::kAllowed ||
+                        policies_.of_thing("s3:PutObject", file.thing) == Word::kAllowed;
+    if (!speaks) return Answer::denied();
+    if ((bits & kX) != 0 || !out.passes()) out.accepted.insert(Outcome::kAccessDenied);
   }
   return out;
 }

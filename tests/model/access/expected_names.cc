@@ -88,8 +88,8 @@ Answer ExpectedAnswers::remove(const Place& directory, const Place& victim) {
                 posix_.remove(asker_, thing(directory), thing(victim), false));
 }
 
-// "Renaming and linking give nobody more rights over what is in a file, and over locks of its versions, than he had by
-// the old name": by policies, or by mode and ACL where these say nothing.
+// "Renaming and linking give nobody more rights over what is in a file, and over its tags and the locks of its
+// versions, than he had by the old name": by policies, or by mode and ACL where these say nothing.
 bool ExpectedAnswers::gains(const Place& file, const std::string& new_key, bool by_other_names_too) {
   const Rights& rights = thing(file).rights;
   const Kind kind = thing(file).kind;
@@ -99,6 +99,10 @@ bool ExpectedAnswers::gains(const Place& file, const std::string& new_key, bool 
       {"s3:PutObject", posix_.may(asker_, rights, kind, kW)},
       {"s3:PutObjectAcl", posix_.change_mode(asker_, rights) == Verdict::kOk},
       {"s3:GetObjectVersion", posix_.may(asker_, rights, kind, kR)},
+      {"s3:GetObjectTagging", posix_.may(asker_, rights, kind, kR)},
+      {"s3:GetObjectVersionTagging", posix_.may(asker_, rights, kind, kR)},
+      {"s3:PutObjectTagging", posix_.may(asker_, rights, kind, kW)},
+      {"s3:DeleteObjectTagging", posix_.may(asker_, rights, kind, kW)},
       {"s3:DeleteObjectVersion", of_account},
       {"s3:PutObjectRetention", of_account},
       {"s3:PutObjectLegalHold", of_account},
