@@ -665,6 +665,8 @@ class Changes(IdentityTest):
         return after.get("LOOKUP", 0) - before.get("LOOKUP", 0)
 
     def test_buckets_that_no_policy_speaks_of_go_on_with_cached_names(self):
+        if self.fs.status()["daemon"]["entry_caching"] == "none":
+            self.skipTest("names are not cached: the libfuse is older than 3.18")
         other = self.fs.bucket("other")
         other.chmod(0o755)
         for bucket in (self.bucket, other):
