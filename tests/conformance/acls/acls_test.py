@@ -332,6 +332,8 @@ class Acls(Bodies):
         os.mknod(directory / "device", stat.S_IFCHR | mode, os.makedev(1, 3))
         os.symlink("file", directory / "link")
         kinds = dict.fromkeys(("file", "directory", "node", "fifo", "device"), mode)
+        if not self.has_unnamed_files:
+            return kinds
         descriptor = os.open(directory, os.O_TMPFILE | os.O_RDWR, mode)
         # A descriptor of a directory makes it linkat(2), which follows.
         os.link("/proc/self/fd/%d" % descriptor, directory / "unnamed", src_dir_fd=descriptor, follow_symlinks=True)

@@ -395,7 +395,7 @@ class Requests(MountTest):
         self.browse_then()
         path = str(self.directory / "0")
         self.fs.run(PAIL, "versions", "purge", path, "--version", self.version.name, "--yes")
-        if tuple(map(int, self.fs.status()["daemon"]["libfuse"].split(".")[:2])) < (3, 18):
+        if self.fs.libfuse() < (3, 18):
             time.sleep(1.1)  # such a libfuse cannot make the kernel forget them sooner
         with self.assertRaises(FileNotFoundError):
             os.stat(self.version)

@@ -64,7 +64,7 @@ class Unsupported(MountTest):
         }
 
     def unnamed(self):
-        version = tuple(map(int, self.fs.status()["daemon"]["libfuse"].split(".")[:2]))
+        version = self.fs.libfuse()
         found = errno_of(lambda: os.close(os.open(self.bucket, os.O_TMPFILE | os.O_WRONLY, 0o600)))
         if version < (3, 17):
             return {found}
