@@ -170,6 +170,7 @@ policy::Context PolicyGate::Question::make_context(std::string_view action, cons
   if (prefix != nullptr) {
     context.add("s3:prefix", *prefix);
     context.add("s3:delimiter", "/");
+    context.add("s3:max-keys", "1000");  // what S3 takes where a request does not say
   }
   if (action == "s3:PutObject") {
     context.add("s3:x-amz-server-side-encryption", "AES256");  // what every object here is under

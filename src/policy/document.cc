@@ -172,6 +172,7 @@ bool is_supplied_key(std::string_view key) {
                                                           "pail:uid",
                                                           "pail:weekday",
                                                           "s3:delimiter",
+                                                          "s3:max-keys",
                                                           "s3:object-lock-legal-hold",
                                                           "s3:object-lock-mode",
                                                           "s3:object-lock-remaining-retention-days",

@@ -87,6 +87,13 @@ class Operations(PolicyTest):
             self.put(self.allow(action, "file", who="nobody"), self.deny("GetObject", "file", who="nobody"))
             self.assertEqual(each_as_user({"both": read_write, "may": may}), {"both": DENIED, "may": DENIED})
 
+    def test_a_listing_asks_for_a_thousand_keys(self):
+        (self.bucket / "directory").mkdir(0o755)
+        for limit, expected in ((999, DENIED), (1000, ALLOWED)):
+            many = {"NumericGreaterThan": {"s3:max-keys": limit}}
+            self.put(self.deny("ListBucket", "", who="nobody", condition=many))
+            self.assert_user(lambda: os.listdir(self.bucket), expected)
+
     def test_a_deny_keeps_from_what_the_mode_allows(self):
         for name in self.cases():
             action, key, act = self.cases()[name]

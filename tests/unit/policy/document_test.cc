@@ -221,6 +221,8 @@ TEST(DocumentTest, StoringRefusesWhatCanNeverWorkHere) {
             {one(kRest), ""},
             {one("'Effect':'Allow','Resource':'*','Action':'s3:GetObjct'"), "no action of Amazon S3"},
             {conditioned("{'StringEquals':{'aws:UserName':'x','s3:Prefix':'b'}}"), ""},
+            {conditioned("{'NumericLessThanEquals':{'s3:max-keys':10}}"), ""},
+            {conditioned("{'StringEquals':{'s3:ExistingObjectTag/a':'b','s3:RequestObjectTag/a':'b'}}"), ""},
             {conditioned("{'StringEquals':{'s3:ExistingObjectTag/':'b'}}"), "condition key"},
             {conditioned("{'StringEquals':{'aws:VpcSourceIp':'b'}}"), "condition key"},
             {conditioned("{'StringEquals':{'aws:SourceVpc':'x'}}"), "no request here ever has the condition key"},
