@@ -67,8 +67,8 @@ class Tree:
             source = pathlib.Path(entry["directory"], entry["file"]).resolve()
             inside = source.is_relative_to(self.root / "src") or source.is_relative_to(self.root / "tests")
             if inside and not source.is_relative_to(self.build):
-                found.setdefault(flags_of(entry), []).append(source)
-        return found
+                found.setdefault(flags_of(entry), {})[source] = True  # once, also where two targets have it
+        return {flags: list(sources) for flags, sources in found.items()}
 
     def unit(self, sources):
         text = "".join('#include "%s"\n' % source for source in sources)
