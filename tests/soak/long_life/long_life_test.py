@@ -30,7 +30,7 @@ LONG_ENOUGH = 3000  # seconds: in a shorter life the daemon's own caches are sti
 MEMORY_AT_MOST = 512 << 10  # KiB
 INDEX_FACTOR = 1.5
 SEGMENT = 64 * MIB
-FREE_PAGES = 16 * MIB  # that an index may have beyond its factor's share: those of the checkpoints under way
+FREE_PAGES = 32 * MIB  # that an index may have beyond its factor's share: those of the checkpoints under way
 
 
 def drop_caches():
