@@ -11,8 +11,9 @@ import struct
 import subprocess
 import threading
 
-from mounted_store import PAIL, MountTest, main
+from mounted_store import PAIL, main
 from other_users import become, errno_of, in_child
+from policy_bucket import BucketTest
 
 USERS = {name: pwd.getpwnam(name).pw_uid for name in ("nobody", "daemon", "bin")}
 GROUP = 4242  # of nobody in some cases
@@ -39,16 +40,10 @@ def acl(owner, user, uid, group, mask, other):
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
-class ExplainTest(MountTest):
+class ExplainTest(BucketTest):
     def setUp(self):
         super().setUp()
-        self.fs.mount("allow_other,suid,dev")
-        self.bucket = self.fs.bucket()
-        self.bucket.chmod(0o755)
         self.account = json.loads(self.pail("policy", "list", "--json").stdout)["account"]
-
-    def pail(self, *words, **keywords):
-        return self.fs.run(PAIL, *words, cwd=self.fs.mountpoint, **keywords)
 
     def put(self, *statements):
         if statements:

@@ -13,8 +13,9 @@ import subprocess
 import unittest
 
 from file_calls import read, write
-from mounted_store import PAIL, MountTest, main, mounts, wait_until
+from mounted_store import PAIL, main, mounts, wait_until
 from other_users import as_user, become, errno_of, in_child
+from policy_bucket import BucketTest
 
 ALLOWED, DENIED = 0, errno.EACCES
 # Four accounts and four groups that every Debian has; the test's users are in none of them but as it says.
@@ -23,18 +24,14 @@ GROUPS = {name: grp.getgrnam(name).gr_gid for name in ("mail", "news", "backup",
 ALONE = 61000  # a gid that nobody has
 
 
-class IdentityTest(MountTest):
+class IdentityTest(BucketTest):
+    OPTIONS = "allow_other"
+
     def setUp(self):
         super().setUp()
-        self.fs.mount("allow_other")
-        self.bucket = self.fs.bucket()
-        self.bucket.chmod(0o755)
         self.file = self.fill("file")
         self.account = json.loads(self.pail("user", "list", "--json").stdout)["account"]
         self.assertRegex(self.account, r"^\d{12}$")
-
-    def pail(self, *words, **keywords):
-        return self.fs.run(PAIL, *words, cwd=self.fs.mountpoint, **keywords)
 
     def fails(self, because, *words, **keywords):
         result = self.pail(*words, check=False, **keywords)

@@ -11,8 +11,9 @@ import subprocess
 import tarfile
 
 from file_calls import read
-from mounted_store import PAIL, MountTest, main
+from mounted_store import PAIL, main
 from other_users import as_user
+from policy_bucket import BucketTest
 
 ALLOWED, DENIED = 0, errno.EACCES
 DAEMON, GAMES = (pwd.getpwnam(name).pw_uid for name in ("daemon", "games"))
@@ -29,16 +30,7 @@ def mode(path):
     return stat.S_IMODE(os.lstat(path).st_mode)
 
 
-class PublicAccessTest(MountTest):
-    def setUp(self):
-        super().setUp()
-        self.fs.mount("allow_other,suid,dev")
-        self.bucket = self.fs.bucket()
-        self.bucket.chmod(0o755)
-
-    def pail(self, *words, **keywords):
-        return self.fs.run(PAIL, *words, cwd=self.fs.mountpoint, **keywords)
-
+class PublicAccessTest(BucketTest):
     def block(self, *switches, where="bucket"):
         verb = "put" if switches else "delete"
         self.pail("public-access-block", verb, where, *switches)
