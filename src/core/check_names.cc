@@ -197,7 +197,10 @@ Status NamesCheck::suspects() {
     PAILFS_ASSIGN(const auto now, record(ino));
     if (!now || now->ctime != suspect.ctime) continue;
     PAILFS_ASSIGN(std::string fault, links_fault(ino, *now, suspect.links));
-    if (!fault.empty()) report_.problem("name", ino, std::move(fault));
+    if (fault.empty()) continue;
+    // One that was open without a name may have gone, and its orphan key with it, since the record was read.
+    PAILFS_ASSIGN(const auto after, record(ino));
+    if (after && after->ctime == suspect.ctime) report_.problem("name", ino, std::move(fault));
   }
   return {};
 }

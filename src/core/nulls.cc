@@ -85,7 +85,9 @@ Status keep_newest_null(Core::Impl& core, Ino parent, std::string_view name) {
 void Core::Impl::settle_nulls(Ino parent, std::string_view name) {
   if (versioning(bucket_of(parent)) != Versioning::kSuspended) return;
   const Status done = keep_newest_null(*this, parent, name);
-  if (!done) log_warning("an older null version of a name in inode {} stays: {}", parent, done.error().message);
+  // Not found: what was newest has gone meanwhile, and who took it away comes here too.
+  if (!done && done.error().code != Code::kNotFound)
+    log_warning("an older null version of a name in inode {} stays: {}", parent, done.error().message);
 }
 
 void Core::Impl::settle_replaced(const InodePtr& inode) {

@@ -56,17 +56,21 @@ Status Core::Impl::drop_link(Inode& inode, Stamp at, Transaction& tx) {
   return remove_inode(inode, tx);
 }
 
+void Core::Impl::add_orphan(Inode& inode, Transaction& tx) {
+  tx.put(bucket_of(inode.ino), keys::orphan(inode.ino), std::string());
+  MutexLock lock(orphans_lock);
+  orphans.insert(inode.ino);
+}
+
 Result<bool> Core::Impl::leave_to_last_user(Inode& inode) {
   const Ino ino = inode.ino;
-  {  // in this order, as in drop_link()
-    MutexLock lock(orphans_lock);
-    orphans.insert(ino);
-  }
+  Transaction tx;
+  add_orphan(inode, tx);  // before it is asked who uses it, as in drop_link()
   if (inode.handles > 0 || inodes.references(ino) > 0) {
-    Transaction tx;
-    tx.put(bucket_of(ino), keys::orphan(ino), std::string());
-    PAILFS_TRY(commit(std::move(tx)));
-    return true;
+    Status done = commit(std::move(tx));
+    if (done) return true;
+    reload(inode);
+    return std::unexpected(std::move(done).error());
   }
   MutexLock lock(orphans_lock);
   orphans.erase(ino);
@@ -144,6 +148,10 @@ void Core::Impl::reload(Inode& inode) {
   if (!value) return;  // unreadable now: the copy in memory is the better one
   inode.gone = !value->has_value();
   if (inode.gone) return;
+  if (const auto orphan = store.get(bucket_of(inode.ino), keys::orphan(inode.ino)); orphan && !*orphan) {
+    MutexLock lock(orphans_lock);
+    orphans.erase(inode.ino);
+  }
   if (auto record = decode_inode(**value)) inode.record = std::move(*record);
   inode.provisional = 0;
 }

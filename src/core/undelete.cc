@@ -38,7 +38,8 @@ class Undeletion {
     assert_locked(directory);
     assert_locked(inode);
     if (directory.record.nlink == 0) return gone();
-    if (inode.gone || inode.record.nlink != 0) return false;
+    // What was written after the last unlink is no version that could come back.
+    if (inode.gone || inode.record.nlink != 0 || core_.is_orphan(span_.ino)) return false;
     PAILFS_ASSIGN(Core::Impl::Place where, core_.place(span_.parent, ended_.name));
     if (where.found) return false;  // somebody was faster
     Transaction tx;

@@ -207,6 +207,12 @@ Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx, 
   PAILFS_TRY(drop_content(store, ino, version, same ? &neighbour : nullptr, tx));
   PAILFS_TRY(end_older_version(ino, vseq, version.version.sealed, tx));
   tx.erase(keys::version(ino, vseq));
+  if (!next && current.nlink == 0 && !current.sealed) {
+    // What was written after the last unlink is no version, and goes with its last user. Names that ended lead to
+    // versions: when there are none, nothing else would lead to the inode after a crash.
+    PAILFS_ASSIGN(const auto older, store.view().last_before(scope, keys::version(ino, vseq), keys::version(ino, 0)));
+    if (!older) add_orphan(inode, tx);
+  }
   if (!same) return {};
   if (next) {
     next->prev = version.prev;
@@ -239,7 +245,7 @@ Status remove_object_version(Core::Impl& core, const Caller& caller, const NameS
     Transaction tx;
     Status done = core.remove_version(inode, version.vseq, tx, bypass_governance);
     if (done) {
-      if (inode.gone) drop_bare_span(span, tx);
+      if (inode.gone || core.is_orphan(span.ino)) drop_bare_span(span, tx);
       ChangeRecord change{Action::kDeleteObjectVersion, caller, span.parent, {}, span.ino};
       change.before = version.record.version.id;
       tx.record(encode_change(change, core.now()));

@@ -118,6 +118,11 @@ std::optional<MountedPath> find_mount(const std::vector<MountEntry>& mounts, std
 
 namespace {
 
+// What a mount answers whose daemon is gone, or whose connection just ends: with io_uring that is a moment later.
+bool says_dead(const std::error_code& error) {
+  return error == std::errc::not_connected || error == std::errc::connection_aborted;
+}
+
 Result<std::vector<MountEntry>> mounts_here() {
   std::ifstream file("/proc/self/mountinfo");
   std::ostringstream text;
@@ -130,8 +135,8 @@ Result<std::vector<MountEntry>> mounts_here() {
 
 bool is_dead_mount(const std::string& mountpoint) {
   std::error_code error;
-  static_cast<void>(fs::status(mountpoint, error));
-  return error == std::errc::not_connected;
+  static_cast<void>(fs::space(mountpoint, error));  // stat(2) may be answered by the kernel's cache
+  return says_dead(error);
 }
 
 std::vector<std::string> dead_mounts(std::string_view store) {
@@ -161,7 +166,7 @@ Result<std::optional<MountedPath>> locate(const std::string& path) {
   } else {
     resolved = fs::weakly_canonical(absolute.parent_path(), error) / last;
   }
-  if (error == std::errc::not_connected) {  // below a dead mount nothing can be looked at
+  if (says_dead(error)) {  // below a dead mount nothing can be looked at
     resolved = absolute.lexically_normal();
     if (!resolved.has_filename()) resolved = resolved.parent_path();
     error.clear();

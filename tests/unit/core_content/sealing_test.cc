@@ -154,6 +154,48 @@ TEST(Sealing, WhatIsWrittenAfterTheLastUnlinkIsDroppedAtTheLastClose) {
   f.expect_all_released();
 }
 
+// What was written after the last unlink is no version: nothing but its user leads to it once those have gone.
+TEST(Sealing, WhatIsWrittenAfterTheLastUnlinkGoesAlsoWhereTheVersionsWentBefore) {
+  for (const bool crash : {false, true}) {
+    ContentFixture f;
+    const auto file = f.create("temporary");
+    f.write(file, 0, "kept");
+    EXPECT_OK(f.core->unlink(f.root, f.bucket, "temporary"));
+    f.write(file, 1, std::string(3'000'000, 'x'));
+    EXPECT_OK(f.core->prune(f.root, "bucket", "", {.older_than = {}, .keep = 0}, nullptr));
+    f.expect_sound();
+    EXPECT_EQ(f.read(file, 0, 4), "kxxx");
+    f.write(file, 0, "y");
+    if (crash) {
+      f.restart();
+      f.expect_sound();
+      EXPECT_FALSE(f.core->getattr(f.root, file.ino)) << "what nobody can reach takes space";
+    } else {
+      f.close(file);
+      f.core->forget(file.ino, 1);
+      f.expect_sound();
+      f.expect_all_released();
+    }
+  }
+}
+
+TEST(Sealing, WhatIsWrittenAfterTheLastUnlinkDoesNotComeBackWithTheMarkersRemoval) {
+  ContentFixture f;
+  const auto file = f.create("temporary");
+  f.write(file, 0, "kept");
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "temporary"));
+  f.write(file, 0, "lost");
+  const auto versions = f.versions("temporary");
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_OK(f.core->purge_version(f.root, "bucket", "temporary", versions[1].name));
+  EXPECT_OK(f.core->purge_version(f.root, "bucket", "temporary", versions[0].name));
+  EXPECT_FALSE(f.core->lookup(f.root, f.bucket, "temporary"));
+  f.close(file);
+  f.core->forget(file.ino, 1);
+  f.expect_sound();
+  f.expect_all_released();
+}
+
 // S3's null version is one for each key: what takes its place while it is open takes it when it is closed.
 TEST(Sealing, ANullVersionThatIsReplacedWhileItIsOpenGoesWithTheLastClose) {
   for (const bool deleted : {true, false}) {
