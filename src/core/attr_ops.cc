@@ -77,10 +77,16 @@ bool is_now(const std::optional<Time>& time, bool now, const std::optional<Time>
 // After a rename, link, chmod and the like the kernel's write-back cache sets the change time of a regular file to the
 // moment at which it got the answer: in the caller's name, without a handle, and along with the modification time as it
 // is. Refusing that would fail the file's next fsync. A utimensat(2) that asks for the time that the file already has
-// looks the same, and changes as little.
+// looks the same: see changes_now().
 bool is_change_time_only(const AttributeChange& change, const InodeRecord& record) {
   return change.ctime && change.mtime == record.mtime && !change.atime && !change.atime_now && !change.mtime_now &&
          !change.mode && !change.uid && !change.gid && !change.size;
+}
+
+// Whether such a change time is that of a change which was just made. Who may not set times brings none that is newer.
+bool changes_now(const AttributeChange& change, const InodeRecord& record) {
+  constexpr Time kMoment = 2 * kSecond;
+  return *change.ctime <= record.ctime + kMoment;
 }
 
 // What one setattr asks for, judged by POSIX: chmod(2), chown(2), truncate(2), utimensat(2).
@@ -119,8 +125,8 @@ class AttributeCheck {
     const uint32_t old = object_.mode & 07777, wanted = mode & 07777;
     // Whom a policy or WRITE_ACP lets change modes does not thereby run programs as somebody else.
     const bool others = caller_.uid != 0 && caller_.uid != object_.uid;
-    if (owner && others && S_ISREG(object_.mode) && (wanted & (S_ISUID | S_ISGID)) != 0) {
-      return fail(Code::kNotPermitted, "set-id bits are for the owner");
+    if (owner && others && S_ISREG(object_.mode) && ((old | wanted) & (S_ISUID | S_ISGID)) != 0) {
+      owner = fail(Code::kNotPermitted, "files with set-id bits are the owner's to change");
     }
     if (owner) return owner;
     // The kernel strips set-id bits for who writes to a file by a chmod in his name.
@@ -223,8 +229,13 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
   LockedInodes locked({inode});
   assert_locked(*inode);
   if (inode->gone) return fail(Code::kNotFound, "no such inode");
-  if (is_change_time_only(change, inode->record)) change.from_kernel = true;
   const Attributes before = Impl::attributes(ino, inode->record);
+  if (is_change_time_only(change, inode->record)) {
+    change.from_kernel = true;
+    const bool may = handle_writes || changes_now(change, inode->record) ||
+                     impl.gate.check({caller, Action::kPutObjectAcl, Need::kOwnerOrWrite, before});
+    if (!may) return before;
+  }
   PAILFS_TRY(AttributeCheck(impl.gate, caller, before, change, handle_writes).run());
   if (change.mode) PAILFS_TRY(impl.check_public_mode(ino, inode->record, *change.mode));
   PAILFS_TRY(unless_explained());

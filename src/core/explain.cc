@@ -205,7 +205,10 @@ const std::vector<Known>& known() {
        .on_inode = [](C core, U caller, A it) { return core.access(caller, it.ino, X_OK); }},
       {.name = "read",
        .help = "open it for reading",
-       .on_inode = [](C core, U caller, A it) { return open_with(core, caller, it.ino, {.read = true}); }},
+       .on_inode =
+           [](C core, U caller, A it) {
+             return S_ISDIR(it.mode) ? list(core, caller, it) : open_with(core, caller, it.ino, {.read = true});
+           }},
       {.name = "write",
        .help = "open it for writing",
        .on_inode = [](C core, U caller, A it) { return open_with(core, caller, it.ino, {.write = true}); }},

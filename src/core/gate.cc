@@ -271,15 +271,18 @@ bool Gate::authenticated(const Caller& caller) const { return facts_ != nullptr 
 
 bool Gate::has_policies(Scope bucket) const { return policies_ != nullptr && policies_->concerns(bucket); }
 
-Result<bool> Gate::lists_all(const Caller& caller, const Attributes& directory) const {
+Result<bool> Gate::lists_all(const Caller& caller, const Attributes& directory, bool opened) const {
   if (!has_policies(bucket_of(directory.ino))) return true;
   PAILFS_ASSIGN(const auto answer, policies_->lists(caller, directory.ino));
-  if (answer != PolicyGate::Answer::kSilent) return answer == PolicyGate::Answer::kAllow;
-  return allows(*this, caller, directory, kR);
+  if (answer == PolicyGate::Answer::kAllow) return true;
+  if (answer == PolicyGate::Answer::kSilent) return opened || allows(*this, caller, directory, kR);
+  const Action action = directory.ino == kRootIno ? Action::kListAllMyBuckets : Action::kListBucket;
+  PAILFS_TRY(check({caller, action, Need::kRead, directory}));
+  return false;
 }
 
 Result<bool> Gate::shows(const Caller& caller, const Attributes& directory, std::string_view name) const {
-  AccessRequest request{caller, Action::kListBucket, Need::kSearch, directory};
+  AccessRequest request{caller, Action::kListBucket, Need::kRead, directory};
   request.name = name;
   PAILFS_ASSIGN(const auto answer, policies_->answer(request, {}));
   return answer == PolicyGate::Answer::kAllow;

@@ -126,8 +126,9 @@ class Gate {
   // kAccount is EACCES).
   // kNotFound where a policy says that the caller is not to know whether there is anything.
   Status check(const AccessRequest& request) const;
-  // Whether all that is in a directory which was opened is listed, or only what shows() says.
-  Result<bool> lists_all(const Caller& caller, const Attributes& directory) const;
+  // Whether all that is in a directory which was opened is listed, or only what shows() says. `opened`: what it said
+  // then, which holds where policies are silent. kAccessDenied where a policy has closed it since.
+  Result<bool> lists_all(const Caller& caller, const Attributes& directory, bool opened) const;
   Result<bool> shows(const Caller& caller, const Attributes& directory, std::string_view name) const;
   // Whether a directory may be renamed in one change: kCrossDevice where policies tell apart what is below it.
   Status check_tree(const Caller& caller, Ino from, std::string_view name, Ino to, std::string_view new_name) const;

@@ -453,40 +453,4 @@ std::optional<Stamp> version_time(std::string_view name) {
   return seconds * kSecond + number(16, 9);
 }
 
-// --- By path
-
-Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path,
-                                       bool lists) {
-  const std::vector<std::string> names = split_path(path);
-  if (names.empty()) return fail(Code::kInvalid, "name a file in the bucket");
-  DirectorySpan top;
-  top.ino = root;
-  std::vector<DirectorySpan> directories{top};
-  std::vector<NameSpan> spans;
-  std::string above;
-  for (size_t i = 0; i < names.size(); ++i) {
-    PAILFS_ASSIGN(auto open, permitted(core, caller, directories, Need::kSearch, above));
-    if (lists && i + 1 == names.size()) {
-      PAILFS_ASSIGN(open, permitted(core, caller, open, Need::kRead, above));
-    }
-    if (open.empty() && !directories.empty()) return fail(Code::kAccessDenied, "access denied");
-    PAILFS_ASSIGN(spans, name_spans(core, open, names[i]));
-    add_name(above, names[i]);
-    directories = directories_of(spans);
-  }
-  if (spans.empty()) return fail(Code::kNotFound, fmt::format("nothing in the bucket is or was called {}", path));
-  return spans;
-}
-
-Result<ShownVersion> version_of(Core::Impl& core, const std::vector<NameSpan>& spans, std::string_view path,
-                                std::string_view version) {
-  PAILFS_ASSIGN(auto shown, shown_versions(core, spans));
-  for (ShownVersion& one : shown) {
-    const std::string id = id_text(one);
-    if (one.name == version || id == version) return std::move(one);
-  }
-  return fail(Code::kNotFound, fmt::format("{} has no version {} ('pail versions list' names those there are)", path,
-                                           printable(version)));
-}
-
 }  // namespace pailfs

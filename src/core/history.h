@@ -105,6 +105,8 @@ Result<std::optional<ShownVersion>> shown_version(Core::Impl& core, const std::v
 
 // One of them as `pail versions` lists it (versions_list.cc).
 VersionEntry version_entry(const Core::Impl& core, const ShownVersion& shown);
+// Whether the caller gets to .versions of a bucket's directory, through which all of its versions are reached.
+Status may_enter_versions(Core::Impl& core, const Caller& caller, Ino root);
 // What a path stands or stood for, in directories that the caller may look names up in; `lists`: and the last of which
 // he may list, as ls(1) does in .versions.
 Result<std::vector<NameSpan>> spans_of(Core::Impl& core, const Caller& caller, Ino root, std::string_view path,

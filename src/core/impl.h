@@ -97,6 +97,7 @@ struct Handle {
   Ino ino = 0;
   InodePtr inode;  // null for directories and places in the .versions view
   bool read = false;
+  bool lists = false;  // a directory: all that is in it, as was decided when it was opened
   bool write = false;
   bool append = false;
   uint32_t uid = 0;   // who opened it: change records of cached writes name him

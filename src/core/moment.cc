@@ -226,6 +226,27 @@ Result<std::vector<std::string>> Moment::xattr_names(Ino ino, const InodeRecord&
   return names;
 }
 
+// --- Rights
+
+Status check_then(Core::Impl& core, const Caller& caller, const ThenAndNow& object, Action action, Need need,
+                  uint32_t permissions) {
+  const ConditionValue id{kVersionIdKey, version_id_text(object.then.version)};
+  const auto check = [&](const InodeRecord& record, Stamp at) {
+    const Attributes shown = Core::Impl::attributes(object.ino, record);
+    AccessRequest request{caller, action, need, shown};
+    request.permissions = permissions;
+    request.keys = object.keys;
+    request.tags = {object.ino, at};
+    if (action == Action::kGetObjectVersion) request.conditions = std::span(&id, 1);
+    return core.gate.check(request);
+  };
+  PAILFS_TRY(check(object.then, object.at));
+  PAILFS_ASSIGN(const InodePtr inode, core.existing(object.ino));
+  ReaderLock lock(inode->lock);
+  if (inode->gone) return fail(Code::kNotFound, "nothing is left of it");
+  return check(inode->record, 0);
+}
+
 // --- Which moments there are
 
 Result<Stamp> check_moment(Core::Impl& core, Scope bucket, Stamp at) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,19 @@ class Moment {
   Core::Impl& core_;
   const Stamp at_;
 };
+
+// What something was, and how its rights were.
+struct ThenAndNow {
+  Ino ino = 0;
+  const InodeRecord& then;
+  Stamp at = 0;
+  std::span<const std::string> keys;  // for policies: its path then, and those that it has now
+};
+// Whether the caller may use it: by the rights that it had at the moment, and by those it has now, or had last. What
+// was closed since is closed, and what was closed then is not opened by what came later. kNotFound: nothing is left of
+// it.
+Status check_then(Core::Impl& core, const Caller& caller, const ThenAndNow& object, Action action, Need need,
+                  uint32_t permissions = 0);
 
 // Since when the moments of a bucket can be shown. kNotFound where versioning was never on; kInvalid for a moment that
 // has not come yet; kNotFound for one from before. The messages say what to do.

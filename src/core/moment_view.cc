@@ -1,7 +1,5 @@
-// The part of the .versions view below .versions/@MOMENT: directories and files as they were.
-//
-// Both decide who may use what: the rights that something had at the moment, and those it has now, or had last. What
-// was closed since is closed here, and what was closed then was not opened by what came later.
+// The part of the .versions view below .versions/@MOMENT: directories and files as they were. Who may use what:
+// check_then() in moment.h.
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -63,6 +61,34 @@ Result<std::vector<std::string>> VersionsView::path_now(Ino directory) {
   return names;
 }
 
+// The path that a directory had.
+Result<std::string> VersionsView::path_then(Ino directory, const Moment& moment) {
+  std::vector<std::string> names;
+  for (Ino at = directory; at != bucket_root(bucket_of(directory));) {
+    PAILFS_ASSIGN(const auto object, moment.object(at));
+    if (!object || names.size() > kMaxDepth) return not_then();
+    const Ino above = object->record.parent;
+    std::optional<std::string> name;
+    PAILFS_ASSIGN(const auto present, core_.names_of(at));
+    if (!present.empty() && present.front().parent == above) {  // most have the name that they had
+      PAILFS_ASSIGN(const auto entry, moment.find(above, present.front().name));
+      if (entry && entry->ino == at) name = present.front().name;
+    }
+    if (!name) {
+      PAILFS_TRY(moment.list(above, 0, [&](Moment::Entry& entry) -> Result<bool> {
+        if (entry.ino == at) name = std::move(entry.name);
+        return !name;
+      }));
+    }
+    if (!name) return not_then();
+    names.push_back(std::move(*name));
+    at = above;
+  }
+  std::string path;
+  for (auto name = names.rbegin(); name != names.rend(); ++name) add_name(path, *name);
+  return path;
+}
+
 // What stood at the path of a directory that is younger than the moment.
 Result<Ino> VersionsView::older_directory(const Caller& caller, Ino directory, const Moment& moment) {
   PAILFS_ASSIGN(const std::vector<std::string> names, path_now(directory));
@@ -94,9 +120,6 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
   place.root = versions.root;
   place.moment = *at;
   place.top = place.ino = versions.root;
-  if (core_.gate.has_policies(versions.bucket())) {
-    PAILFS_ASSIGN(place.key, core_.keys->path_of(versions.root));
-  }
   const Moment moment(core_, *at);
   PAILFS_ASSIGN(auto object, moment.object(place.ino));
   if (!object || object->record.btime > *at) {
@@ -104,6 +127,9 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
     place.top = place.ino;
     PAILFS_ASSIGN(object, moment.object(place.ino));
     if (!object) return not_then();
+  }
+  if (core_.gate.has_policies(versions.bucket())) {
+    PAILFS_ASSIGN(place.key, path_then(place.ino, moment));
   }
   PAILFS_TRY(check_then(caller, place, object->record, Action::kListBucketVersions, Need::kSearch));
   // "2h ago" is another moment later, and what everybody may do in the directories above an older one is not known.
@@ -119,21 +145,7 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
 Status VersionsView::check_then(const Caller& caller, const Place& place, const InodeRecord& then, Action action,
                                 Need need, uint32_t permissions) {
   PAILFS_ASSIGN(const auto keys, keys_of(place));
-  const ConditionValue id{kVersionIdKey, version_id_text(then.version)};
-  const auto check = [&](const InodeRecord& record, Stamp at) {
-    const Attributes shown = Core::Impl::attributes(place.ino, record);
-    AccessRequest request{caller, action, need, shown};
-    request.permissions = permissions;
-    request.keys = keys;
-    request.tags = {place.ino, at};
-    if (action == Action::kGetObjectVersion) request.conditions = std::span(&id, 1);
-    return core_.gate.check(request);
-  };
-  PAILFS_TRY(check(then, place.moment));
-  PAILFS_ASSIGN(const InodePtr inode, core_.existing(place.ino));
-  ReaderLock lock(inode->lock);
-  if (inode->gone) return fail(Code::kNotFound, "nothing is left of it");
-  return check(inode->record, 0);
+  return pailfs::check_then(core_, caller, {place.ino, then, place.moment, keys}, action, need, permissions);
 }
 
 // --- Places

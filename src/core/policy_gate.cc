@@ -175,7 +175,7 @@ Result<PolicyGate::Answer> PolicyGate::answer_lookup(const AccessRequest& reques
     if (const auto settled = Question::by_listing(listed, acl)) return *settled;
   }
   PAILFS_TRY(question.set_tags_for(request));
-  return question.by_key(listed, joined(path, request.name));
+  return question.by_key(listed, joined(path, request.name), request.need == Need::kRead);
 }
 
 // What is to be made in a directory, or removed from it. Most statements are about all that is in a directory, or about
@@ -247,11 +247,13 @@ Result<PolicyGate::Answer> PolicyGate::answer_listing(const AccessRequest& reque
   } else if (path.error().code != Code::kNotFound) {
     return std::unexpected(path.error());
   }
+  const bool lists =
+      request.need == Need::kRead || (request.need == Need::kPermissions && (request.permissions & 4) != 0);
   bool allowed = false;
   for (const std::string& directory : directories) {
     const std::string prefix = directory.empty() ? std::string() : directory + "/";
     const Outcome outcome = question.about_bucket(action_name(request.action), &prefix);
-    const bool uses = outcome != Outcome::kAllow && !versions && question.uses_below(directory);
+    const bool uses = outcome != Outcome::kAllow && !versions && question.uses_below(directory, lists);
     if (outcome == Outcome::kExplicitDeny && !uses) return Answer::kDeny;
     allowed |= outcome == Outcome::kAllow || uses;
   }
@@ -322,7 +324,8 @@ Status PolicyGate::check_tree(const Caller& caller, Ino from, std::string_view n
   const std::string old_directory = joined(from_path, name), new_directory = joined(to_path, new_name);
   PAILFS_TRY(
       asked->set_tags_of_name(from, name));  // of the directory; below it they decide nothing, or it is not alike
-  if (!asked->alike_below(old_directory) || !asked->alike_below(new_directory) || asked->listings_differ()) {
+  if (!asked->alike_below(old_directory) || !asked->alike_below(new_directory) ||
+      asked->listings_differ(old_directory)) {
     return fail(Code::kCrossDevice, "policies decide differently about what is below the directory");
   }
   // Any key below stands for all of them.

@@ -62,7 +62,7 @@ Status PolicyGate::Question::set_tags_for(const AccessRequest& request) {
   if (request.tags.ino != 0) return set_tags(request.tags);
   if (!request.keys.empty() || is_virtual(request.object.ino)) return {};
   // What is asked about a bucket goes by no tags, but for names that are looked up.
-  const bool looks = request.action == Action::kListBucket && request.need != Need::kRead;
+  const bool looks = request.action == Action::kListBucket && (request.need != Need::kRead || !request.name.empty());
   if (is_of_bucket(request.action) && !looks) return {};
   if (const Attributes* known = request.name.empty() ? &request.object : request.victim; known != nullptr) {
     leaf_ = S_ISREG(known->mode);
@@ -78,21 +78,23 @@ Status PolicyGate::Question::set_tags_of_name(Ino directory, std::string_view na
   return set_tags({.ino = named.ino});
 }
 
-bool PolicyGate::Question::uses(const std::string& key) {
-  for (const Action action : kUses) {
+bool PolicyGate::Question::uses(const std::string& key, bool listed) {
+  for (const Action action : listed ? std::span<const Action>(kShows) : std::span<const Action>(kUses)) {
     const Outcome outcome = about_key(action_name(action), key);
     // What nothing denies to root he may do by the ACL.
     if (outcome == Outcome::kAllow || (is_root() && outcome != Outcome::kExplicitDeny)) return true;
   }
-  return !leaf_ && uses_below(key);
+  return !leaf_ && uses_below(key, listed);
 }
 
-bool PolicyGate::Question::uses_below(const std::string& directory) {
+bool PolicyGate::Question::uses_below(const std::string& directory, bool listed) {
   if (closed() || is_root() || principal_ == nullptr)
     return false;  // what is not denied to him he may use: about_key() said so
   if (restricted_) return false;
   const policy::Context context = make_context("s3:GetObject", nullptr);
-  const bool uses = policy::may_allow_below(policies_, principal_->caller, kLoweredUses, below(directory), context);
+  const auto actions =
+      listed ? std::span<const std::string_view>(kLoweredShows) : std::span<const std::string_view>(kLoweredUses);
+  const bool uses = policy::may_allow_below(policies_, principal_->caller, actions, below(directory), context);
   if (uses) trace_below("s3:*", directory, Outcome::kAllow, "policies may allow to use something there");
   return uses;
 }
@@ -142,10 +144,21 @@ bool PolicyGate::Question::denied_somewhere(std::string_view action, const std::
   return denied;
 }
 
-bool PolicyGate::Question::listings_differ() {
+bool PolicyGate::Question::listings_differ(const std::string& directory) {
   constexpr std::array<std::string_view, 1> kPrefix{"s3:prefix"};
-  constexpr std::array<std::string_view, 2> kListings{"s3:listbucket", "s3:listbucketversions"};
-  return !closed() && principal_ != nullptr && policy::denies_by(policies_, principal_->caller, kListings, kPrefix);
+  constexpr std::array<Action, 2> kListings{Action::kListBucket, Action::kListBucketVersions};
+  if (closed() || principal_ == nullptr) return false;
+  const policy::Caller& caller = principal_->caller;
+  return std::ranges::any_of(kListings, [&](Action action) {
+    const std::string lowered_action = policy::lowered(action_name(action));
+    const std::string_view actions[] = {lowered_action};
+    if (policy::denies_by(policies_, caller, actions, kPrefix)) return true;
+    if (is_root() || !policy::allows_by(policies_, caller, actions, kPrefix)) return false;
+    // A name that no policy has is allowed by what allows them all.
+    const std::string itself = directory + "/", below = itself + "\x01\x01/";
+    return about_bucket(action_name(action), &itself) != Outcome::kAllow ||
+           about_bucket(action_name(action), &below) != Outcome::kAllow;
+  });
 }
 
 std::optional<PolicyGate::Answer> PolicyGate::Question::by_listing(Outcome listed, const AclAllows& acl) {
@@ -154,8 +167,8 @@ std::optional<PolicyGate::Answer> PolicyGate::Question::by_listing(Outcome liste
   return std::nullopt;
 }
 
-PolicyGate::Answer PolicyGate::Question::by_key(Outcome listed, const std::string& key) {
-  if (uses(key)) return Answer::kAllow;
+PolicyGate::Answer PolicyGate::Question::by_key(Outcome listed, const std::string& key, bool listing) {
+  if (uses(key, listing)) return Answer::kAllow;
   const std::string as_directory = key + "/";
   for (const std::string* prefix : {&key, &as_directory}) {
     if (about_bucket("s3:ListBucket", prefix) == Outcome::kAllow) return Answer::kAllow;

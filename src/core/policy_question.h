@@ -27,6 +27,10 @@ inline constexpr std::array<std::string_view, 6> kLoweredUses{"s3:getobject",   
                                                               "s3:deleteobject",     "s3:putobjectacl",
                                                               "s3:getobjectversion", "s3:deleteobjectversion"};
 
+// Of these, what shows it in a listing: who may only write or delete finds it by its name.
+inline constexpr std::array<Action, 2> kShows{Action::kGetObject, Action::kGetObjectVersion};
+inline constexpr std::array<std::string_view, 2> kLoweredShows{"s3:getobject", "s3:getobjectversion"};
+
 // What a new name must not give either: to change locks and tags, which those do who may.
 inline constexpr std::array<Action, 13> kGains{kUses[0],
                                                kUses[1],
@@ -86,8 +90,9 @@ class PolicyGate::Question {
   }
 
   // Whether there is anything that the caller may do with the key, or with one that begins with it and a slash.
-  bool uses(const std::string& key);
-  bool uses_below(const std::string& directory);
+  // `listed`: whether that shows it in a listing.
+  bool uses(const std::string& key, bool listed);
+  bool uses_below(const std::string& directory, bool listed);
   bool alike_below(const std::string& directory) { return alike_below(directory, kLoweredGains); }
   bool alike_below(const std::string& directory, std::span<const std::string_view> actions) {
     if (closed() || principal_ == nullptr) return true;
@@ -117,8 +122,9 @@ class PolicyGate::Question {
 
   // Whether something in the bucket is denied: for what has no key any more.
   bool denied_somewhere(std::string_view action, const std::string& directory);
-  // Whether what may be listed is told apart by prefixes.
-  bool listings_differ();
+  // Whether what may be listed is told apart by prefixes: any that is denied, or one that is allowed where not all of
+  // the directory is, so that what is in it may be listed by another path.
+  bool listings_differ(const std::string& directory);
 
   // To list the directory that has this path.
   Outcome listing(const std::string& directory) {
@@ -129,10 +135,11 @@ class PolicyGate::Question {
   // To look a name of a directory up, of whose listing that was decided; and what is left where that does not settle
   // it.
   static std::optional<Answer> by_listing(Outcome listed, const AclAllows& acl);
-  Answer by_key(Outcome listed, const std::string& key);
+  // `listing`: to be in a list, and not by a name that the caller has.
+  Answer by_key(Outcome listed, const std::string& key, bool listing);
   Answer visible(Outcome listed, const std::string& key, const AclAllows& acl) {
     if (const auto settled = by_listing(listed, acl)) return *settled;
-    return by_key(listed, key);
+    return by_key(listed, key, false);
   }
 
  private:

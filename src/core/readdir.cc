@@ -16,6 +16,7 @@ constexpr size_t kListedAtOnce = 48;  // entries fetched at once: about what the
 
 Result<uint64_t> Core::opendir(const Caller& caller, Ino ino) {
   Impl& impl = *impl_;
+  bool lists = false;
   if (is_virtual(ino)) {
     PAILFS_TRY(impl.view->opendir(caller, ino));
   } else {
@@ -26,10 +27,12 @@ Result<uint64_t> Core::opendir(const Caller& caller, Ino ino) {
     const Attributes attributes = Impl::attributes(ino, inode->record);
     const Action action = ino == kRootIno ? Action::kListAllMyBuckets : Action::kListBucket;
     PAILFS_TRY(impl.gate.check({caller, action, Need::kRead, attributes}));
+    PAILFS_ASSIGN(lists, impl.gate.lists_all(caller, attributes, false));
   }
   auto handle = std::make_shared<Handle>();
   handle->ino = ino;
   handle->read = true;
+  handle->lists = lists;
   handle->uid = caller.uid;
   return impl.handles.add(std::move(handle));
 }
@@ -89,7 +92,7 @@ Status Core::readdir(const Caller& caller, Ino ino, uint64_t handle, uint64_t co
     // Names may be listed by who may read the directory, attributes seen only by who may search it.
     const Attributes attributes = Impl::attributes(ino, directory->record);
     search = plus && impl.gate.check({caller, Action::kListBucket, Need::kSearch, attributes}).has_value();
-    PAILFS_ASSIGN(all, impl.gate.lists_all(caller, attributes));
+    PAILFS_ASSIGN(all, impl.gate.lists_all(caller, attributes, open->lists));
     listed = attributes;
   }
   if (cookie < kDotCookie) {

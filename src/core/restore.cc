@@ -214,10 +214,15 @@ Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string&
   return {};
 }
 
-// As of a copy in S3, which sets the tags of what is copied.
-Status Restorer::check_tags(const PastInode& past, Ino parent, const std::string& name, const std::string& key) const {
+// As of a copy in S3, which reads the tags of the version and sets those of the copy.
+Status Restorer::check_tags(const AccessRequest& reading, const PastInode& past, Ino parent,
+                            const std::string& name) const {
   PAILFS_ASSIGN(const ObjectTags tags, object_tags(core_, {past.ino, past.at}));
   if (tags.empty()) return {};
+  AccessRequest reading_tags = reading;
+  reading_tags.action = Action::kGetObjectVersionTagging;
+  PAILFS_TRY(core_.gate.check(reading_tags));
+  const std::string& key = reading.keys.back();
   const TagRequest asked(tags);
   const Attributes object{.ino = bucket_root(bucket_of(past.ino))};
   AccessRequest request{caller_, Action::kPutObjectTagging, Need::kNothing, object};
@@ -252,7 +257,7 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
     reading.tags.at = 0;
     PAILFS_TRY(core_.gate.check(reading));
   }
-  if (!keys.empty()) PAILFS_TRY(check_tags(past, parent, name, keys.back()));
+  if (!keys.empty()) PAILFS_TRY(check_tags(reading, past, parent, name));
   PAILFS_ASSIGN(const InodePtr made, make_unnamed(past));
   Status done = S_ISREG(past.record.mode) ? copy_content(past, made) : Status();
   if (done) done = give_name(made, parent, name, &past.record);

@@ -56,7 +56,8 @@ class Restorer {
   using ChangedXattrs = std::map<std::string, std::optional<std::string>>;  // to set, or to remove
   Status check_change(const Attributes& before, const InodeRecord& wanted, const ChangedXattrs& xattrs) const;
   Status check_retagging(const Attributes& before, const ChangedXattrs& xattrs) const;
-  Status check_tags(const PastInode& past, Ino parent, const std::string& name, const std::string& key) const;
+  // `reading`: of the version; its last key is the one that the copy gets.
+  Status check_tags(const AccessRequest& reading, const PastInode& past, Ino parent, const std::string& name) const;
   Result<bool> changes(const PastInode& past, Inode& inode, Transaction& tx) REQUIRES(inode.lock);
 
   Core::Impl& core_;

@@ -7,7 +7,9 @@
 #include <map>
 
 #include "core/content.h"
+#include "core/history.h"
 #include "core/moment.h"
+#include "core/object_keys.h"
 #include "core/path.h"
 #include "core/restore.h"
 #include "core/time_text.h"
@@ -79,7 +81,10 @@ class Rewind {
   Result<bool> stands(Ino is, const Object& now, Ino was, const Object& then) const;
   Result<bool> attributes(Ino is, Ino was, const std::string& path);
   Result<bool> differ(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const;
-  Status may_list(Ino directory, const Object& object);
+  Status check(const Moment& moment, Ino directory, const Object& object, const std::string& path, Need need);
+  Status check_way(Side side, const MaybeEntry& is, const MaybeEntry& was, const std::string& name,
+                   const std::string& path);
+  Status may_list(const Moment& moment, Ino directory, const Object& object, const std::string& path);
   Status step() {
     if (progress_ && !progress_(++steps_, 0)) return interrupted();
     return {};
@@ -147,12 +152,38 @@ Status Rewind::denied(const Status& done, const std::string& path, bool director
   }
 }
 
-// Who may not list what was (or is) is told nothing of what is in it.
-Status Rewind::may_list(Ino directory, const Object& object) {
-  const Attributes attributes = Core::Impl::attributes(directory, object.record);
-  for (const Need need : {Need::kRead, Need::kSearch}) {
-    PAILFS_TRY(core_.gate.check({caller_, Action::kListBucketVersions, need, attributes}));
+// As in .versions below the moment. `path`: the directory's, in the bucket.
+Status Rewind::check(const Moment& moment, Ino directory, const Object& object, const std::string& path, Need need) {
+  std::vector<std::string> keys;
+  if (core_.gate.has_policies(bucket_of(directory))) {
+    PAILFS_ASSIGN(keys, core_.keys->keys_of(directory));
+    keys.push_back(path);
   }
+  return check_then(core_, caller_, {directory, object.record, moment.at(), keys}, Action::kListBucketVersions, need);
+}
+
+// To a name of a directory: by .versions above it or, where it was that directory then too, as it is looked up now.
+Status Rewind::check_way(Side side, const MaybeEntry& is, const MaybeEntry& was, const std::string& name,
+                         const std::string& path) {
+  if (is && was && is->ino == was->ino && side.is == side.was && S_ISDIR(is->type)) {
+    PAILFS_ASSIGN(const InodePtr above, core_.existing(side.is));
+    ReaderLock lock(above->lock);
+    const Attributes attributes = Core::Impl::attributes(side.is, above->record);
+    AccessRequest lookup{caller_, Action::kListBucket, Need::kSearch, attributes};
+    lookup.name = name;
+    if (core_.gate.check(lookup)) return {};
+  }
+  for (const auto& [moment, ino] : {std::pair(&from_, side.is), std::pair(&to_, side.was)}) {
+    if (ino == 0) continue;
+    PAILFS_ASSIGN(const auto above, moment->object(ino));
+    if (above) PAILFS_TRY(check(*moment, ino, *above, path, Need::kSearch));
+  }
+  return {};
+}
+
+// Who may not list what was (or is) is told nothing of what is in it.
+Status Rewind::may_list(const Moment& moment, Ino directory, const Object& object, const std::string& path) {
+  for (const Need need : {Need::kRead, Need::kSearch}) PAILFS_TRY(check(moment, directory, object, path, need));
   return {};
 }
 
@@ -348,7 +379,7 @@ Status Rewind::directory(Side side, const std::string& path, int depth) {
     if (ino == 0) continue;
     PAILFS_ASSIGN(const auto object, moment.object(ino));
     if (!object) continue;
-    if (const Status allowed = may_list(ino, *object); !allowed) return denied(allowed, path, true);
+    if (const Status allowed = may_list(moment, ino, *object, path); !allowed) return denied(allowed, path, true);
     PAILFS_TRY(moment.list(ino, 0, [&](Moment::Entry& found) -> Result<bool> {
       auto& both = names[found.name];
       (now ? both.first : both.second) = std::move(found);
@@ -368,14 +399,6 @@ Status Rewind::walk(Side side, const std::vector<std::string>& names) {
   std::string path;
   for (size_t i = 0; i < names.size(); ++i) {
     const std::string& name = names[i];
-    path += path.empty() ? name : "/" + name;
-    for (const auto& [moment, ino] : {std::pair(&from_, side.is), std::pair(&to_, side.was)}) {
-      if (ino == 0) continue;
-      PAILFS_ASSIGN(const auto above, moment->object(ino));
-      if (!above) continue;
-      PAILFS_TRY(core_.gate.check(
-          {caller_, Action::kListBucketVersions, Need::kSearch, Core::Impl::attributes(ino, above->record)}));
-    }
     MaybeEntry is, was;
     if (side.is != 0) {
       PAILFS_ASSIGN(is, from_.find(side.is, name));
@@ -383,6 +406,8 @@ Status Rewind::walk(Side side, const std::vector<std::string>& names) {
     if (side.was != 0) {
       PAILFS_ASSIGN(was, to_.find(side.was, name));
     }
+    PAILFS_TRY(check_way(side, is, was, name, path));
+    add_name(path, name);
     if (!is && !was) {
       return fail(Code::kNotFound,
                   fmt::format("{} is not there, and was not there at {}", path, format_time(to_.at())));
@@ -406,6 +431,7 @@ Status Rewind::walk(Side side, const std::vector<std::string>& names) {
 }
 
 Status Rewind::run(Ino root, const std::vector<std::string>& names) {
+  PAILFS_TRY(may_enter_versions(core_, caller_, root));
   if (!names.empty()) return walk({root, root}, names);
   PAILFS_TRY(directory({root, root}, "", 0));
   PAILFS_TRY(attributes(root, root, ""));

@@ -161,6 +161,7 @@ class VersionsView {
   static constexpr size_t kMaxDepth = 4096;
   Result<Stamp> spoken_moment(const Caller& caller, Scope bucket, std::string_view text);
   Result<std::vector<std::string>> path_now(Ino directory);
+  Result<std::string> path_then(Ino directory, const Moment& moment);
   Result<Ino> older_directory(const Caller& caller, Ino directory, const Moment& moment);
   Result<Found> enter_moment(const Caller& caller, const Place& versions, std::string_view text);
   Status check_then(const Caller& caller, const Place& place, const InodeRecord& then, Action action, Need need,

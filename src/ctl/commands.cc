@@ -80,11 +80,21 @@ Result<std::vector<std::string>> commands::buckets_argument(const CommandContext
   return names;
 }
 
+bool is_account(const CommandContext& context) {
+  return context.caller.uid == 0 || context.caller.uid == context.core.gate().account();
+}
+
 Status require_account(const CommandContext& context, std::string_view what) {
-  const uint32_t account = context.core.gate().account();
-  if (context.caller.uid == 0 || context.caller.uid == account) return {};
-  return fail(Code::kAccessDenied,
-              fmt::format("{} is for {}; you are uid {}", what, managers_text(account), context.caller.uid));
+  if (is_account(context)) return {};
+  const std::string managers = managers_text(context.core.gate().account());
+  return fail(Code::kAccessDenied, fmt::format("{} is for {}; you are uid {}", what, managers, context.caller.uid));
+}
+
+Error refusal_text(const CommandContext& context, std::string_view what, Error refused) {
+  if (refused.code != Code::kAccessDenied || is_account(context) || refused.message != "access denied") return refused;
+  refused.message = fmt::format("{} is for {}, and for whom a policy allows it; you are uid {}", what,
+                                managers_text(context.core.gate().account()), context.caller.uid);
+  return refused;
 }
 
 ObjectPath split_object_path(std::string_view path) {

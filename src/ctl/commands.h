@@ -69,6 +69,14 @@ Result<Json> run_command(const CommandContext& context, std::string_view op, con
 
 // The account or uid 0. Administration of the store is no S3 action: no policy can give it away.
 Status require_account(const CommandContext& context, std::string_view what);
+bool is_account(const CommandContext& context);
+// What the gate refused to somebody else, said in words: `what` is for the account, and for whom a policy allows it.
+Error refusal_text(const CommandContext& context, std::string_view what, Error refused);
+template <class T>
+std::expected<T, Error> or_say(const CommandContext& context, std::string_view what, std::expected<T, Error> done) {
+  if (!done) return std::unexpected(refusal_text(context, what, std::move(done).error()));
+  return done;
+}
 
 // Splits "/bucket/some/key" (leading slash optional, repeated slashes count once). Either part may come out empty.
 struct ObjectPath {

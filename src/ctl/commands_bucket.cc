@@ -104,19 +104,18 @@ Result<Json> versioning_get(const CommandContext& context, const Json& args) {
 }
 
 Result<Json> versioning_set(const CommandContext& context, const Json& args) {
-  PAILFS_TRY(require_account(context, "changing the versioning of a bucket"));
   PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
   PAILFS_ASSIGN(const std::string state, string_argument(args, "state"));
   PAILFS_ASSIGN(const Versioning versioning, parse_versioning(state));
   PAILFS_ASSIGN(const Consent consent, consent_argument(context, args));
-  PAILFS_TRY(context.core.set_versioning(context.caller, name, versioning, consent));
+  PAILFS_TRY(or_say(context, "changing the versioning of a bucket",
+                    context.core.set_versioning(context.caller, name, versioning, consent)));
   PAILFS_TRY(context.core.sync());
   return versioning_get(context, args);
 }
 
 // No days and no count: the rule goes.
 Result<Json> versioning_keep(const CommandContext& context, const Json& args) {
-  PAILFS_TRY(require_account(context, "a rule by which versions go"));
   PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
   KeepRule keep;
   for (const auto& [member, place] : {std::pair("days", &keep.days), std::pair("count", &keep.count)}) {
@@ -129,7 +128,7 @@ Result<Json> versioning_keep(const CommandContext& context, const Json& args) {
     }
     *place = static_cast<uint32_t>(value);
   }
-  PAILFS_TRY(context.core.set_keep_rule(context.caller, name, keep));
+  PAILFS_TRY(or_say(context, "a rule by which versions go", context.core.set_keep_rule(context.caller, name, keep)));
   PAILFS_TRY(context.core.sync());
   PAILFS_ASSIGN(const BucketInfo info, context.core.bucket(context.caller, name));
   return describe(info);

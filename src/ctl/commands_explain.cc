@@ -79,6 +79,11 @@ Result<Json> explain(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const SystemAccount account, account_argument(args));
   ExplainRequest request{.uid = account.uid, .gid = account.gid, .groups = account.groups, .operation = {}, .path = {}};
   PAILFS_ASSIGN(request.operation, string_argument(args, "operation"));
+  // Who asks about himself is told of what the process may that asks, which may have given groups up.
+  if (!is_account(context) && request.uid == context.caller.uid) {
+    request.gid = context.caller.gid;
+    request.groups = context.caller.groups == nullptr ? std::vector<uint32_t>() : context.caller.groups->groups();
+  }
   if (args.contains("groups")) {
     PAILFS_TRY(require_account(context, "to ask about other groups than one's own"));
     PAILFS_ASSIGN(request.groups, gids_argument(args));

@@ -69,21 +69,20 @@ Json describe_retention(const BucketInfo& info) {
 }
 
 Result<Json> lock_enable(const CommandContext& context, const Json& args) {
-  PAILFS_TRY(require_account(context, "giving a bucket Object Lock"));
   PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
-  PAILFS_TRY(context.core.enable_object_lock(context.caller, name));
+  PAILFS_TRY(or_say(context, "giving a bucket Object Lock", context.core.enable_object_lock(context.caller, name)));
   PAILFS_TRY(context.core.sync());
   return describe_bucket(context, name);
 }
 
 Result<Json> lock_default(const CommandContext& context, const Json& args) {
-  PAILFS_TRY(require_account(context, "changing the default retention of a bucket"));
   PAILFS_ASSIGN(const std::string name, string_argument(args, "bucket"));
   DefaultRetention retention;
   PAILFS_ASSIGN(retention.mode, mode_argument(args));
   PAILFS_ASSIGN(retention.days, count_argument(args, "days"));
   PAILFS_ASSIGN(retention.years, count_argument(args, "years"));
-  PAILFS_TRY(context.core.set_default_retention(context.caller, name, retention));
+  PAILFS_TRY(or_say(context, "changing the default retention of a bucket",
+                    context.core.set_default_retention(context.caller, name, retention)));
   PAILFS_TRY(context.core.sync());
   return describe_bucket(context, name);
 }
@@ -103,7 +102,6 @@ Result<Json> lock_status(const CommandContext& context, const Json& args) {
 }
 
 Result<Json> lock_retain(const CommandContext& context, const Json& args) {
-  PAILFS_TRY(require_account(context, "changing how long a version is retained"));
   PAILFS_ASSIGN(const Target version, version_target(context, args));
   RetentionRequest request;
   PAILFS_ASSIGN(request.mode, mode_argument(args));
@@ -113,16 +111,17 @@ Result<Json> lock_retain(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(request.days, count_argument(args, "days"));
   PAILFS_ASSIGN(request.years, count_argument(args, "years"));
   PAILFS_ASSIGN(request.bypass_governance, bool_argument(args, "bypass_governance", false));
-  PAILFS_ASSIGN(const VersionEntry entry, context.core.set_retention(context.caller, version.name(), request));
+  PAILFS_ASSIGN(const VersionEntry entry, or_say(context, "changing how long a version is retained",
+                                                 context.core.set_retention(context.caller, version.name(), request)));
   PAILFS_TRY(context.core.sync());
   return describe(version, entry);
 }
 
 Result<Json> lock_hold(const CommandContext& context, const Json& args) {
-  PAILFS_TRY(require_account(context, "changing a legal hold"));
   PAILFS_ASSIGN(const Target version, version_target(context, args));
   PAILFS_ASSIGN(const bool on, bool_argument(args, "on", true));
-  PAILFS_ASSIGN(const VersionEntry entry, context.core.set_legal_hold(context.caller, version.name(), on));
+  PAILFS_ASSIGN(const VersionEntry entry, or_say(context, "changing a legal hold",
+                                                 context.core.set_legal_hold(context.caller, version.name(), on)));
   PAILFS_TRY(context.core.sync());
   return describe(version, entry);
 }

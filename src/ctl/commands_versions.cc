@@ -123,11 +123,11 @@ Result<Json> versions_undelete(const CommandContext& context, const Json& args) 
 }
 
 Result<Json> versions_purge(const CommandContext& context, const Json& args) {
-  PAILFS_TRY(require_account(context, "removing versions for good"));
   PAILFS_ASSIGN(const ObjectPath object, object_target(context, args));
   PAILFS_ASSIGN(const std::string version, string_argument(args, "version"));
   PAILFS_ASSIGN(const Consent consent, consent_argument(context, args));
-  PAILFS_TRY(context.core.purge_version(context.caller, object.bucket, object.path, version, consent));
+  PAILFS_TRY(or_say(context, "removing versions for good",
+                    context.core.purge_version(context.caller, object.bucket, object.path, version, consent)));
   PAILFS_TRY(settle(context));
   return Json{{"bucket", object.bucket}, {"path", bytes_to_json(object.path)}, {"purged", version}};
 }

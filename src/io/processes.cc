@@ -59,13 +59,25 @@ std::optional<uint32_t> process_of_thread(uint32_t tid) {
   return static_cast<uint32_t>(number(std::string_view(text).substr(at + kField.size())));
 }
 
-std::string process_executable(uint32_t pid) {
-  if (pid == 0) return {};
+namespace {
+
+// Empty where it cannot be read.
+std::string link_target(const std::string& path) {
   std::string target(4096, '\0');
-  const ssize_t length = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), target.data(), target.size());
+  const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());
   if (length <= 0 || static_cast<size_t>(length) == target.size()) return {};
   target.resize(static_cast<size_t>(length));
   return target;
+}
+
+}  // namespace
+
+std::string process_executable(uint32_t pid) {
+  if (pid == 0) return {};
+  // In a user namespace of his own (user_namespaces(7)) anybody mounts what he likes over any path.
+  const std::string users = link_target(fmt::format("/proc/{}/ns/user", pid));
+  if (users.empty() || users != link_target("/proc/self/ns/user")) return {};
+  return link_target(fmt::format("/proc/{}/exe", pid));
 }
 
 std::optional<std::vector<std::string>> process_cgroups(uint32_t pid) {

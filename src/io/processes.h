@@ -19,7 +19,8 @@ std::optional<ProcessStart> process_start(uint32_t pid);
 // The process that a thread belongs to: itself, for its first thread. nullopt: there is no such thread.
 std::optional<uint32_t> process_of_thread(uint32_t tid);
 
-// The program that it runs; empty: not known.
+// The program that it runs; empty: not known, also where it is in another user namespace, whose mounts anybody may have
+// made.
 std::string process_executable(uint32_t pid);
 
 // The control groups that it is in, but for the roots of their hierarchies: paths below these, without a slash in

@@ -130,6 +130,28 @@ bool denies_by(const Policies& policies, const Caller& caller, std::span<const s
   });
 }
 
+namespace {
+
+// Calls visit(statement) for those that allow the caller something, until it returns true; whether it did.
+template <class Visit>
+bool any_allowance(const Policies& policies, const Caller& caller, const Visit& visit) {
+  const auto look_in = [&](const Document* document) {
+    return std::ranges::any_of(document->statements(), [&](const Statement& statement) {
+      return statement.allow && (!statement.principal || statement.allows(caller) != Naming::kNot) && visit(statement);
+    });
+  };
+  return std::ranges::any_of(policies.identity, look_in) || (policies.bucket != nullptr && look_in(policies.bucket));
+}
+
+}  // namespace
+
+bool allows_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
+               std::span<const std::string_view> keys) {
+  return any_allowance(policies, caller, [&](const Statement& statement) {
+    return is_about(statement, actions) && goes_by(statement, keys);
+  });
+}
+
 bool denial_by_ends(const Policies& policies, const Caller& caller, std::string_view action,
                     std::span<const std::string_view> keys, std::string_view from, std::string_view to,
                     const Context& context) {
@@ -144,16 +166,10 @@ bool allowance_by_begins(const Policies& policies, const Caller& caller, std::st
                          std::span<const std::string_view> keys, std::string_view from, std::string_view to,
                          const Context& context) {
   const Arn before(from), after(to);
-  const auto begins = [&](const Statement& statement) {
-    return statement.allow && statement.is_about(action) && goes_by(statement, keys) &&
-           statement.is_about(after, context) && !statement.is_about(before, context);
-  };
-  const auto any_begins = [&](const Document* document) {
-    return std::ranges::any_of(document->statements(), [&](const Statement& statement) {
-      return (!statement.principal || statement.allows(caller) != Naming::kNot) && begins(statement);
-    });
-  };
-  return std::ranges::any_of(policies.identity, any_begins) || (policies.bucket && any_begins(policies.bucket));
+  return any_allowance(policies, caller, [&](const Statement& statement) {
+    return statement.is_about(action) && goes_by(statement, keys) && statement.is_about(after, context) &&
+           !statement.is_about(before, context);
+  });
 }
 
 bool decides_alike_below(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,

@@ -33,7 +33,11 @@ bool may_deny_below(const Policies& policies, const Caller& caller, std::string_
 bool denies_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
                std::span<const std::string_view> keys);
 
-// Whether one of those is about the resource `from` and not about `to`, whatever its conditions.
+// The same of statements that allow.
+bool allows_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
+               std::span<const std::string_view> keys);
+
+// Whether one that denies is about the resource `from` and not about `to`, whatever its conditions.
 bool denial_by_ends(const Policies& policies, const Caller& caller, std::string_view action,
                     std::span<const std::string_view> keys, std::string_view from, std::string_view to,
                     const Context& context);

@@ -124,12 +124,19 @@ class Search {
     const auto names = [](const Statement& one, std::string_view action) {
       return std::ranges::any_of(one.actions, [&](const ActionPattern& pattern) { return pattern.matches(action); });
     };
-    const auto denies_versions = [&](const Statement& one) {
-      return !one.allow && names(one, "s3:getobjectversion") != one.not_action;
+    const auto misses = [&](std::string_view action, std::string_view of_versions) {
+      return names(statement, action) && std::ranges::none_of(document_.statements(), [&](const Statement& one) {
+               return !one.allow && names(one, of_versions) != one.not_action;
+             });
     };
-    if (!names(statement, "s3:getobject") || std::ranges::any_of(document_.statements(), denies_versions)) return;
-    add(statement.action_offset,
-        "s3:GetObject is denied and s3:GetObjectVersion is not: what is below .versions can still be read");
+    if (misses("s3:getobject", "s3:getobjectversion")) {
+      add(statement.action_offset,
+          "s3:GetObject is denied and s3:GetObjectVersion is not: what is below .versions can still be read");
+    }
+    if (misses("s3:listbucket", "s3:listbucketversions")) {
+      add(statement.action_offset,
+          "s3:ListBucket is denied and s3:ListBucketVersions is not: what is below .versions can still be listed");
+    }
   }
 
   void look_at_bucket(const Statement& statement) {

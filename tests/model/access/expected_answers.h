@@ -58,7 +58,8 @@ class ExpectedAnswers {
 
   // expected_names.cc: names and directories.
   Answer look_up(const Place& directory, const std::string& name);
-  bool seen_by_policy(const Place& directory, const std::string& name);
+  bool seen_by_policy(const Place& directory, const std::string& name,
+                      const std::vector<std::string>& uses = object_actions());
   Answer list(const Place& directory);
   Answer add(const Place& directory, const std::string& name);
   Answer remove(const Place& directory, const Place& victim);

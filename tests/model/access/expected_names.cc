@@ -9,12 +9,13 @@ Word ExpectedAnswers::of_listing(const Place& directory, const std::string& acti
 
 // "To look a name up one has to be able to list its directory, or that prefix, or the name itself or with a slash as
 // prefix; or to do anything with the key, or with some key below it."
-bool ExpectedAnswers::seen_by_policy(const Place& directory, const std::string& name) {
+bool ExpectedAnswers::seen_by_policy(const Place& directory, const std::string& name,
+                                     const std::vector<std::string>& uses) {
   const std::string key = joined(directory.key, name);
   for (const std::string& prefix : {key, key + "/"}) {
     if (policies_.of_listing("s3:ListBucket", prefix) == Word::kAllowed) return true;
   }
-  return policies_.any_use(key) || policies_.any_use_below(key);
+  return policies_.any_use(key, uses) || policies_.any_use_below(key, uses);
 }
 
 Answer ExpectedAnswers::look_up(const Place& directory, const std::string& name) {
@@ -48,17 +49,17 @@ Answer ExpectedAnswers::list(const Place& directory) {
   Answer out = decide(of_listing(directory), verdict(posix_.may_list(asker_, in)));
   const bool all = out.passes();
   // "So who may only read a/b/c gets there, and a listing shows him nothing else on the way."
-  if (!all && policies_.any_use_below(directory.key)) {
+  if (!all && policies_.any_use_below(directory.key, read_actions())) {
     // The account's root may use what is not denied: whether he is shown that is not said.
     if (!policies_.of_account()) out = Answer::allowed(true);
     out.accepted.insert(Outcome::kOk);
-  } else if (!all && policies_.perhaps_use_below(directory.key)) {
+  } else if (!all && policies_.perhaps_use_below(directory.key, read_actions())) {
     out.accepted.insert(Outcome::kOk);  // as above
   }
   for (const auto& [name, inside] : in.names) {
-    if (all || seen_by_policy(directory, name)) {
+    if (all || seen_by_policy(directory, name, read_actions())) {
       out.names.insert(name);
-    } else if (policies_.perhaps_use_below(joined(directory.key, name))) {
+    } else if (policies_.perhaps_use_below(joined(directory.key, name), read_actions())) {
       out.perhaps.insert(name);  // as above
     }
   }

@@ -80,6 +80,11 @@ const std::vector<std::string>& object_actions() {
   return all;
 }
 
+const std::vector<std::string>& read_actions() {
+  static const std::vector<std::string> all = {"s3:GetObject", "s3:GetObjectVersion"};
+  return all;
+}
+
 PolicyRules::PolicyRules(const World& world, const Asker& asker)
     : world_(world),
       keys_(world.keys()),
@@ -177,9 +182,9 @@ Word PolicyRules::of_listing(const std::string& action, const std::string& prefi
   return ask(action, "arn:aws:s3:::" + world_.bucket, &prefix);
 }
 
-bool PolicyRules::any_use(const std::string& key) {
+bool PolicyRules::any_use(const std::string& key, const std::vector<std::string>& uses) {
   if (!world_.has_policies() || (!anything_allowed_ && !of_account_)) return false;
-  for (const std::string& action : object_actions()) {
+  for (const std::string& action : uses) {
     const Word word = of_key(action, key);
     if (word == Word::kAllowed || (of_account_ && word == Word::kSilent)) return true;
   }
@@ -219,16 +224,16 @@ std::vector<std::string> PolicyRules::keys_below(const std::string& key) const {
   return out;
 }
 
-bool PolicyRules::any_use_below(const std::string& key) {
+bool PolicyRules::any_use_below(const std::string& key, const std::vector<std::string>& uses) {
   if (!world_.has_policies() || (!anything_allowed_ && !of_account_)) return false;
   const std::vector<std::string> keys = keys_below(key);
-  return std::ranges::any_of(keys, [&](const std::string& one) { return any_use(one); });
+  return std::ranges::any_of(keys, [&](const std::string& one) { return any_use(one, uses); });
 }
 
-bool PolicyRules::perhaps_use_below(const std::string& key) {
+bool PolicyRules::perhaps_use_below(const std::string& key, const std::vector<std::string>& uses) {
   if (!anything_allowed_) return false;
   for (const std::string& one : keys_below(key)) {
-    for (const std::string& action : object_actions()) {
+    for (const std::string& action : uses) {
       if (ask(undenied_, undenied_asked_, action, arn_of_key(one), nullptr) == Word::kAllowed) return true;
     }
   }

@@ -13,6 +13,12 @@ namespace pailfs::test {
 
 enum class Word : uint8_t { kDenied, kSilent, kAllowed };
 
+// The actions on objects that calls on a mount are.
+const std::vector<std::string>& object_actions();
+// Those that show a name in a listing: "What he may only write or delete he finds by its name, and a listing does not
+// show it."
+const std::vector<std::string>& read_actions();
+
 class PolicyRules {
  public:
   PolicyRules(const World& world, const Asker& asker);
@@ -26,10 +32,10 @@ class PolicyRules {
   Word of_listing(const std::string& action, const std::string& prefix);
   bool of_account() const { return of_account_; }
   // Whether anything may be done with what is below the directory with this key, and with the key itself.
-  bool any_use_below(const std::string& key);
+  bool any_use_below(const std::string& key, const std::vector<std::string>& uses = object_actions());
   // The same if nothing were denied and there were no boundary.
-  bool perhaps_use_below(const std::string& key);
-  bool any_use(const std::string& key);
+  bool perhaps_use_below(const std::string& key, const std::vector<std::string>& uses = object_actions());
+  bool any_use(const std::string& key, const std::vector<std::string>& uses = object_actions());
 
  private:
   std::string arn_of_key(const std::string& key) const;
@@ -47,8 +53,5 @@ class PolicyRules {
   bool anything_allowed_ = false;  // by some statement that may be about him
   std::map<std::string, Word> asked_, undenied_asked_;
 };
-
-// The actions on objects that calls on a mount are.
-const std::vector<std::string>& object_actions();
 
 }  // namespace pailfs::test

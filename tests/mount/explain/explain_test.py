@@ -344,9 +344,9 @@ class Random(ExplainTest):
 class Asking(ExplainTest):
     """Who may ask, and what of."""
 
-    def ask_as(self, uid, *words):
+    def ask_as(self, uid, *words, gid=None):
         def act():
-            become(uid, uid)
+            become(uid, uid if gid is None else gid)
             result = subprocess.run([PAIL, "explain", *map(str, words)], capture_output=True, text=True, check=False)
             return [result.returncode, result.stdout, result.stderr]
 
@@ -365,6 +365,15 @@ class Asking(ExplainTest):
         self.assertIn("may ask about yourself alone: what others may do is for root, the owner of the store", error)
         status, _, error = self.ask_as(USERS["nobody"], "nobody", "read", top / "file", "--group", "0")
         self.assertEqual(status, 3)
+        # With the groups that the process has, and not with those it gave up or that its number would be.
+        group = 4711
+        os.chown(top, 0, group)
+        top.chmod(0o750)
+        self.put()
+        self.assertEqual(self.ask_as(USERS["nobody"], "nobody", "list", top, gid=group)[0], 0)
+        self.assertEqual(self.ask_as(group, str(group), "lookup", top / "file", gid=1)[0], 1)
+        self.assertEqual(self.ask_as(group, str(group), "lookup", top / "file", gid=group)[0], 0)
+        top.chmod(0o755)
 
     def test_nothing_is_changed(self):
         top = self.tree()

@@ -298,6 +298,9 @@ class Doors(PolicyTest):
         )
         self.assert_pail(3, "versions", "restore", file, "--version", old)
         tag(file, "class", "free")
+        self.put(self.allow("ListBucketVersions", ""), self.deny("GetObjectVersionTagging", "*", who="nobody"))
+        self.assert_pail(3, "versions", "restore", file, "--version", old)
+        self.put(self.allow("ListBucketVersions", ""))
         self.assert_pail(0, "versions", "restore", file, "--version", old)
 
     def test_a_long_history_of_attributes_costs_no_lookup(self):

@@ -2,6 +2,7 @@
 """Bucket policies on a mount: what they allow beyond the mode bits, and what they deny within them, for the users that the
 system's login names are, from the next system call on."""
 
+import datetime
 import errno
 import json
 import os
@@ -13,7 +14,7 @@ import time
 
 from file_calls import read, write
 from mounted_store import NOBODY, PAIL, main, wait_until
-from other_users import as_user, become, each_as_user, errno_of
+from other_users import as_user, become, each_as_user, errno_of, in_child
 from policy_bucket import ALLOWED, DENIED, USERS, PolicyTest
 
 
@@ -131,6 +132,67 @@ class Operations(PolicyTest):
         self.assert_user(lambda: os.listdir(self.bucket / ".versions"), DENIED)
         self.assert_user(lambda: os.listdir(self.bucket / ".versions"), ALLOWED, user="daemon")
 
+    def test_a_listing_shows_what_may_be_read(self):
+        directory = self.bucket / "box"
+        directory.mkdir(0o700)
+        for name in ("read", "written", "deleted"):
+            self.fill(directory / name, mode=0o644)
+        may = [self.allow(action, "box/" + name) for action, name in (("PutObject", "written"), ("DeleteObject", "deleted"))]
+        self.put(*may)
+        self.assert_user(lambda: os.listdir(directory), DENIED)
+        for name in ("written", "deleted"):
+            self.assert_user(lambda n=name: os.stat(directory / n), ALLOWED)
+        self.put(*may, self.allow("GetObject", "box/read"))
+
+        def listed():
+            become(NOBODY, NOBODY)
+            return os.listdir(directory)
+
+        self.assertEqual(in_child(listed), ["read"])
+        self.put(*may, self.allow("GetObject", "box/read"), self.deny("ListBucket", "", who="nobody"))
+        self.assertEqual(in_child(listed), ["read"])
+        self.put(*may, self.deny("ListBucket", "", who="nobody"))
+        self.assert_user(lambda: os.listdir(directory), DENIED)
+
+    def test_an_open_directory_is_listed_until_a_policy_denies_it(self):
+        directory = self.bucket / "closed"
+        directory.mkdir(0o700)
+        self.fill(directory / "file")
+        opened = os.open(directory, os.O_RDONLY)
+        self.addCleanup(os.close, opened)
+
+        def listed():
+            become(NOBODY, NOBODY)
+            try:
+                return os.listdir(opened)
+            except OSError as error:
+                return error.errno
+
+        self.assertEqual(in_child(listed), ["file"])
+        self.put(self.allow("GetObject", "another", who="daemon"))
+        self.assertEqual(in_child(listed), ["file"])
+        self.put(self.deny("ListBucket", "", who="nobody"))
+        self.assertIn(in_child(listed), (DENIED, errno.ENOENT))
+
+    def test_pail_goes_by_policies_as_the_mount_does(self):
+        file = self.fill(self.bucket / "file")
+        file.write_text("newer")
+        older = sorted(os.listdir(self.bucket / ".versions/file"))[0]
+        commands = {
+            "DeleteObjectVersion": ("versions", "purge", "bucket/file", "--version", older, "--yes"),
+            "PutLifecycleConfiguration": ("versioning", "keep", "bucket", "--days", "30"),
+            "PutBucketVersioning": ("versioning", "suspend", "bucket"),
+        }
+        as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        for command in commands.values():
+            refused = self.pail(*command, check=False, **as_nobody)
+            self.assertEqual(refused.returncode, 3, refused)
+            self.assertIn("for whom a policy allows it; you are uid %d" % NOBODY, refused.stderr)
+        self.put(self.allow(" ".join(commands), "", "*", who="nobody"))
+        for command in commands.values():
+            self.pail(*command, **as_nobody)
+        self.assertEqual(len(os.listdir(self.bucket / ".versions/file")), 1)
+
     def test_old_versions_go_by_whom_a_policy_allows(self):
         file = self.fill(self.bucket / "file")
         file.write_text("newer")
@@ -149,6 +211,10 @@ class Operations(PolicyTest):
         self.assert_user(lambda: os.chown(file, NOBODY, NOBODY), errno.EPERM)
         self.assert_user(lambda: os.chmod(file, 0o777), ALLOWED)
         self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o777)
+        file.chmod(0o4755)
+        self.assert_user(lambda: os.chmod(file, 0), errno.EPERM)
+        self.assert_user(lambda: os.chmod(file, 0o777), errno.EPERM)
+        self.assertEqual(stat.S_IMODE(file.stat().st_mode), 0o4755)
 
 
 class RequestKeys(PolicyTest):
@@ -565,6 +631,43 @@ class Keys(PolicyTest):
         self.assert_user(lambda: os.listdir(private), DENIED)
         self.assert_user(lambda: os.rename(private, self.bucket / "public"), errno.EXDEV)
 
+    def test_a_directory_is_not_renamed_to_where_its_listing_is_allowed(self):
+        top = self.bucket / "d"
+        top.mkdir()
+        top.chmod(0o777)
+        (top / "secret").mkdir(0o700)
+        self.fill(top / "secret/file", mode=0o644)
+        (top / "open-old").mkdir(0o700)
+        inside = {"StringLike": {"s3:prefix": "d/open*"}}
+        self.put(self.allow("ListBucket", "", who="nobody", condition=inside))
+        self.assert_user(lambda: os.rename(top / "secret", top / "open"), errno.EXDEV)
+        self.assert_user(lambda: os.rename(top / "open-old", top / "open-new"), ALLOWED)
+
+    def test_a_moment_goes_by_the_path_of_then(self):
+        secret = self.bucket / "secret"
+        secret.mkdir(0o755)
+        self.fill(secret / "x", "old", mode=0o644)
+        closed = {"StringLike": {"s3:prefix": ["secret", "secret/*"]}}
+        self.put(
+            self.deny("*", "secret", "secret/*", who="nobody"),
+            self.deny("ListBucket ListBucketVersions", "", who="nobody", condition=closed),
+        )
+        time.sleep(0.05)
+        moment = datetime.datetime.now(datetime.timezone.utc).strftime("@%Y-%m-%dT%H:%M:%S.%fZ")
+        time.sleep(0.05)
+        secret.rename(self.bucket / "open")
+        now = self.bucket / "open"
+        self.fill(now / "x", "public", mode=0o644)
+        self.assert_user(lambda: read(now / "x"), ALLOWED)
+        self.assert_user(lambda: os.listdir(now), ALLOWED)
+        for then in (self.bucket / ".versions" / moment / "secret", now / ".versions" / moment):
+            self.assertEqual((then / "x").read_text(), "old")
+            self.assertIn(as_user(lambda t=then: read(t / "x")), (DENIED, errno.ENOENT))
+            self.assert_user(lambda t=then: os.listdir(t), DENIED)
+        for command in (("versions", "diff", "bucket", "--from"), ("rewind", "bucket", "--dry-run", "--to")):
+            told = self.pail(*command, moment[1:], user=NOBODY, group=NOBODY, extra_groups=[], check=False)
+            self.assertNotIn("secret/x", told.stdout)
+
     def test_a_version_is_one_of_all_names(self):
         for name in ("public", "private"):
             (self.bucket / name).mkdir(0o755)
@@ -639,6 +742,17 @@ class Callers(PolicyTest):
         self.assertEqual(
             as_user(lambda: subprocess.run([copy, "if=/dev/zero", "of=%s/file" % self.bucket, "count=1"], check=True)), 0
         )
+
+        # Where anybody mounts any program over that one, no program is it.
+        def in_a_namespace_of_its_own(*command):
+            become(NOBODY, NOBODY)
+            return subprocess.run(["unshare", "--user", "--mount", *command], capture_output=True, check=False).returncode
+
+        if in_child(lambda: in_a_namespace_of_its_own("true")) != 0:
+            self.skipTest("no user namespaces for users here")
+        writes = (copy, "if=/dev/zero", "of=%s/other" % self.bucket, "count=1")
+        self.assertNotEqual(in_child(lambda: in_a_namespace_of_its_own(*writes)), 0)
+        self.assertFalse((self.bucket / "other").exists())
 
     def test_a_change_holds_from_the_next_call_on(self):
         directory = self.bucket / "directory"

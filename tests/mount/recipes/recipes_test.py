@@ -128,6 +128,14 @@ class Recipes(MountTest):
         self.assert_denied("alice", os.stat, top / "bob", error=errno.ENOENT)
         self.assertEqual(self.listed("alice", top), ["alice"])
         self.assertEqual(sorted(os.listdir(top)), ["alice", "bob"])
+        self.assert_denied("alice", os.listdir, top / ".versions")
+        self.assert_denied("alice", os.listdir, top / ".versions/bob")
+        self.assert_denied("alice", read, next((top / ".versions/bob/b").iterdir()))
+        self.assert_allowed("alice", os.listdir, top / "alice/.versions/new")
+        for name, path, expected in (("alice", "homes/bob/b", 1), ("alice", "homes/alice/new", 0), (None, "homes/bob/b", 1)):
+            uid = USERS[name] if name else 20099
+            listed = self.pail("versions", "list", path, check=False, user=uid, group=uid, extra_groups=[])
+            self.assertEqual(listed.returncode != 0, bool(expected), (name, path, listed.stdout, listed.stderr))
 
     def test_nobody_but_one_program_writes(self):
         top = self.make("restic", "kept", mode=0o777)
@@ -191,9 +199,13 @@ class Recipes(MountTest):
         self.follow("A box to drop things in")
         self.assert_allowed("alice", write, top / "from-alice")
         self.assertEqual(read(top / "from-alice"), b"written")
-        self.assert_denied("bob", read, top / "from-root")
-        self.assert_denied("alice", read, top / "from-root")
-        self.assert_denied("bob", os.unlink, top / "from-alice")
+        for name in ("alice", "bob"):
+            self.assert_denied(name, read, top / "from-root")
+            self.assert_denied(name, read, top / "from-alice")
+            self.assert_denied(name, os.listdir, top)
+            self.assert_denied(name, os.listdir, top / ".versions")
+            self.assert_denied(name, os.unlink, top / "from-alice")
+        self.assertEqual(sorted(os.listdir(top)), ["from-alice", "from-root"])
 
     def test_a_contractor_within_bounds(self):
         top = self.make("work", "project/plan", "payroll/all")

@@ -41,6 +41,34 @@ TEST_F(AttributesTest, AWriterMayHaveSetIdBitsStrippedAndNothingElse) {
   EXPECT_CODE(chmod(bob, locked, 0755), Code::kNotPermitted);
 }
 
+TEST_F(AttributesTest, WritersChangeNothingElseOfAFileWithSetIdBits) {
+  const Ino ino = owned("a", 04755);
+  EXPECT_CODE(chmod(bob, ino, 0), Code::kNotPermitted);
+  EXPECT_CODE(chmod(bob, ino, 0755), Code::kNotPermitted);
+}
+
+// What the kernel's write-back cache says of ctime after a change, and what utimensat(2) of the time that there is
+// looks like: only the former is for everybody.
+TEST_F(AttributesTest, AChangeTimeIsThatOfAChange) {
+  constexpr Time kLater = 3'000'000'000;
+  const Ino ino = owned("a", 0644);
+  env.advance(kLater);
+  const Attributes before = stat(ino);
+  AttributeChange change;
+  change.mtime = before.mtime;
+  change.ctime = env.now();
+  EXPECT_OK(core->setattr(bob, ino, change));
+  EXPECT_EQ(stat(ino).ctime, before.ctime);
+  EXPECT_OK(core->setattr(alice, ino, change));
+  EXPECT_EQ(stat(ino).ctime, env.now());
+  env.advance(kLater);
+  EXPECT_OK(core->rename(root, bucket, "a", bucket, "b", RenameMode::kReplace));
+  env.advance(kLater / 100);
+  change.ctime = env.now();
+  EXPECT_OK(core->setattr(bob, ino, change));  // who moved it, by the right to the directory
+  EXPECT_EQ(stat(ino).ctime, env.now());
+}
+
 TEST_F(AttributesTest, SetGroupIdIsForMembersOfTheGroup) {
   const Ino ino = owned("a", 0755);
   EXPECT_OK(chown(root, ino, std::nullopt, 3000));

@@ -306,6 +306,9 @@ TEST(FindingsTest, NamesWhatIsDoubtful) {
   EXPECT_EQ(bucket(deny + ",'111122223333']}"), "");
   EXPECT_THAT(identity("'Effect':'Allow','Resource':'*','Action':['s3:GetObjct','sqs:SendMessage']"),
               testing::AllOf(HasSubstr("did you mean"), HasSubstr("\"sqs:SendMessage\" is of another service")));
+  EXPECT_THAT(identity("'Effect':'Deny','Action':['s3:GetObject','s3:ListBucket'],'Resource':'*'"),
+              testing::AllOf(HasSubstr("s3:GetObjectVersion is not"), HasSubstr("s3:ListBucketVersions is not")));
+  EXPECT_EQ(identity("'Effect':'Deny','Action':['s3:GetObject*','s3:ListBucket*'],'Resource':'*'"), "");
   EXPECT_THAT(identity("'Effect':'Allow','Action':'s3:GetObject','Resource':'arn:aws:s3:::b'"),
               HasSubstr("it is about objects"));
   EXPECT_THAT(identity("'Effect':'Allow','Action':'s3:ListBucket','Resource':'arn:aws:s3:::b/*'"),
