@@ -24,24 +24,32 @@ class Undeletion {
   Undeletion(Core::Impl& core, const Caller& caller, const NameSpan& span, EndedDirent ended)
       : core_(core), caller_(caller), span_(span), ended_(std::move(ended)) {}
 
-  // Gives the inode its name again. False: that cannot be, and the marker only goes.
-  Result<bool> give_back() {
+  enum class Outcome : uint8_t {
+    kBack,     // the inode has its name again
+    kElse,     // it has other names, or other content than the name had: a copy can come back
+    kNothing,  // nothing can: the marker only goes
+  };
+
+  // Gives the inode its name again, where it is what the name stood for.
+  Result<Outcome> give_back() {
+    // What a crash has left of writes after the last unlink is dropped.
+    if (const auto inode = core_.inodes.get(span_.ino)) core_.settle(*inode);
     MutexLock tree_lock(core_.tree);
     const Result<InodePtr> above = core_.inodes.get(span_.parent), found = core_.inodes.get(span_.ino);
     for (const auto& inode : {above, found}) {
       if (!inode && inode.error().code != Code::kNotFound) return std::unexpected(inode.error());
     }
-    if (!found) return false;
+    if (!found) return Outcome::kNothing;
     if (!above) return gone();
     LockedInodes locked({*above, *found});
     Inode &directory = **above, &inode = **found;
     assert_locked(directory);
     assert_locked(inode);
     if (directory.record.nlink == 0) return gone();
-    // What was written after the last unlink is no version that could come back.
-    if (inode.gone || inode.record.nlink != 0 || core_.is_orphan(span_.ino)) return false;
+    if (inode.gone || core_.is_orphan(span_.ino)) return Outcome::kNothing;
     PAILFS_ASSIGN(Core::Impl::Place where, core_.place(span_.parent, ended_.name));
-    if (where.found) return false;  // somebody was faster
+    if (where.found) return Outcome::kNothing;  // somebody was faster
+    if (!is_as_it_was(inode.record)) return S_ISDIR(inode.record.mode) ? Outcome::kNothing : Outcome::kElse;
     Transaction tx;
     const Stamp at = core_.stamp(tx);
     const bool is_directory = S_ISDIR(inode.record.mode);
@@ -61,16 +69,15 @@ class Undeletion {
     core_.put_inode(span_.parent, directory.record, tx);
     drop_marker(tx);
     PAILFS_TRY(core_.commit(std::move(tx), locked));
-    return true;
+    return Outcome::kBack;
   }
 
-  // The name was given up by a rename: what it stood for comes back as a copy, since the file itself lives on.
+  // What the name stood for comes back as a copy, since the file itself lives on: under another name, or with whoever
+  // has it open.
   Status copy_back() {
-    PAILFS_ASSIGN(const auto object, Moment(core_, span_.end - 1).object(span_.ino));
-    if (object && object->whole && !S_ISDIR(object->record.mode)) {
-      PAILFS_ASSIGN(
-          const Ino made,
-          Restorer(core_, caller_).put({span_.ino, object->record, span_.end - 1, true}, span_.parent, ended_.name));
+    PAILFS_ASSIGN(const auto past, last_shown());
+    if (past) {
+      PAILFS_ASSIGN(const Ino made, Restorer(core_, caller_).put(*past, span_.parent, ended_.name));
       core_.name_changed(span_.parent, ended_.name, made);
     }
     return marker_alone();
@@ -78,7 +85,18 @@ class Undeletion {
 
   Status marker_alone() {
     Transaction tx;
-    drop_marker(tx);
+    const Result<InodePtr> inode = core_.inodes.get(span_.ino);
+    if (!inode) {
+      if (inode.error().code != Code::kNotFound) return std::unexpected(inode.error());
+      drop_record(tx);
+      return core_.commit(std::move(tx));
+    }
+    ReaderLock lock((*inode)->lock);  // so that who removes its last version sees whether there is a marker
+    if ((*inode)->gone || core_.is_orphan(span_.ino)) {
+      drop_record(tx);
+    } else {
+      drop_marker(tx);
+    }
     return core_.commit(std::move(tx));
   }
 
@@ -88,14 +106,46 @@ class Undeletion {
                 "the directory of this delete marker is gone: bring that back first "
                 "('pail versions undelete')");
   }
-  void drop_marker(Transaction& tx) {
+
+  // Without a name, and with the content that it had when the name went. What was written after the last unlink is no
+  // version that could come back, and what was written by another name that went later is none of this one.
+  bool is_as_it_was(const InodeRecord& record) const {
+    if (record.nlink != 0) return false;
+    return !S_ISREG(record.mode) || (!record.dirty && record.version.sealed < span_.end);
+  }
+
+  // With the content of the moment before the end or, where that version was removed, of the one before it.
+  Result<std::optional<PastInode>> last_shown() const {
+    PAILFS_ASSIGN(const auto object, Moment(core_, span_.end - 1).object(span_.ino));
+    if (!object || S_ISDIR(object->record.mode)) return std::nullopt;
+    PastInode past{span_.ino, object->record, span_.end - 1, true};
+    if (object->whole) return past;
+    PAILFS_ASSIGN(const auto versions, object_versions(core_, span_.ino));
+    for (auto version = versions.rbegin(); version != versions.rend(); ++version) {
+      if (version->record.version.sealed >= span_.end) continue;
+      past.record = version->record;
+      return past;
+    }
+    return std::nullopt;
+  }
+
+  void say(Transaction& tx) const {
     ChangeRecord change{Action::kDeleteObjectVersion, caller_, span_.parent, ended_.name, span_.ino};
     change.before = ended_.marker;
     tx.record(encode_change(change, core_.now()));
-    // The record stays: it says what the name stood for, and when.
+  }
+  std::string key() const { return keys::ended(span_.parent, span_.slot, span_.end); }
+  // The record stays: it says what the name stood for, and when.
+  void drop_marker(Transaction& tx) {
+    say(tx);
     ended_.marker = {};
     ended_.null_marker = false;
-    tx.put(bucket_of(span_.parent), keys::ended(span_.parent, span_.slot, span_.end), encode_ended(ended_));
+    tx.put(bucket_of(span_.parent), key(), encode_ended(ended_));
+  }
+  // Nothing is left of what the name stood for.
+  void drop_record(Transaction& tx) const {
+    say(tx);
+    tx.erase(key());
   }
 
   Core::Impl& core_;
@@ -118,20 +168,12 @@ Status remove_marker(Core::Impl& core, const Caller& caller, const NameSpan& spa
   if (ended.marker == VersionId{}) return fail(Code::kNotFound, "the marker was removed");
   const std::string name = ended.name;
   PAILFS_ASSIGN(const bool newest, is_newest(core, span, name));
-  PAILFS_ASSIGN(const auto inode, core.store.get(scope, keys::inode(span.ino)));
-  if (!inode) {  // nothing refers to the record any more
-    Transaction tx;
-    ChangeRecord change{Action::kDeleteObjectVersion, caller, span.parent, name, span.ino};
-    change.before = ended.marker;
-    tx.record(encode_change(change, core.now()));
-    tx.erase(key);
-    return core.commit(std::move(tx));
-  }
   Undeletion undeletion(core, caller, span, std::move(ended));
   if (!newest) return undeletion.marker_alone();
   if (span.kind == EndKind::kRenamed) return undeletion.copy_back();
-  PAILFS_ASSIGN(const bool back, undeletion.give_back());
-  if (!back) return undeletion.marker_alone();
+  PAILFS_ASSIGN(const auto outcome, undeletion.give_back());
+  if (outcome == Undeletion::Outcome::kElse) return undeletion.copy_back();
+  if (outcome == Undeletion::Outcome::kNothing) return undeletion.marker_alone();
   core.name_changed(span.parent, name, span.ino);
   return {};
 }

@@ -228,9 +228,16 @@ Status Core::Impl::remove_version(Inode& inode, uint32_t vseq, Transaction& tx, 
 
 namespace {
 
-// What is left to do for the names of an inode that is gone: a span without a marker shows nothing any more.
-void drop_bare_span(const NameSpan& span, Transaction& tx) {
-  if (!span.live() && !span.derived && !span.has_marker()) tx.erase(keys::ended(span.parent, span.slot, span.end));
+// What is left to do for the names of an inode that is gone: a span without a marker shows nothing any more. Under the
+// inode's lock, as who removes a marker holds it.
+Status drop_bare_span(const Store& store, const NameSpan& span, Transaction& tx) {
+  if (span.live() || span.derived) return {};
+  std::string key = keys::ended(span.parent, span.slot, span.end);
+  PAILFS_ASSIGN(const auto value, store.get(bucket_of(span.parent), key));
+  if (!value) return {};
+  PAILFS_ASSIGN(const EndedDirent ended, decode_ended(*value));
+  if (ended.marker == VersionId{}) tx.erase(std::move(key));
+  return {};
 }
 
 }  // namespace
@@ -244,8 +251,8 @@ Status remove_object_version(Core::Impl& core, const Caller& caller, const NameS
     if (inode.gone) return fail(Code::kNotFound, "the version was removed");
     Transaction tx;
     Status done = core.remove_version(inode, version.vseq, tx, bypass_governance);
+    if (done && (inode.gone || core.is_orphan(span.ino))) done = drop_bare_span(core.store, span, tx);
     if (done) {
-      if (inode.gone || core.is_orphan(span.ino)) drop_bare_span(span, tx);
       ChangeRecord change{Action::kDeleteObjectVersion, caller, span.parent, {}, span.ino};
       change.before = version.record.version.id;
       tx.record(encode_change(change, core.now()));
