@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/content.h"
 #include "core/decision_trace.h"
 #include "core/impl.h"
 #include "core/versions_view.h"
@@ -221,8 +222,9 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
   PAILFS_ASSIGN(const InodePtr inode, impl.existing(ino));
   AttributeChange change = asked;
   bool handle_writes = false;
+  HandlePtr handle;
   if (change.handle != 0) {
-    const HandlePtr handle = impl.handles.get(change.handle);
+    handle = impl.handles.get(change.handle);
     handle_writes = handle && handle->ino == ino && handle->write;
     if (change.size && !handle_writes) return fail(Code::kBadHandle, "the file was not opened for writing");
   }
@@ -239,6 +241,7 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
   PAILFS_TRY(AttributeCheck(impl.gate, caller, before, change, handle_writes).run());
   if (change.mode) PAILFS_TRY(impl.check_public_mode(ino, inode->record, *change.mode));
   PAILFS_TRY(unless_explained());
+  if (change.size && *change.size != inode->record.size) settle_for(*inode, handle.get());
   Transaction tx;
   if (Status applied = impl.apply_attributes(caller, *inode, change, tx); !applied) {
     impl.reload(*inode);

@@ -89,6 +89,12 @@ struct ChunkExtent {
 };
 Result<std::vector<ChunkExtent>> append_data(AppendedRuns& runs, uint64_t offset, std::string_view data);
 
+// A version whose seal is provisional is gone on with by who has closed it, and by nobody else. Null: who has no
+// handle.
+inline void settle_for(Inode& inode, const Handle* writer) REQUIRES(inode.lock) {
+  if (writer == nullptr || writer->closed != inode.provisional) inode.provisional = 0;
+}
+
 // Changes the chunk lists of an inode's current content within one transaction. begin_change() has been called; the
 // inode's lock is held; `record` is changed in memory and put by the caller. Touches each chunk at most once.
 // `fresh`: the version began in this very transaction, so that the older one shows what the content shows now (and is

@@ -155,6 +155,7 @@ Result<uint64_t> Core::Impl::copy_content(const Handle& reader, uint64_t from, c
 
   std::optional<uint32_t> shared_from;
   if (bucket_of(content.cid) == bucket_of(inode.ino)) shared_from = least_shared;
+  settle_for(inode, &writer);
   AppendedRuns runs(store, bucket_of(inode.ino));
   Source source(store, std::move(content));
   uint64_t copied = 0;

@@ -41,10 +41,11 @@ HandlePtr make_handle(const Caller& caller, const InodePtr& inode, OpenFlags fla
 }
 
 // Seals the content and says so in a change record: the one that opened the handle made the version.
-Status seal_for(Core::Impl& impl, Inode& inode, const Handle& handle, bool provisional) REQUIRES(inode.lock) {
+Status seal_for(Core::Impl& impl, Inode& inode, Handle& handle, bool provisional) REQUIRES(inode.lock) {
   InodeRecord& record = inode.record;
   if (!record.dirty || record.nlink == 0) {
     if (!provisional) inode.provisional = 0;
+    handle.closed = inode.provisional;
     return {};
   }
   if (inode.untouched) std::tie(record.mtime, record.ctime) = *std::exchange(inode.untouched, std::nullopt);
@@ -60,6 +61,7 @@ Status seal_for(Core::Impl& impl, Inode& inode, const Handle& handle, bool provi
     done = impl.commit(std::move(tx));
   }
   if (!done) impl.reload(inode);
+  handle.closed = inode.provisional;
   return done;
 }
 
@@ -170,6 +172,8 @@ void Core::release(Ino ino, uint64_t handle) {
     // While others write, this one's close has sealed what it wrote. The kernel releases when it likes: what is dirty
     // by now is what the others have written so far.
     const Status sealed = writers == 0 ? seal_for(impl, inode, *open, false) : Status();
+    // Who has closed what others have open still goes on no more, and nobody else does in what he closed.
+    if (open->closed == inode.provisional) inode.provisional = 0;
     inode.left_unsealed = writers > 0 && inode.record.dirty;
     if (!sealed) log_error("closing inode {}: no version was made: {}", ino, sealed.error().message);
     nameless = handles == 0 && inode.record.nlink == 0;

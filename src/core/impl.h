@@ -40,9 +40,9 @@ struct Inode {
   InodeRecord record GUARDED_BY(lock);
   bool gone GUARDED_BY(lock) = false;      // removed for good: every further call is kNotFound
   bool linkable GUARDED_BY(lock) = false;  // made without a name, and may still get one
-  // Sealed while another handle stayed open for writing: the next change within kProvisionalTime goes on in the same
-  // version instead of beginning a new one.
-  Stamp provisional GUARDED_BY(lock) = 0;  // when; 0: the seal is final
+  // When it was sealed by a close after which the handle stayed: what is written through that within kProvisionalTime
+  // goes on in the same version instead of beginning a new one. 0: the seal is final.
+  Stamp provisional GUARDED_BY(lock) = 0;
   // Changed when a writer's handle was released while others were open: perhaps through a mapping, after its close.
   bool left_unsealed GUARDED_BY(lock) = false;
   // What mtime and ctime were before the kernel's write-back cache wrote pages and had not said what they are now.
@@ -101,6 +101,7 @@ struct Handle {
   bool write = false;
   bool append = false;
   uint32_t uid = 0;   // who opened it: change records of cached writes name him
+  Stamp closed = 0;   // the provisional seal that its last close made or found there; under the inode's lock
   uint32_t vseq = 0;  // non-zero: reads this noncurrent version of `version_of`
   Ino version_of = 0;
 };
@@ -223,8 +224,7 @@ struct Core::Impl {
   InodeRecord new_record(const Caller& caller, const InodeRecord& directory, const NewNode& node) const;
   // For every call that changes what a directory holds. The name can be given to something new there:
   Status check_new_name(Ino parent, std::string_view name) const;
-  // The inode is a directory, has a name, and the caller may search it.
-  // To look `name` up in it (empty: whatever).
+  // The inode is a directory, has a name, and the caller may look `name` (empty: whatever) up in it.
   Status check_directory(const Caller& caller, const Inode& directory, std::string_view name) const
       REQUIRES_SHARED(directory.lock);
   // The same for a name that is to be made: kAccessDenied where a policy hides it.

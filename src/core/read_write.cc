@@ -121,6 +121,7 @@ Status Core::write(Ino ino, uint64_t handle, uint64_t offset, std::string_view d
     offset = record.size;
     PAILFS_TRY(append());
   }
+  if (!from_cache) settle_for(inode, open.get());  // the cache writes through any handle, whoever wrote
   if (from_cache && impl.kernel_times && !inode.untouched) inode.untouched = {record.mtime, record.ctime};
   return change_content(impl, inode, !from_cache && open->uid != 0, runs,
                         [&](ContentEdit& edit, std::vector<Run>&) -> Status {
@@ -149,6 +150,7 @@ Status Core::fallocate(Ino ino, uint64_t handle, int mode, uint64_t offset, uint
   const uint64_t end = offset + length;
   const bool grows = !keep_size && end > record.size;
   if (!grows && (!punches || offset >= record.size)) return {};
+  settle_for(inode, open.get());
   AppendedRuns runs(impl.store, bucket_of(ino));
   return change_content(impl, inode, open->uid != 0, runs, [&](ContentEdit& edit, std::vector<Run>&) -> Status {
     assert_locked(inode);

@@ -12,10 +12,10 @@ Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
   // A new file is dirty from the start, and has no content id yet.
   if (!record.dirty && record.sealed) {
     const Versioning state = versioning(bucket_of(inode.ino));
-    // Somebody who had the file open all along goes on writing: the version that was sealed meanwhile grows.
-    // Not in one that is locked: that never changes.
-    const bool goes_on =
-        inode.provisional != 0 && at - inode.provisional < kProvisionalTime && record.retention == Retention();
+    // Who closed the version, and has the file open still, goes on writing: it grows. Not where it is locked, as that
+    // never changes, nor where the next one gets an id and this one has none, or the other way round.
+    const bool goes_on = inode.provisional != 0 && at - inode.provisional < kProvisionalTime &&
+                         record.retention == Retention() && record.version.null_id == (state != Versioning::kEnabled);
     // While suspended, the null version is the one that is replaced (S3 user guide, "Adding objects to
     // versioning-suspended buckets").
     // What is written after the last unlink goes at the last close, and must leave the deleted version alone.

@@ -6,6 +6,8 @@
 namespace pailfs::test {
 namespace {
 
+constexpr Time kMinute = 60'000'000'000;
+
 using Undelete = testing::Test;
 
 // What was written after the last unlink is no version: the name comes back as it was.
@@ -121,6 +123,143 @@ TEST(Undelete, NothingOfAFileWithoutVersionsKeepsTheBucket) {
     f.expect_sound();
     EXPECT_TRUE(f.versions("temporary").empty());
     EXPECT_OK(f.core->rmdir(f.root, kRootIno, "bucket"));
+  }
+}
+
+using Provisional = testing::Test;
+
+AttributeChange size_of(uint64_t size, uint64_t handle = 0) {
+  AttributeChange change;
+  change.size = size;
+  change.handle = handle;
+  return change;
+}
+
+TEST(Provisional, TruncationByPathIsOfAnotherVersion) {
+  ContentFixture f;
+  const auto file = f.create("file");
+  f.write(file, 0, "precious");
+  EXPECT_OK(f.core->flush(file.ino, file.handle));
+  EXPECT_OK(f.core->setattr(f.root, file.ino, size_of(0)));
+  f.core->release(file.ino, file.handle);
+  const auto versions = f.versions("file");
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_EQ(f.content(f.lookup(f.versions_of({"file"}), versions[1].name)), "precious");
+}
+
+// Whether or not the kernel says who wrote: RELEASE came before.
+TEST(Provisional, WhoHadTheFileOpenLeavesWhatWasClosedAlone) {
+  for (const bool from_cache : {true, false}) {
+    ContentFixture f;
+    const auto idle = f.create("file");
+    const auto file = f.open_file(idle.ino);
+    f.write(file, 0, "precious");
+    f.close(file);
+    ASSERT_EQ(f.versions("file").size(), 1u);
+    EXPECT_OK(f.core->write(idle.ino, idle.handle, 0, "rubbish!", from_cache));
+    f.close(idle);
+    const auto versions = f.versions("file");
+    ASSERT_EQ(versions.size(), 2u);
+    EXPECT_EQ(f.content(f.lookup(f.versions_of({"file"}), versions[1].name)), "precious");
+  }
+}
+
+// Where the kernel says who changes the file, also while a child has the descriptor still.
+TEST(Provisional, OnlyWhoClosedAVersionGoesOnInIt) {
+  for (const int how : {0, 1, 2, 3}) {
+    for (const bool own : {true, false}) {
+      ContentFixture f;
+      f.put("source", "rubbish!");
+      const auto idle = f.create("file");
+      const auto file = f.open_file(idle.ino);
+      f.write(file, 0, "precious");
+      EXPECT_OK(f.core->flush(file.ino, file.handle));
+      const auto& writer = own ? file : idle;
+      if (how == 0) {
+        EXPECT_OK(f.core->write(writer.ino, writer.handle, 0, "rubbish!", false));
+      } else if (how == 1) {
+        EXPECT_OK(f.core->fallocate(writer.ino, writer.handle, 0, 0, 100));
+      } else if (how == 2) {
+        EXPECT_OK(f.core->setattr(f.root, writer.ino, size_of(3, writer.handle)));
+      } else {
+        const auto source = f.open_file(f.lookup(f.bucket, "source"), {.read = true});
+        EXPECT_EQ(f.copy(source, 0, writer, 0, 8), 8u);
+        f.core->release(source.ino, source.handle);
+      }
+      f.close(file);
+      f.close(idle);
+      EXPECT_EQ(f.versions("file").size(), own ? 1u : 2u) << how;
+    }
+  }
+}
+
+// cmd >>log 2>>log
+TEST(Provisional, TwoDescriptorsThatChildrenCloseReplaceTheirVersionWithinAMinute) {
+  ContentFixture f;
+  const auto out = f.create("log"), err = f.open_file(out.ino);
+  for (uint64_t child = 0; child < 10; ++child) {
+    f.write(child % 2 == 0 ? out : err, child, "x");
+    EXPECT_OK(f.core->flush(out.ino, out.handle));
+    EXPECT_OK(f.core->flush(err.ino, err.handle));
+  }
+  EXPECT_EQ(f.versions("log").size(), 1u);
+  // Its last close has found everything sealed, and counts all the same.
+  f.core->release(out.ino, out.handle);
+  f.write(err, 0, "y");
+  f.close(err);
+  EXPECT_EQ(f.versions("log").size(), 2u);
+}
+
+TEST(Provisional, ALateReleaseLeavesTheNextOnesVersionProvisional) {
+  ContentFixture f;
+  const auto first = f.create("file");
+  f.write(first, 0, "first");
+  EXPECT_OK(f.core->flush(first.ino, first.handle));
+  const auto second = f.open_file(first.ino);
+  f.write(second, 0, "second");
+  EXPECT_OK(f.core->flush(second.ino, second.handle));
+  f.core->release(first.ino, first.handle);
+  f.write(second, 0, "SECOND");
+  f.close(second);
+  const auto versions = f.versions("file");
+  ASSERT_EQ(versions.size(), 2u);
+  EXPECT_EQ(f.content(f.lookup(f.versions_of({"file"}), versions[0].name)), "SECOND");
+  EXPECT_EQ(f.content(f.lookup(f.versions_of({"file"}), versions[1].name)), "first");
+}
+
+// A mapping holds its descriptor's file: what is written through it comes before the release.
+TEST(Provisional, AMappingGoesOnInTheVersionUntilItGoes) {
+  ContentFixture f;
+  const auto idle = f.create("mapped");
+  const auto file = f.open_file(idle.ino);
+  f.write(file, 0, "before");
+  EXPECT_OK(f.core->flush(file.ino, file.handle));
+  f.write(idle, 0, "after!");  // from the cache, which takes any handle
+  f.core->release(file.ino, file.handle);
+  f.close(idle);
+  const auto versions = f.versions("mapped");
+  ASSERT_EQ(versions.size(), 1u);
+  EXPECT_EQ(f.content(f.lookup(f.bucket, "mapped")), "after!");
+  f.expect_sound();
+}
+
+TEST(Provisional, AVersionWithAnIdIsNotGoneOnWithAsANullOne) {
+  for (const bool suspend : {true, false}) {
+    ContentFixture f(suspend ? Versioning::kEnabled : Versioning::kSuspended);
+    const auto file = f.create("file");
+    f.write(file, 0, "first");
+    EXPECT_OK(f.core->flush(file.ino, file.handle));
+    const auto before = f.versions("file");
+    ASSERT_EQ(before.size(), 1u);
+    EXPECT_OK(f.core->set_versioning(f.root, "bucket", suspend ? Versioning::kSuspended : Versioning::kEnabled));
+    f.write(file, 0, "other");
+    f.close(file);
+    const auto after = f.versions("file");
+    ASSERT_EQ(after.size(), 2u);
+    EXPECT_EQ(after[0].id == "null", suspend);
+    EXPECT_EQ(after[1].name, before[0].name);
+    EXPECT_EQ(f.content(f.lookup(f.versions_of({"file"}), after[1].name)), "first");
+    f.expect_sound();
   }
 }
 
