@@ -167,7 +167,11 @@ Status change_content(Core::Impl& impl, Inode& inode, bool strip, AppendedRuns& 
   return done;
 }
 
-// The version that a handle reads. kNotFound: it was removed.
+// The version of that number that was sealed then. kNotFound: it was removed or replaced, also where another has got
+// its number, or is being written under it.
+Result<InodeRecord> sealed_version(const Store& store, const Inode& inode, uint32_t vseq, Stamp sealed)
+    REQUIRES_SHARED(inode.lock);
+// The one that a handle reads.
 Result<InodeRecord> version_content(const Store& store, const Handle& handle, Inode& inode) REQUIRES_SHARED(inode.lock);
 
 // What an older version (greatest vseq `prev`, 0: none) shows of a chunk of the content `cid`.

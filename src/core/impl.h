@@ -103,6 +103,7 @@ struct Handle {
   uint32_t uid = 0;   // who opened it: change records of cached writes name him
   Stamp closed = 0;   // the provisional seal that its last close made or found there; under the inode's lock
   uint32_t vseq = 0;  // non-zero: reads this noncurrent version of `version_of`
+  Stamp sealed = 0;   // by which it is known: numbers are used again
   Ino version_of = 0;
 };
 using HandlePtr = std::shared_ptr<Handle>;

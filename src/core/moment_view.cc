@@ -267,6 +267,7 @@ Result<OpenResult> VersionsView::open_then(const Caller& caller, Ino number, con
   PAILFS_ASSIGN(handle->inode, core_.existing(place.ino));
   handle->version_of = place.ino;
   handle->vseq = record.vseq;
+  handle->sealed = record.version.sealed;
   return OpenResult{core_.handles.add(std::move(handle)), false};
 }
 

@@ -60,10 +60,18 @@ void suspect(Core::Impl& impl, const Handle& open, uint64_t offset, size_t lengt
 
 }  // namespace
 
-Result<InodeRecord> version_content(const Store& store, const Handle& handle, Inode& inode) {
+Result<InodeRecord> sealed_version(const Store& store, const Inode& inode, uint32_t vseq, Stamp sealed) {
   if (inode.gone) return fail(Code::kNotFound, "the version was removed");
-  if (inode.record.vseq == handle.vseq) return inode.record;
-  return load_version(store, inode.ino, handle.vseq);
+  InodeRecord version = inode.record;
+  if (version.vseq != vseq) {
+    PAILFS_ASSIGN(version, load_version(store, inode.ino, vseq));
+  }
+  if (!version.sealed || version.version.sealed != sealed) return fail(Code::kNotFound, "the version was replaced");
+  return version;
+}
+
+Result<InodeRecord> version_content(const Store& store, const Handle& handle, Inode& inode) {
+  return sealed_version(store, inode, handle.vseq, handle.sealed);
 }
 
 Result<size_t> Core::read(Ino ino, uint64_t handle, uint64_t offset, std::span<char> out) {

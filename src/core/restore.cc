@@ -112,6 +112,7 @@ Status Restorer::copy_content(const PastInode& past, const InodePtr& made) {
   reader.ino = reader.version_of = past.ino;
   reader.read = true;
   reader.vseq = past.record.vseq;
+  reader.sealed = past.record.version.sealed;
   Handle writer;
   writer.inode = made;
   writer.ino = made->ino;

@@ -248,7 +248,7 @@ Status remove_object_version(Core::Impl& core, const Caller& caller, const NameS
   Inode& inode = *found;
   {
     WriterLock lock(inode.lock);
-    if (inode.gone) return fail(Code::kNotFound, "the version was removed");
+    PAILFS_TRY(sealed_version(core.store, inode, version.vseq, version.record.version.sealed));
     Transaction tx;
     Status done = core.remove_version(inode, version.vseq, tx, bypass_governance);
     if (done && (inode.gone || core.is_orphan(span.ino))) done = drop_bare_span(core.store, span, tx);

@@ -65,6 +65,7 @@ Result<OpenResult> VersionsView::open(const Caller& caller, Ino ino, OpenFlags f
     PAILFS_ASSIGN(handle->inode, core_.existing(found.ino));
     handle->version_of = found.ino;
     handle->vseq = found.vseq;
+    handle->sealed = version_time(found.version).value_or(0);
     // What is current may still grow: while it is sealed provisionally, or where versioning is off.
     ReaderLock lock(handle->inode->lock);
     immutable = handle->inode->record.vseq != found.vseq;

@@ -273,15 +273,7 @@ Result<InodeRecord> VersionsView::version_record(const Place& place, bool* own) 
   ReaderLock lock(inode->lock);
   if (inode->gone) return forgotten();
   if (own != nullptr) *own = inode->record.vseq == place.vseq;
-  InodeRecord record = inode->record;
-  if (record.vseq != place.vseq) {
-    PAILFS_ASSIGN(record, load_version(core_.store, place.ino, place.vseq));
-  }
-  // Where versioning is off, and while a seal is provisional, what is written goes on under the same number.
-  if (!record.sealed || version_time(place.version) != record.version.sealed) {
-    return fail(Code::kNotFound, "the version was replaced");
-  }
-  return record;
+  return sealed_version(core_.store, *inode, place.vseq, version_time(place.version).value_or(0));
 }
 
 Result<Attributes> VersionsView::attributes(const Place& place) {

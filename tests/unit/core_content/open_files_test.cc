@@ -263,5 +263,52 @@ TEST(Provisional, AVersionWithAnIdIsNotGoneOnWithAsANullOne) {
   }
 }
 
+using Handles = testing::Test;
+
+// The number of a version is used again.
+TEST(Handles, ThatOfARemovedVersionShowsNoOther) {
+  for (const bool by_moment : {false, true}) {
+    ContentFixture f;
+    f.put("file", "one");
+    f.put("file", "two");
+    const std::string version = f.versions("file")[0].name;
+    f.env.advance(2 * kMinute);
+    const Ino view = by_moment ? f.lookup(f.lookup(f.lookup(f.bucket, ".versions"), "@1m ago"), "file")
+                               : f.lookup(f.versions_of({"file"}), version);
+    const auto old = f.open_file(view, {.read = true});
+    EXPECT_EQ(f.read(old, 0, 10), "two");
+    EXPECT_OK(f.core->unlink(f.root, f.bucket, "file"));
+    const auto versions = f.versions("file");
+    ASSERT_EQ(versions.size(), 3u);
+    EXPECT_OK(f.core->purge_version(f.root, "bucket", "file", versions[1].name));
+    EXPECT_OK(f.core->purge_version(f.root, "bucket", "file", versions[0].name));
+    const auto secret = f.open_file(f.lookup(f.bucket, "file"));
+    std::string out(10, '?');
+    f.write(secret, 0, "secret");
+    EXPECT_FALSE(f.core->read(old.ino, old.handle, 0, out));
+    f.close(secret);
+    EXPECT_FALSE(f.core->read(old.ino, old.handle, 0, out));
+    f.core->release(old.ino, old.handle);
+    f.expect_sound();
+  }
+}
+
+TEST(Handles, ThatOfAVersionThatWentOnShowsNothing) {
+  for (const auto versioning : {Versioning::kEnabled, Versioning::kSuspended, Versioning::kOff}) {
+    ContentFixture f(versioning);
+    const auto file = f.create("file");
+    f.write(file, 0, "sealed");
+    EXPECT_OK(f.core->flush(file.ino, file.handle));
+    const auto old = f.open_file(f.lookup(f.versions_of({"file"}), f.versions("file")[0].name), {.read = true});
+    EXPECT_EQ(f.read(old, 0, 10), "sealed");
+    f.write(file, 0, "secret");
+    std::string out(10, '?');
+    EXPECT_FALSE(f.core->read(old.ino, old.handle, 0, out));
+    f.close(file);
+    EXPECT_FALSE(f.core->read(old.ino, old.handle, 0, out));
+    f.core->release(old.ino, old.handle);
+  }
+}
+
 }  // namespace
 }  // namespace pailfs::test
