@@ -43,6 +43,7 @@ HandlePtr make_handle(const Caller& caller, const InodePtr& inode, OpenFlags fla
 // Seals the content and says so in a change record: the one that opened the handle made the version.
 Status seal_for(Core::Impl& impl, Inode& inode, Handle& handle, bool provisional) REQUIRES(inode.lock) {
   InodeRecord& record = inode.record;
+  if (inode.gone) return {};  // with its bucket
   if (!record.dirty || record.nlink == 0) {
     if (!provisional) inode.provisional = 0;
     handle.closed = inode.provisional;

@@ -55,7 +55,7 @@ class Pruning {
   Status ended(const NameSpan& span);
   Status drop_span(const NameSpan& span);
   Result<bool> is_bare(const NameSpan& span);
-  Result<bool> remove_directory(Ino ino);
+  Result<bool> remove_nameless(Ino ino);
   Result<bool> shows_nothing(const NameSpan& span);
 
   Core::Impl& core_;
@@ -166,8 +166,13 @@ Result<bool> Pruning::is_bare(const NameSpan& span) {
 Status Pruning::ended(const NameSpan& span) {
   if (span.live() || span.derived || !old_enough(span.end)) return {};
   PAILFS_ASSIGN(const bool bare, is_bare(span));
-  if (bare && !options_.dry_run) PAILFS_TRY(core_.purge_inode(span.ino));
-  if (bare) return drop_span(span);
+  if (bare) {
+    bool removed = true;
+    if (!options_.dry_run) {
+      PAILFS_ASSIGN(removed, remove_nameless(span.ino));
+    }
+    return removed ? drop_span(span) : Status{};
+  }
   PAILFS_ASSIGN(const bool nothing, shows_nothing(span));
   if (nothing) return drop_span(span);
   if (span.kind == EndKind::kRenamed) renamed_.push_back(span);
@@ -185,23 +190,23 @@ Status Pruning::object(const std::vector<NameSpan>& spans, std::vector<NameSpan>
   return {};
 }
 
-// False: it has a name.
-Result<bool> Pruning::remove_directory(Ino ino) {
+// What has no versions: a directory, or a special file. False: it has a name (again).
+Result<bool> Pruning::remove_nameless(Ino ino) {
   const Result<InodePtr> found = core_.inodes.get(ino);
   if (!found && found.error().code == Code::kNotFound) return true;
   if (!found) return std::unexpected(found.error());
-  Inode& directory = **found;
+  Inode& inode = **found;
   {
-    WriterLock lock(directory.lock);
-    if (directory.record.nlink != 0) return false;
-    if (directory.gone || core_.is_orphan(ino)) return true;  // an orphan goes with its last use
-    PAILFS_ASSIGN(const bool in_use, core_.leave_to_last_user(directory));
+    WriterLock lock(inode.lock);
+    if (inode.record.nlink != 0) return false;
+    if (inode.gone || core_.is_orphan(ino)) return true;  // an orphan goes with its last use
+    PAILFS_ASSIGN(const bool in_use, core_.leave_to_last_user(inode));
     if (in_use) return true;
     Transaction tx;
-    Status done = core_.remove_inode(directory, tx);
+    Status done = core_.remove_inode(inode, tx);
     if (done) done = core_.commit(std::move(tx));
     if (!done) {
-      core_.reload(directory);
+      core_.reload(inode);
       return std::unexpected(std::move(done).error());
     }
   }
@@ -223,7 +228,7 @@ Status Pruning::removed_directory(const NameSpan& span) {
     not_empty_.push_back(span);
     return {};
   }
-  PAILFS_ASSIGN(const bool removed, remove_directory(span.ino));
+  PAILFS_ASSIGN(const bool removed, remove_nameless(span.ino));
   return removed ? drop_span(span) : Status{};
 }
 

@@ -80,6 +80,7 @@ Result<bool> Core::Impl::leave_to_last_user(Inode& inode) {
 Status Core::Impl::remove_orphan(const InodePtr& inode) {
   LockedInodes locked({inode});
   assert_locked(*inode);
+  if (inode->gone) return {};  // somebody was faster: what it had is released
   Transaction tx;
   if (Status removed = remove_inode(*inode, tx); !removed) {
     reload(*inode);

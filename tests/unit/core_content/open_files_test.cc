@@ -1,6 +1,8 @@
 // What becomes of versions and delete markers while somebody has the file open.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include "core/records.h"
 #include "unit/core_content/content_fixture.h"
 
 namespace pailfs::test {
@@ -308,6 +310,38 @@ TEST(Handles, ThatOfAVersionThatWentOnShowsNothing) {
     EXPECT_FALSE(f.core->read(old.ino, old.handle, 0, out));
     f.core->release(old.ino, old.handle);
   }
+}
+
+TEST(Handles, AFileThatIsClosedAfterItsBucketWasDeletedStaysGone) {
+  ContentFixture f;
+  const auto file = f.create("file");
+  f.write(file, 0, "data");
+  bool closed = false;
+  f.core->observe_names([&](Ino, const std::string&, Ino) {  // its keys are there still
+    closed = true;
+    EXPECT_OK(f.core->flush(file.ino, file.handle));
+    f.core->release(file.ino, file.handle);
+  });
+  EXPECT_OK(f.core->purge_bucket(f.root, "bucket", nullptr, {}));
+  EXPECT_TRUE(closed);
+  f.core->observe_names(nullptr);
+  EXPECT_OK(f.store->view().seek_key(keys::inode(file.ino), keys::inode(file.ino + 1)));
+  EXPECT_FALSE(f.store->view().seek_key(keys::inode(file.ino), keys::inode(file.ino + 1)).value());
+  f.expect_sound();
+}
+
+TEST(Handles, APipeThatIsPrunedGoesWithItsLastUser) {
+  ContentFixture f;
+  const auto made = f.core->mknod(f.root, f.bucket, "pipe", S_IFIFO | 0600, 0);
+  ASSERT_TRUE(made);
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "pipe"));
+  EXPECT_OK(f.core->prune(f.root, "bucket", "", {.older_than = {}, .keep = 0}, nullptr));
+  EXPECT_OK(f.core->getattr(f.root, made->ino));
+  f.expect_sound();
+  f.core->forget(made->ino, 1);
+  EXPECT_EQ(f.core->getattr(f.root, made->ino).error().code, Code::kNotFound);
+  f.expect_sound();
+  EXPECT_OK(f.core->rmdir(f.root, kRootIno, "bucket"));
 }
 
 }  // namespace
