@@ -103,7 +103,9 @@ void Core::Impl::settle_nulls(const InodePtr& inode) {
   if (versioning(bucket_of(inode->ino)) != Versioning::kSuspended) return;
   {
     ReaderLock lock(inode->lock);
-    if (inode->record.vseq == 1 || !inode->record.sealed || !inode->record.version.null_id) return;
+    const InodeRecord& record = inode->record;
+    // Without a name it is settled with that (settle_replaced()).
+    if (record.nlink == 0 || record.vseq == 1 || !record.sealed || !record.version.null_id) return;
   }
   NameSpan span;
   span.ino = inode->ino;

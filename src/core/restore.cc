@@ -50,7 +50,7 @@ InodeRecord Restorer::new_record(const InodeRecord& past) const {
   record.target = past.target;
   record.ctime = record.btime = core_.now();
   if (S_ISLNK(record.mode)) record.size = past.size;
-  record.dirty = S_ISREG(record.mode);
+  record.dirty = S_ISREG(record.mode) || S_ISLNK(record.mode);  // sealed, and locked, when it gets its name
   return record;
 }
 
@@ -80,13 +80,6 @@ Result<InodePtr> Restorer::make_unnamed(const PastInode& past) {
   InodeRecord record = new_record(past.record);
   Transaction tx;
   PAILFS_ASSIGN(const Ino ino, core_.new_number(bucket, tx));
-  if (S_ISLNK(record.mode)) {
-    record.sealed = true;
-    PAILFS_ASSIGN(record.retention, core_.new_retention(bucket));
-    record.version.sealed = core_.stamp(tx);
-    record.version.null_id = core_.versioning(bucket) != Versioning::kEnabled;
-    if (!record.version.null_id) record.version.id = core_.make_version_id(record.version.sealed);
-  }
   PAILFS_TRY(put_xattrs(past, ino, record.has_xattrs, tx));
   core_.put_inode(ino, record, tx);
   tx.put(bucket, keys::orphan(ino), std::string());
@@ -146,6 +139,8 @@ Status Restorer::give_name(const InodePtr& inode, Ino parent, const std::string&
   LockedInodes locked({directory, inode, old});
   assert_locked(*directory);
   assert_locked(*inode);
+  const bool nameless = as == nullptr && inode->record.nlink == 0;
+  if (inode->gone || nameless) return fail(Code::kNotFound, "the file was removed meanwhile");
   PAILFS_TRY(core_.check_new_entry(caller_, *directory, name));
   const Attributes above = Core::Impl::attributes(parent, directory->record);
   InodeRecord& record = inode->record;
@@ -264,6 +259,7 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
   if (done) done = give_name(made, parent, name, &past.record);
   withdraw(made);
   if (!done) return std::unexpected(std::move(done).error());
+  core_.settle_nulls(parent, name);
   return made->ino;
 }
 
@@ -274,7 +270,9 @@ Status Restorer::link(const InodeRecord& past, Ino ino, Ino parent, const std::s
     ReaderLock lock(inode->lock);
     PAILFS_TRY(check_owner(inode->record));
   }
-  return give_name(inode, parent, name, nullptr);
+  PAILFS_TRY(give_name(inode, parent, name, nullptr));
+  core_.settle_nulls(parent, name);
+  return {};
 }
 
 Result<Ino> Restorer::make_directory(const PastInode& past, Ino parent, const std::string& name) {

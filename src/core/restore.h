@@ -36,7 +36,8 @@ class Restorer {
   // Makes it anew under the name, in place of what has the name (no directory; nor a directory itself). Returns the new
   // inode, which has one name.
   Result<Ino> put(const PastInode& past, Ino parent, const std::string& name);
-  // Another name, which `past` had, for what put() made of it, in place of what has the name.
+  // Another name, which `past` had, for what put() made of it, in place of what has the name. kNotFound: what it made
+  // has lost its names meanwhile.
   Status link(const InodeRecord& past, Ino ino, Ino parent, const std::string& name);
   // A new directory. Its times are set by set_attributes(), when it is filled.
   Result<Ino> make_directory(const PastInode& past, Ino parent, const std::string& name);

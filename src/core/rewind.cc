@@ -76,6 +76,7 @@ class Rewind {
   Status file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was, const Object& object,
               const std::string& path);
   Result<Ino> put(Side side, const std::string& name, const Moment::Entry& was, const Object& object);
+  Result<bool> is_lost(const Result<Ino>& made, const Moment::Entry& was) const;
   Result<bool> is_settled(Ino ino, bool its_own) const;
   Result<bool> shows_same(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const;
   Result<bool> stands(Ino is, const Object& now, Ino was, const Object& then) const;
@@ -245,12 +246,21 @@ Status Rewind::remove(Ino parent, const Moment::Entry& entry, const std::string&
 Result<Ino> Rewind::put(Side side, const std::string& name, const Moment::Entry& was, const Object& object) {
   const auto made = made_.find(was.ino);
   if (made != made_.end()) {
-    PAILFS_TRY(restorer_.link(object.record, made->second, side.is, name));
-    return made->second;
+    const Status linked = restorer_.link(object.record, made->second, side.is, name);
+    if (linked) return made->second;
+    if (linked.error().code != Code::kNotFound) return std::unexpected(linked.error());
+    made_.erase(made);  // somebody has removed it already: it is made anew
   }
   PAILFS_ASSIGN(const Ino ino, restorer_.put({was.ino, object.record, to_.at(), true}, side.is, name));
   if (object.record.nlink > 1) made_.emplace(was.ino, ino);
   return ino;
+}
+
+// Whether it was not made because what was then has been removed, or replaced, since it was looked at.
+Result<bool> Rewind::is_lost(const Result<Ino>& made, const Moment::Entry& was) const {
+  if (made || made.error().code != Code::kNotFound) return false;
+  PAILFS_ASSIGN(const auto object, to_.object(was.ino));
+  return !object || !object->whole;
 }
 
 // Whether what was last sealed is what the inode shows. Who still writes to one that came later may not be who owned
@@ -310,6 +320,11 @@ Status Rewind::file(Side side, const std::string& name, const MaybeEntry& is, co
   if (!same) {
     if (apply_) {
       const auto ino = put(side, name, was, object);
+      PAILFS_ASSIGN(const bool lost, is_lost(ino, was));
+      if (lost) {
+        note(Difference::kUnknown, path, false, 0, 0);
+        return {};
+      }
       if (!ino) return denied(std::unexpected(ino.error()), path, false);
       core_.name_changed(side.is, name, *ino);
     } else if (several) {

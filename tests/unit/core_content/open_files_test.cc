@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <optional>
+
 #include "core/records.h"
 #include "unit/core_content/content_fixture.h"
 
@@ -342,6 +344,59 @@ TEST(Handles, APipeThatIsPrunedGoesWithItsLastUser) {
   EXPECT_EQ(f.core->getattr(f.root, made->ino).error().code, Code::kNotFound);
   f.expect_sound();
   EXPECT_OK(f.core->rmdir(f.root, kRootIno, "bucket"));
+}
+
+using Restored = testing::Test;
+
+TEST(Restored, WhileSuspendedItIsTheOnlyNullVersion) {
+  ContentFixture f;
+  f.put("file", "id");
+  EXPECT_OK(f.core->set_versioning(f.root, "bucket", Versioning::kSuspended));
+  f.put("file", "null");
+  const auto before = f.versions("file");
+  ASSERT_EQ(before.size(), 2u);
+  EXPECT_OK(f.core->restore_version(f.root, "bucket", "file", before[1].name));
+  const auto after = f.versions("file");
+  ASSERT_EQ(after.size(), 2u);
+  EXPECT_EQ(after[0].id, "null");
+  EXPECT_EQ(after[1].name, before[1].name);
+  EXPECT_EQ(f.content(f.lookup(f.bucket, "file")), "id");
+  f.expect_sound();
+}
+
+// What a rewind made for the first name of a file is removed, by others, before the second one comes.
+TEST(Restored, ASecondNameIsMadeAnewWhereTheFirstOneWentMeanwhile) {
+  for (const bool open : {true, false}) {
+    ContentFixture f;
+    f.put("a", "content");
+    const Ino ino = f.lookup(f.bucket, "a");
+    EXPECT_OK(f.core->link(f.root, ino, f.bucket, "b"));
+    f.core->forget(ino, 3);
+    f.env.advance(kMinute);
+    const Time then = f.env.now();
+    f.env.advance(kMinute);
+    for (const char* name : {"a", "b"}) EXPECT_OK(f.core->unlink(f.root, f.bucket, name));
+    std::optional<ContentFixture::OpenFile> user;
+    f.core->observe_names([&](Ino, const std::string& name, Ino made) {
+      if (name != "a") return;
+      if (open) user = f.open_file(made);
+      EXPECT_OK(f.core->unlink(f.root, f.bucket, name));
+      if (open) f.write(*user, 0, "dirty");
+      for (const VersionEntry& version : f.versions(name)) {
+        if (version.marker) continue;
+        EXPECT_OK(f.core->purge_version(f.root, "bucket", name, version.name));
+        break;
+      }
+    });
+    EXPECT_OK(f.core->rewind(f.root, "bucket", "", {.to = then, .from = {}}, nullptr));
+    f.core->observe_names(nullptr);
+    EXPECT_EQ(f.content(f.lookup(f.bucket, "b")), "content");
+    f.expect_sound();
+    if (user) f.close(*user);
+    f.restart();
+    EXPECT_EQ(f.content(f.lookup(f.bucket, "b")), "content");
+    f.expect_sound();
+  }
 }
 
 }  // namespace

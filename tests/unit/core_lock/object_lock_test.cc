@@ -1,4 +1,5 @@
 // Object Lock on a core: what gets which lock, and that no door leads past it.
+#include "core/records.h"
 #include "unit/core_lock/lock_fixture.h"
 
 namespace pailfs::test {
@@ -67,6 +68,23 @@ TEST_F(ObjectLock, ADefaultIsForSymbolicLinksAndWhatIsRestored) {
   ASSERT_EQ(listed.size(), 3u);
   EXPECT_EQ(listed[0].retention.mode, LockMode::kCompliance);
   EXPECT_EQ(listed[1].retention, Retention());
+}
+
+// What is restored is locked with its name: without one it goes.
+TEST_F(ObjectLock, ARestoredLinkThatGetsNoNameIsNotLocked) {
+  EXPECT_OK(core->symlink(root, locked(), "link", "target"));
+  EXPECT_OK(core->unlink(root, locked(), "link"));
+  EXPECT_OK(core->mkdir(root, locked(), "link", 0755));
+  standard(LockMode::kCompliance, 3000);
+  const auto before = versions("link");
+  ASSERT_EQ(before.size(), 2u);
+  EXPECT_CODE(core->restore_version(root, "locked", "link", before[1].name), Code::kIsDirectory);
+  EXPECT_FALSE(store->view().seek_key(keys::orphan(0), keys::orphan(~uint64_t{0} >> 1)).value());
+  EXPECT_OK(core->rmdir(root, locked(), "link"));
+  EXPECT_OK(core->restore_version(root, "locked", "link", before[1].name));
+  EXPECT_EQ(versions("link").at(0).retention.mode, LockMode::kCompliance);
+  EXPECT_EQ(core->readlink(root, at(locked(), "link")).value_or(""), "target");
+  expect_sound();
 }
 
 TEST_F(ObjectLock, ASimpleDeleteMakesAMarkerAndTheVersionStays) {
