@@ -411,8 +411,7 @@ struct Core::Impl {
   Status drop_link(Inode& inode, Stamp at, Transaction& tx) REQUIRES(inode.lock);
   // Makes an orphan of an inode without a name that is in use, in a transaction of its own; false: nobody uses it.
   Result<bool> leave_to_last_user(Inode& inode) REQUIRES(inode.lock);
-  // Makes an orphan of an inode without a name. After a commit that failed, reload() takes that back.
-  void add_orphan(Inode& inode, Transaction& tx) REQUIRES(inode.lock);
+  void add_orphan(Inode& inode, Transaction& tx) REQUIRES(inode.lock);  // reload() takes it back
   // Removes an orphan for good when nothing uses it any more; cheap for what is no orphan. Takes tree and inode.
   void reap(Ino ino) EXCLUDES(tree);
   // Removes what an earlier run left without a name.

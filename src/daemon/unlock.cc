@@ -1,5 +1,7 @@
 #include "daemon/unlock.h"
 
+#include <unistd.h>
+
 #include "base/logging.h"
 #include "cli/console.h"
 #include "ctl/secrets.h"
@@ -24,13 +26,12 @@ Result<UnlockSecret> read_unlock_secret(const DaemonOptions& options) {
     return read_passphrase_file(env, options.passphrase_file);
   }
   if (!options.recovery_key_file.empty()) return read_recovery_key_file(env, options.recovery_key_file);
-  const std::unique_ptr<Console> console = make_terminal_console();
-  if (!console->interactive()) {
+  if (::isatty(STDIN_FILENO) != 1) {  // standard error may be the log by now
     return fail(Code::kInvalid,
                 "nothing says how to unlock the store: give -o key_file=FILE or -o passphrase_file=FILE "
                 "(there is no terminal to ask on)");
   }
-  PAILFS_ASSIGN(const Secret typed, console->ask_secret("Passphrase for " + options.store + ": "));
+  PAILFS_ASSIGN(const Secret typed, make_terminal_console()->ask_secret("Passphrase for " + options.store + ": "));
   return make_secret(SlotKind::kPassphrase, typed.view());
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/mutex.h"
 #include "io/env.h"
+#include "io/file_owner.h"
 
 namespace pailfs {
 
@@ -53,6 +54,12 @@ class Descriptor {
 Result<Descriptor> open_descriptor(const std::string& path, int flags) {
   Descriptor fd(retry([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0600); }));
   if (fd.get() < 0) return failed("opening", path);
+  return fd;
+}
+
+Result<Descriptor> create_file(const std::string& path) {
+  PAILFS_ASSIGN(Descriptor fd, open_descriptor(path, O_RDWR | O_CREAT | O_EXCL));
+  give_to_owner_of_directory(fd.get(), path);
   return fd;
 }
 
@@ -164,10 +171,8 @@ std::string holder_of(int fd) {
 class PosixEnv : public Env {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
-    int flags = O_RDONLY;
-    if (mode == OpenMode::kReadWrite) flags = O_RDWR;
-    if (mode == OpenMode::kCreate) flags = O_RDWR | O_CREAT | O_EXCL;
-    PAILFS_ASSIGN(Descriptor fd, open_descriptor(path, flags));
+    const int flags = mode == OpenMode::kReadWrite ? O_RDWR : O_RDONLY;
+    PAILFS_ASSIGN(Descriptor fd, mode == OpenMode::kCreate ? create_file(path) : open_descriptor(path, flags));
     return std::make_unique<PosixFile>(std::move(fd), path);
   }
 
@@ -183,6 +188,8 @@ class PosixEnv : public Env {
 
   Status make_dir(const std::string& path) override {
     if (::mkdir(path.c_str(), 0700) != 0) return failed("making directory", path);
+    PAILFS_ASSIGN(const Descriptor fd, open_descriptor(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    give_to_owner_of_directory(fd.get(), path);
     return {};
   }
 
@@ -231,7 +238,9 @@ class PosixEnv : public Env {
   }
 
   Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) override {
-    PAILFS_ASSIGN(Descriptor fd, open_descriptor(path, O_RDWR | O_CREAT));
+    // Not through a link: who owns the store could have root write elsewhere.
+    PAILFS_ASSIGN(Descriptor fd, open_descriptor(path, O_RDWR | O_CREAT | O_NOFOLLOW));
+    give_to_owner_of_directory(fd.get(), path);
     if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
       if (errno == EWOULDBLOCK) return fail(Code::kInUse, fmt::format("{} is locked by {}", path, holder_of(fd.get())));
       return failed("locking", path);

@@ -322,6 +322,32 @@ class BucketOwner(AclViewTest):
         os.chown(self.fs.store, DAEMON, DAEMON)
         self.fs.mount(self.options)
 
+    def test_uses_the_store_himself_after_root_has_mounted_it(self):
+        self.fs.unmount()
+        for path in (self.fs.store, *self.fs.store.rglob("*")):
+            os.chown(path, DAEMON, DAEMON)
+        (self.fs.store / "index/data.mdb").unlink()
+        self.fs.mount(self.options)
+        self.fill(self.bucket / "file", 0o644)
+        self.fs.unmount()
+        others = [path for path in self.fs.store.rglob("*") if path.stat().st_uid != DAEMON or path.stat().st_gid != DAEMON]
+        self.assertEqual(others, [])
+        key = self.fs.directory / "his-key"
+        key.write_bytes(self.fs.key.read_bytes())
+        key.chmod(0o600)
+        os.chown(key, DAEMON, DAEMON)
+        him = {"user": DAEMON, "group": DAEMON, "extra_groups": []}
+        self.fs.run(PAIL, "check", "--store", self.fs.store, "--key-file", key, **him)
+        # A link in place of the lock leads nobody's writing elsewhere.
+        elsewhere = self.fs.directory / "elsewhere"
+        elsewhere.write_text("kept")
+        (self.fs.store / "lock").unlink()
+        (self.fs.store / "lock").symlink_to(elsewhere)
+        refused = self.fs.run(PAIL, "check", "--store", self.fs.store, "--key-file", key, check=False, **him)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertEqual(elsewhere.read_text(), "kept")
+        (self.fs.store / "lock").unlink()
+
     def test_removes_and_closes_what_others_made(self):
         self.bucket.chmod(0o1777)
         directory = self.bucket / "directory"

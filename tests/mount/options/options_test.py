@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 
@@ -56,6 +57,23 @@ class Options(MountTest):
             with self.assertRaises(OSError) as raised:
                 attempt()
             self.assertEqual(raised.exception.errno, errno.EROFS)
+
+    def test_a_passphrase_is_asked_for_on_the_terminal_wherever_the_log_goes(self):
+        words = self.fs.directory / "words"
+        words.write_text("correct horse battery staple\n")
+        words.chmod(0o600)
+        self.fs.run(PAIL, "key", "add", "--store", self.fs.store, "--key-file", self.fs.key, "--new-passphrase-file", words)
+        for log in ("log=%s" % self.fs.log, "log=syslog"):
+            child, terminal = pty.fork()
+            if child == 0:
+                os.execv(PAILFS, [PAILFS, str(self.fs.store), str(self.fs.mountpoint), "-o", log])
+            seen = b""
+            while b"Passphrase" not in seen:
+                seen += os.read(terminal, 1024)
+            os.write(terminal, words.read_bytes())
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0, log)
+            os.close(terminal)
+            self.end_background(self.background_pid())
 
     def test_a_read_only_mount_of_a_fresh_store(self):
         self.fs.mount("ro")
