@@ -173,9 +173,9 @@ void Core::release(Ino ino, uint64_t handle) {
     // While others write, this one's close has sealed what it wrote. The kernel releases when it likes: what is dirty
     // by now is what the others have written so far.
     const Status sealed = writers == 0 ? seal_for(impl, inode, *open, false) : Status();
-    // Who has closed what others have open still goes on no more, and nobody else does in what he closed.
-    if (open->closed == inode.provisional) inode.provisional = 0;
     inode.left_unsealed = writers > 0 && inode.record.dirty;
+    // What it has closed is final now: nobody else goes on in that.
+    if (open->closed == inode.provisional) inode.provisional = 0;
     if (!sealed) log_error("closing inode {}: no version was made: {}", ino, sealed.error().message);
     nameless = handles == 0 && inode.record.nlink == 0;
     replaced = handles == 0 && inode.replaced != nullptr;

@@ -38,7 +38,8 @@ Status drop_null_marker(Core::Impl& core, const NameSpan& span) {
   return core.commit(std::move(tx));
 }
 
-// Leaves it to the last handle to drop what is open. False: there is none any more.
+// Leaves it to the last handle to drop what is open. False: there is none any more. Known in memory alone: what a crash
+// leaves beside the newer null version or marker goes with the next one of the name.
 bool leave_to_handles(Core::Impl& core, Ino ino, Ino parent, std::string_view name) {
   const Result<InodePtr> inode = core.inodes.get(ino);
   if (!inode) return false;

@@ -364,6 +364,20 @@ TEST(Restored, WhileSuspendedItIsTheOnlyNullVersion) {
   f.expect_sound();
 }
 
+// What was to go with its last handle, which a crash has taken.
+TEST(Restored, AReplacedNullVersionGoesAfterACrashWithTheNextOne) {
+  ContentFixture f(Versioning::kSuspended);
+  f.put("file", "open");
+  f.open_file(f.lookup(f.bucket, "file"), {.read = true});
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "file"));
+  f.restart();
+  f.put("file", "next");
+  const auto versions = f.versions("file");
+  ASSERT_EQ(versions.size(), 1u);
+  EXPECT_TRUE(versions[0].current);
+  f.expect_sound();
+}
+
 // What a rewind made for the first name of a file is removed, by others, before the second one comes.
 TEST(Restored, ASecondNameIsMadeAnewWhereTheFirstOneWentMeanwhile) {
   for (const bool open : {true, false}) {
