@@ -1,16 +1,29 @@
 #include "cli/targets.h"
 
+#include "ctl/client.h"
 #include "ctl/commands.h"
+#include "io/env.h"
 
 namespace pailfs::cli {
+
+namespace {
+
+// A mount is asked only where nobody answers for it: one whose daemon is stopped would not answer either.
+Status check_served(const Place& place) {
+  const auto served = ControlClient::connect(posix_env(), place.store);
+  if (served) return {};
+  if (served.error().code == Code::kBusy) return std::unexpected(served.error());
+  if (is_dead_mount(place.mountpoint)) return fail(Code::kNoDevice, dead_mount_text(place.mountpoint));
+  return {};
+}
+
+}  // namespace
 
 Result<Target> choose_path(const CommonOptions& common, const std::string& path) {
   PAILFS_ASSIGN(const Place place, choose_store(common, path));
   Target out{place.store, Json::object()};
   // Only its daemon knows which bucket a mount may be of.
-  if (place.inside && is_dead_mount(place.mountpoint)) {
-    return fail(Code::kNoDevice, dead_mount_text(place.mountpoint));
-  }
+  if (place.inside) PAILFS_TRY(check_served(place));
   if (place.inside) {
     out.args["mount_path"] = bytes_to_json(*place.inside);
   } else {

@@ -10,6 +10,7 @@
 
 #include "crypto/secret.h"
 #include "ctl/location.h"
+#include "io/processes.h"
 #include "store/superblock.h"
 
 namespace pailfs {
@@ -21,6 +22,7 @@ using namespace std::chrono_literals;
 // An operation may be silent for long (a purge, a deep check): the end of the connection is what ends the wait.
 constexpr std::chrono::milliseconds kReplyLimit = std::chrono::hours(24 * 365);
 constexpr auto kSendLimit = 30s;
+constexpr auto kGlance = 2s;  // between two looks at a daemon that is silent
 
 // Every control socket that a daemon of these uids may have, for when the store's UUID cannot be read.
 std::vector<std::string> all_sockets(const std::set<uint32_t>& uids) {
@@ -44,9 +46,19 @@ bool same_place(const std::string& a, const std::string& b) {
   return error ? fs::path(a).lexically_normal() == fs::path(b).lexically_normal() : same;
 }
 
-// Whether the daemon at the other end serves this directory.
-bool serves(ControlClient& client, const std::string& directory) {
+Status check_running(const UnixConnection& connection) {
+  const auto peer = connection.peer();
+  if (!peer || !process_is_stopped(peer->pid)) return {};
+  return fail(Code::kBusy,
+              fmt::format("the daemon, process {0}, is stopped and answers nobody: 'kill -CONT {0}' has it "
+                          "go on",
+                          peer->pid));
+}
+
+// Whether the daemon at the other end serves this directory. Fails where it cannot say so: it is stopped.
+Result<bool> serves(ControlClient& client, const std::string& directory) {
   const auto status = client.request("status", Json::object(), {});
+  if (!status && status.error().code == Code::kBusy) return std::unexpected(status.error());
   if (!status || !status->is_object()) return false;
   const auto daemon = status->find("daemon");
   if (daemon == status->end() || !daemon->is_object()) return false;
@@ -81,14 +93,12 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(Env& env, const st
   if (const auto found = store_owner(directory)) owner = *found;
   trusted.insert(owner);
   std::vector<std::string> sockets;
+  // Who serves it tells also where it cannot be read, as with a disk that failed or a directory that was moved.
   const auto superblock = read_superblock(env, directory);
-  const bool out_of_reach = !superblock && superblock.error().code == Code::kAccessDenied;
   if (superblock) {
     sockets = control_socket_candidates(::geteuid(), owner, superblock->uuid);
-  } else if (out_of_reach) {
-    sockets = all_sockets(trusted);
   } else {
-    return std::unexpected(superblock.error());
+    sockets = all_sockets(trusted);
   }
   for (const std::string& path : sockets) {
     auto connection = UnixConnection::connect(path);
@@ -96,9 +106,12 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(Env& env, const st
     const auto peer = (*connection)->peer();
     if (!peer || !trusted.contains(peer->uid)) continue;
     std::unique_ptr<ControlClient> client(new ControlClient(std::move(*connection)));
-    if (serves(*client, directory)) return client;
+    const auto served = serves(*client, directory);
+    if (served && *served) return client;
+    // Another store's daemon that is stopped says nothing of this one.
+    if (!served && superblock) return std::unexpected(served.error());
   }
-  if (out_of_reach) return std::unexpected(superblock.error());
+  if (!superblock) return std::unexpected(superblock.error());
   return fail(Code::kNotFound, fmt::format("no daemon serves the store {}", directory));
 }
 
@@ -108,8 +121,11 @@ Result<Json> ControlClient::request(std::string_view op, const Json& args, const
   wipe(line);
   for (;;) {
     // A daemon that takes no more connections answers without having been asked, and closes.
-    const auto limit = sent ? kReplyLimit : kSendLimit;
-    Result<std::string> next = reader_.next(limit, limit);
+    Result<std::string> next = sent ? reader_.next(kGlance, kReplyLimit) : reader_.next(kSendLimit, kSendLimit);
+    if (sent && !next && next.error().code == Code::kInterrupted) {
+      PAILFS_TRY(check_running(*connection_));
+      continue;
+    }
     if (!sent && (!next || next->empty())) return context("the daemon went away", sent.error());
     PAILFS_ASSIGN(const std::string reply, std::move(next));
     if (reply.empty()) return fail(Code::kIo, "the daemon ended the connection before it answered: was it stopped?");

@@ -51,6 +51,14 @@ std::optional<ProcessStart> process_start(uint32_t pid) {
   return out;
 }
 
+bool process_is_stopped(uint32_t pid) {
+  const std::string text = contents(fmt::format("/proc/{}/stat", pid));
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
+  const char state = text[name_end + 2];
+  return state == 'T' || state == 't';
+}
+
 std::optional<uint32_t> process_of_thread(uint32_t tid) {
   constexpr std::string_view kField = "\nTgid:\t";
   const std::string text = contents(fmt::format("/proc/{}/status", tid));

@@ -16,6 +16,9 @@ struct ProcessStart {
 // nullopt: there is no such process.
 std::optional<ProcessStart> process_start(uint32_t pid);
 
+// By a signal (SIGSTOP, SIGTSTP) or a debugger.
+bool process_is_stopped(uint32_t pid);
+
 // The process that a thread belongs to: itself, for its first thread. nullopt: there is no such thread.
 std::optional<uint32_t> process_of_thread(uint32_t tid);
 

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import threading
 
@@ -168,6 +169,36 @@ class Control(MountTest):
         self.here(*listing, "--key-file", self.fs.key, cwd="/")
         self.fs.run("umount", "-l", self.fs.mountpoint)
         self.assertNotIn("is gone", self.here("status", self.fs.store, cwd="/").stdout)
+
+    def test_a_daemon_that_is_stopped_is_said_to_be(self):
+        (self.bucket / "file").write_text("content")
+        self.fs.signal(signal.SIGSTOP)
+        try:
+            # A path on the mount is not looked at by anybody as long as this lasts.
+            for words in (("status", self.fs.store), ("bucket", "list", "--store", self.fs.store)):
+                refused = self.fs.run(PAIL, *words, cwd=self.fs.store, check=False)
+                self.assertNotEqual(refused.returncode, 0, words)
+                self.assertIn("'kill -CONT %d' has it go on" % self.fs.daemon.pid, refused.stderr)
+        finally:
+            self.fs.signal(signal.SIGCONT)
+        self.here("versions", "list", self.bucket / "file")
+
+    def test_a_store_whose_files_are_out_of_reach_is_known_by_who_serves_it(self):
+        superblock, moved = self.fs.store / "pailfs.store", self.fs.directory / "moved"
+        for source, target in ((superblock, moved), (self.fs.store, moved)):
+            source.rename(target)
+            try:
+                for where in (self.fs.mountpoint, self.fs.store):
+                    told = json.loads(self.fs.run(PAIL, "status", where, "--json").stdout)
+                    self.assertEqual(told["daemon"]["pid"], self.fs.daemon.pid)
+            finally:
+                target.rename(source)
+        superblock.rename(moved)
+        self.fs.unmount()
+        refused = self.fs.run(PAIL, "status", self.fs.store, check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        moved.rename(superblock)
+        self.fs.mount()
 
     def test_a_copy_of_the_store_is_not_taken_for_the_one_that_is_served(self):
         self.fs.unmount()
