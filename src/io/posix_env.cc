@@ -239,17 +239,22 @@ class PosixEnv : public Env {
 
   Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) override {
     // Not through a link: who owns the store could have root write elsewhere.
-    PAILFS_ASSIGN(Descriptor fd, open_descriptor(path, O_RDWR | O_CREAT | O_NOFOLLOW));
-    give_to_owner_of_directory(fd.get(), path);
-    if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
-      if (errno == EWOULDBLOCK) return fail(Code::kInUse, fmt::format("{} is locked by {}", path, holder_of(fd.get())));
+    auto fd = open_descriptor(path, O_RDWR | O_CREAT | O_NOFOLLOW);
+    if (!fd && fd.error().code == Code::kReadOnly) {
+      fd.error().message += ": a store is locked and brought up to date also to be read; copy it to a writable disk";
+    }
+    if (!fd) return std::unexpected(std::move(fd).error());
+    give_to_owner_of_directory(fd->get(), path);
+    if (retry([&] { return ::flock(fd->get(), LOCK_EX | LOCK_NB); }) != 0) {
+      if (errno == EWOULDBLOCK)
+        return fail(Code::kInUse, fmt::format("{} is locked by {}", path, holder_of(fd->get())));
       return failed("locking", path);
     }
     // Fixed width, so that a shorter pid overwrites a longer one. Only for the message above: on a full disk the lock
     // is as good without it.
     const std::string pid = fmt::format("{:>10}\n", ::getpid());
-    [[maybe_unused]] const ssize_t written = retry([&] { return ::pwrite(fd.get(), pid.data(), pid.size(), 0); });
-    return std::make_unique<PosixFileLock>(std::move(fd));
+    [[maybe_unused]] const ssize_t written = retry([&] { return ::pwrite(fd->get(), pid.data(), pid.size(), 0); });
+    return std::make_unique<PosixFileLock>(std::move(*fd));
   }
 
   int64_t now() override { return clock(CLOCK_REALTIME_COARSE); }
