@@ -23,18 +23,24 @@ struct Plan {
   bool nothing() const { return result.fix_count == 0 && !rebuilt; }
 };
 
+bool loses_less(const RepairResult& one, const RepairResult& other) {
+  return std::pair(one.changes.frames, one.unreadable_values) <
+         std::pair(other.changes.frames, other.unreadable_values);
+}
+
 class Repairer {
  public:
   Repairer(Invocation& invocation, std::string store, const UnlockSecret& secret)
       : invocation_(invocation), store_(std::move(store)), secret_(secret) {}
 
-  // Where values of the index do not verify, its copy may have them.
+  // Where values of the index do not verify, its copy may have them; and it may be newer than an index that somebody
+  // put back, on which the log does not follow.
   Result<Plan> plan() {
     Plan plan;
     auto result = run(RepairMode::kRehearse, false);
     if (result) {
       plan.result = std::move(*result);
-      if (plan.result.unreadable_values == 0) return plan;
+      if (plan.result.unreadable_values == 0 && plan.result.changes.frames == 0) return plan;
     } else {
       if (result.error().code != Code::kCorrupt) return std::unexpected(std::move(result).error());
       plan.index_fault = result.error().message;
@@ -48,7 +54,7 @@ class Repairer {
                               plan.index_fault, built.error().message));
     }
     auto better = run(RepairMode::kRehearse, true);
-    if (better && (!plan.index_fault.empty() || better->unreadable_values < plan.result.unreadable_values)) {
+    if (better && (!plan.index_fault.empty() || loses_less(*better, plan.result))) {
       plan.result = std::move(*better);
       plan.rebuilt = true;
       return plan;

@@ -215,6 +215,7 @@ struct Store::Impl {
 
   // --- life (store.cc)
   Status recover();
+  Status history_is_lost(std::string_view why) const;
   Status open_copy();
   // The last transaction up to which the index says that its copy is whole; 0: of none.
   Result<uint64_t> copied() const;

@@ -172,6 +172,12 @@ Status Store::Impl::recover() {
     last_seq = info.last_seq;
     return {};
   };
+  if (start.position.segment == 0) {
+    PAILFS_ASSIGN(const std::vector<uint64_t> present, storage->list());
+    const auto scopes = keyring->scopes();
+    const bool used = std::ranges::any_of(scopes, [](Scope scope) { return scope != kStoreScope; });
+    if (present.empty() && used) return history_is_lost("the log is empty, and there are keys of buckets");
+  }
   const Secret log_key = keyring->derive("log");
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
   const auto open_log = [&]() -> Result<std::unique_ptr<Log>> {
@@ -187,8 +193,11 @@ Status Store::Impl::recover() {
   auto opened = open_log();
   // Replaying twice changes nothing.
   if (!opened && opened.error().code == Code::kNoSpace && reserve.release()) opened = open_log();
+  const bool no_index = start.position.segment == 0;
   if (!opened && opened.error().code == Code::kCorrupt && options.repair != RepairMode::kNone) {
     const std::string why = opened.error().message;
+    // What a log without its beginning says would be taken for all there is, and the rest given back.
+    if (no_index) return history_is_lost(why);
     const auto note_lost = [this](const FrameInfo& info, std::string_view payload) {
       return note_lost_frame(info, payload);
     };
@@ -201,6 +210,7 @@ Status Store::Impl::recover() {
     const std::string why = opened.error().message;
     opened = Log::open_read_only(*storage, env, log_key, id, options.log, start, replay, true);
     if (opened) {
+      if (no_index && (*opened)->recovery().frames == 0) return history_is_lost(why);
       log_damage = why;
       set_failed(why);
     }
@@ -231,6 +241,23 @@ Status Store::Impl::recover() {
   reserve.replenish();
   if (options.background) start_threads();
   return {};
+}
+
+// The index holds nothing, and the log is no way to it: there is no telling what the store held.
+Status Store::Impl::history_is_lost(std::string_view why) const {
+  const std::string what =
+      fmt::format("the index is missing or empty, and the log alone does not say what the store holds: {}",
+                  why.substr(0, why.find(". Nothing was changed")));
+  if (options.repair != RepairMode::kNone) return fail(Code::kCorrupt, what);
+  bool copy_there = false;
+  if (!options.index_copy.empty()) {
+    if (const auto names = env.list_dir(options.index_copy)) copy_there = !names->empty();
+  }
+  return fail(Code::kCorrupt,
+              fmt::format("{}. {}. Nothing was changed", what,
+                          copy_there ? "'pail rebuild-index' builds the index anew from its copy"
+                                     : "Its copy (index-copy) is gone too: put one of the two directories back, or "
+                                       "restore a backup ('pail restore')"));
 }
 
 Result<uint64_t> Store::Impl::copied() const {

@@ -309,6 +309,32 @@ TEST_F(RepairTest, AMissingSegmentCostsWhatLayInItAndTheStoreTakesChangesAgain) 
   EXPECT_EQ(f.content(f.lookup(f.bucket, "new")), "new");
 }
 
+// Else what the log still has would be taken for all there is, and the rest given back.
+TEST_F(RepairTest, WithoutAnIndexALogThatIsNotWholeIsLeftAsItIs) {
+  f.restart();
+  put("later", random_text(30'000));
+  checkpoint();
+  end();
+  for (auto snapshot = *f.index->snapshot(); auto entry = snapshot->seek("");) {
+    if (!*entry) break;
+    EXPECT_OK(f.index->apply({{std::string((*entry)->key), std::nullopt}}));
+    snapshot = *f.index->snapshot();
+  }
+  flip(1, kSegmentHeaderSize + 3);
+  const auto before = medium();
+  for (const RepairMode mode : {RepairMode::kRehearse, RepairMode::kRepair, RepairMode::kNone}) {
+    const auto done = run(mode);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, Code::kCorrupt);
+    EXPECT_TRUE(done.error().message.contains("the index is missing or empty")) << done.error().message;
+  }
+  EXPECT_OK(f.env.remove(path(1)));
+  EXPECT_FALSE(run(RepairMode::kRepair));
+  auto after = medium();
+  after[segment_name(1)] = before.at(segment_name(1));
+  EXPECT_TRUE(after == before);
+}
+
 TEST_F(RepairTest, ACutSegmentCostsWhatLayBehindTheCut) {
   f.restart();
   checkpoint();

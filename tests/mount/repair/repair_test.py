@@ -3,9 +3,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 
-from mounted_store import PAIL, MountTest, main
+from mounted_store import PAIL, PAILFS, MountTest, main
 
 
 class Repair(MountTest):
@@ -144,6 +145,52 @@ class Repair(MountTest):
         self.assertEqual(self.offline("check", "--deep").returncode, 0)
         self.fs.mount()
         self.assertEqual(self.read_all(), set())
+
+    def test_a_history_that_is_gone_is_refused_and_nothing_is_given_back(self):
+        for number in range(5):
+            self.fs.mount()
+            (self.bucket / ("later%d" % number)).write_bytes(b"later")
+            self.fs.unmount()
+        shutil.rmtree(self.fs.store / "index-copy")
+        (self.fs.store / "index/data.mdb").unlink()
+        segments = sorted((self.fs.store / "log").iterdir())
+        self.assertGreater(len(segments), 3)
+
+        def refused():
+            before = {path: path.read_bytes() for path in (self.fs.store / "log").iterdir()}
+            for words in (("repair", "--yes"), ("repair", "--yes"), ("check",)):
+                result = self.offline(*words)
+                self.assertGreaterEqual(result.returncode, 1, words)
+                self.assertIn("restore a backup", result.stderr, words)
+                self.assertIn("the index is missing or empty", result.stderr, words)
+            mount = self.fs.run(PAILFS, self.fs.store, self.fs.mountpoint, "-o", "key_file=%s" % self.fs.key, check=False)
+            self.assertNotEqual(mount.returncode, 0)
+            self.assertIn("index-copy", mount.stderr)
+            self.assertEqual({path: path.read_bytes() for path in (self.fs.store / "log").iterdir()}, before)
+
+        for segment in segments[:3]:
+            segment.unlink()
+        refused()
+        for segment in segments[3:]:
+            segment.unlink()
+        refused()
+
+    def test_an_older_index_loses_nothing_where_the_copy_is_there(self):
+        shutil.copytree(self.fs.store / "index", self.fs.directory / "old")
+        for number in range(3):
+            self.fs.mount()
+            for name in self.content:
+                self.content[name] = os.urandom(30_000)
+                (self.bucket / name).write_bytes(self.content[name])
+            self.fs.pail("versions", "prune", "bucket", "--keep", "0", "--yes")
+            self.fs.unmount()
+        shutil.rmtree(self.fs.store / "index")
+        shutil.move(self.fs.directory / "old", self.fs.store / "index")
+        for segment in sorted((self.fs.store / "log").iterdir())[:-2]:  # the frames that the old index goes on with
+            segment.unlink()
+        done = self.offline("repair", "--yes", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(json.loads(done.stdout)["index_rebuilt"], done.stdout)
 
     def test_who_asks_on_a_terminal_may_say_no(self):
         segment = self.segment()
