@@ -140,6 +140,7 @@ Result<std::optional<Store::LiveRoom>> Store::Impl::live_room() const {
   PAILFS_ASSIGN(const std::vector<uint64_t> present, segments_to_check());
   const Position cut = log->recovery().cut;
   for (const uint64_t segment : present) {
+    if (is_moved(segment)) continue;  // its file is about to go
     PAILFS_ASSIGN(uint64_t size, storage->size(segment));
     if (writing && segment == room.tail.segment) size = room.tail.offset;
     if (segment == cut.segment) size = std::min(size, cut.offset);
@@ -171,9 +172,8 @@ Status Store::Impl::check_places(const CheckSink& report) const {
   };
   for (const auto& [segment, record] : known) {
     const auto size = sizes.find(segment);
-    if (record.removed) {
-      if (size != sizes.end()) space(fmt::format("segment {:016x} was rewritten and is still there", segment));
-    } else if (size != sizes.end()) {
+    if (record.removed) continue;  // where a crash kept its file, the next start removes it
+    if (size != sizes.end()) {
       PAILFS_TRY(part(check_dead(*this, segment, size->second, record.dead, space)));
     } else {
       report("log", fmt::format("segment file {} is missing", segment_name(segment)));

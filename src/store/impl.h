@@ -168,6 +168,7 @@ struct Store::Impl {
   class Rewriting;
   std::set<uint64_t> unmovable GUARDED_BY(reclaim_mutex);  // segments that the medium does not give whole
   Status rewrite_segment(uint64_t segment) REQUIRES(reclaim_mutex);
+  Status remove_rewritten();
   // As tx.release(), of room that is no run.
   void release_ranges(const std::vector<Range>& ranges, Transaction& tx);
   Result<std::map<uint64_t, uint64_t>> dead_ranges(uint64_t segment) const;

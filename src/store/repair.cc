@@ -218,12 +218,8 @@ class Store::Impl::TableRepair {
     const auto size = sizes_.find(segment);
     const auto record = records_.find(segment);
     const std::string key = internal::key2(internal::kSegment, segment);
-    if (record != records_.end() && record->second.removed) {
-      if (size == sizes_.end()) return {};
-      report_(fmt::format("segment {:016x} was rewritten and is still there: removed", segment));
-      if (store_.options.repair == RepairMode::kRepair) return store_.log->remove_segment(segment);
-      return {};
-    }
+    // One that is there still goes when the store is opened.
+    if (record != records_.end() && record->second.removed) return {};
     Ranges good;
     uint64_t total = 0;
     bool wrong = false;

@@ -19,6 +19,7 @@ class Store::Impl::RoomRepair {
     }
     PAILFS_TRY(take_back_released());
     for (const uint64_t segment : present) {
+      if (store_.is_moved(segment)) continue;  // its file goes when the store is opened
       if (proceed_) PAILFS_TRY(proceed_());
       PAILFS_TRY(take_back_dead(segment));
       PAILFS_TRY(release_unreferenced(segment));

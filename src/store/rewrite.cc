@@ -275,6 +275,19 @@ void Store::Impl::Rewriting::give_back() {
   if (!tx.empty()) (void)store_.commit(std::move(tx));  // a store that takes no transaction gives nothing back either
 }
 
+// A crash that came between the table and the removal of the file. What lived there is elsewhere, and durable.
+Status Store::Impl::remove_rewritten() {
+  PAILFS_ASSIGN(const std::vector<uint64_t> present, log->segments());
+  for (const uint64_t segment : present) {
+    if (!is_moved(segment)) continue;
+    if (const Status removed = log->remove_segment(segment); !removed) {
+      log_warning("segment {:016x} was rewritten and could not be removed; the next start tries again: {}", segment,
+                  removed.error().message);
+    }
+  }
+  return {};
+}
+
 Status Store::Impl::rewrite_segment(uint64_t segment) { return Rewriting(*this, segment).run(); }
 
 }  // namespace pailfs

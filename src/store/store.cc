@@ -237,6 +237,7 @@ Status Store::Impl::recover() {
     if (options.repair == RepairMode::kNone && !failed) set_failed(loaded.error().message + "; run 'pail check'");
   }
   if (failed || options.repair == RepairMode::kRehearse) return {};
+  PAILFS_TRY(remove_rewritten());
   PAILFS_TRY(open_copy());
   reserve.replenish();
   if (options.background) start_threads();

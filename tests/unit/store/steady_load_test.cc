@@ -1,5 +1,7 @@
 // Reclaiming while others go on releasing: a storage that lets them do so in the middle of every pass.
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <random>
 #include <set>
 
@@ -207,6 +209,42 @@ TEST_F(SteadyLoadTest, NothingIsLeftOfSegmentsThatCameAndWent) {
   EXPECT_LE(records(internal::kSegment), segments->size());
   EXPECT_LE(records(internal::kDead), 8 * segments->size());
   EXPECT_EQ(problems(), std::vector<std::string>{});
+}
+
+// A crash between the table that says where everything went and the end of the file.
+TEST_F(SteadyLoadTest, ASegmentThatWasRewrittenAndIsStillThereGoesWithTheNextStart) {
+  options_.log.segment_size = 256 << 10;
+  open_watched();
+  ASSERT_TRUE(store_->create_scope(1));
+  std::vector<pailfs::Run> runs;
+  for (int i = 0; i < 300; ++i) runs.push_back(append(kSize));
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (i % 3 != 0) release(runs[i]);
+  }
+  end_quarantine();
+  std::map<std::string, std::string> before;
+  const auto names = *env_.list_dir("/s/log");
+  for (const std::string& name : names) before[name] = *env_.read_file("/s/log/" + name, 1 << 30);
+  ASSERT_TRUE(store_->reclaim());
+  std::vector<std::string> gone;
+  const auto left = *env_.list_dir("/s/log");
+  for (const auto& [name, bytes] : before) {
+    if (std::ranges::find(left, name) != left.end()) continue;
+    gone.push_back(name);
+    auto file = env_.open("/s/log/" + name, OpenMode::kCreate);
+    ASSERT_TRUE(file && (*file)->write_at(0, bytes) && (*file)->sync_data());
+  }
+  ASSERT_GT(gone.size(), 1u);
+  ASSERT_TRUE(store_->sync());
+  options_.read_only = true;
+  open();
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+  EXPECT_TRUE(*env_.exists("/s/log/" + gone.front()));
+  options_.read_only = false;
+  open();
+  for (const std::string& name : gone) EXPECT_FALSE(*env_.exists("/s/log/" + name)) << name;
+  EXPECT_EQ(problems(), std::vector<std::string>{});
+  for (size_t i = 0; i < runs.size(); i += 3) EXPECT_TRUE(read(runs[i]) == std::string(kSize, 'x'));
 }
 
 // Nor is what was moved before the medium failed lost again with every pass.
