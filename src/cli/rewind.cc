@@ -133,6 +133,9 @@ int carry_out(Invocation& invocation, const RewindArguments& arguments, std::str
   return conclude(invocation, *result);
 }
 
+// Counted back from now.
+bool is_relative(const std::string& text) { return !parse_time(text); }
+
 Result<Time> moment_of(const std::string& text) { return parse_moment(text, posix_env().now()); }
 
 int rewind(Invocation& invocation, const RewindArguments& arguments) {
@@ -141,6 +144,7 @@ int rewind(Invocation& invocation, const RewindArguments& arguments) {
   const auto to = moment_of(arguments.to);
   if (!to) return invocation.failed(to.error(), kExitUsage);
   target->args["to"] = *to;
+  target->args["relative"] = is_relative(arguments.to);
   target->args["keep_newer"] = arguments.keep_newer;
   return carry_out(invocation, arguments, "versions.rewind", std::move(*target), "Rewound", true);
 }
@@ -167,6 +171,7 @@ int restore(Invocation& invocation, const RewindArguments& arguments) {
     const auto to = moment_of(arguments.to);
     if (!to) return invocation.failed(to.error(), kExitUsage);
     target->args["to"] = *to;
+    target->args["relative"] = is_relative(arguments.to);
     target->args["keep_newer"] = true;
     return carry_out(invocation, arguments, "versions.rewind", std::move(*target), "Restored", false);
   }
@@ -188,7 +193,7 @@ int diff(Invocation& invocation, const RewindArguments& arguments) {
   if (!from) return invocation.failed(from.error(), kExitUsage);
   if (!to) return invocation.failed(to.error(), kExitUsage);
   target->args["from"] = *from;
-  target->args["to"] = *to;
+  if (!arguments.to.empty()) target->args["to"] = *to;
   target->args["dry_run"] = true;
   auto result = request_once(invocation, target->store, Access::kRead, "versions.rewind", target->args);
   if (!result) return invocation.failed(result.error());

@@ -56,6 +56,12 @@ std::string store_lines(const Json& store) {
   if (flag_member(store, "read_only")) {
     out += fmt::format("read-only  {}\n", text_member(store, "read_only_reason"));
   }
+  if (const std::string until = text_member(store, "times_ahead_until"); !until.empty()) {
+    out += fmt::format(
+        "times      ahead of the clock until {}: name moments by their times, not by how long ago they were\n"
+        "           (pailfs-semantics(7), CLOCKS AND TIMES)\n",
+        until);
+  }
   if (!store.contains("log_bytes")) {
     return out + "           give --key-file or --passphrase-file to see more\n";
   }

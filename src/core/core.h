@@ -404,6 +404,11 @@ class Core {
   void observe_removals(std::function<void()> observer);
 
   // --- Upkeep
+  // The present, for who compares with it: now, or when the newest change was made by the store's times.
+  Time latest_time() const;
+  // Until when the store's times go on being ahead of the clock by more than minutes, as after a start with the clock
+  // in the future: nothing can be said then by how long ago it was.
+  std::optional<Time> times_ahead() const;
   Status sync();
   Result<CheckResult> check(bool deep, const Progress& progress);
   Scrub& scrub();

@@ -19,6 +19,8 @@ constexpr uint64_t kSlotEnd = uint64_t{1} << 63;
 constexpr size_t kEntriesAtOnce = 256;
 // By how much a clock that is read may be ahead of the one that stamps.
 constexpr Stamp kClockStep = 1'000'000'000;
+// By how much stamps may be ahead of the clock without anybody being told: a start puts them ahead by seconds.
+constexpr Stamp kNoticeable = Stamp{5} * 60 * 1'000'000'000;
 constexpr Stamp kLastStamp = std::numeric_limits<Stamp>::max();
 
 struct EndedKey {
@@ -256,12 +258,23 @@ Result<Stamp> check_moment(Core::Impl& core, Scope bucket, Stamp at) {
                                              "('pail versioning enable {}' keeps those from now on)",
                                              record.name, record.name));
   }
-  if (at > core.now() + kClockStep) return fail(Code::kInvalid, fmt::format("{} is in the future", format_time(at)));
+  // What has been stamped has happened, also where the clock was ahead then.
+  const Stamp latest = core.latest_stamp();
+  if (at > std::max(core.now() + kClockStep, latest)) {
+    return fail(Code::kInvalid, fmt::format("{} is in the future", format_time(at)));
+  }
   if (at < record.history_since) {
     return fail(Code::kNotFound, fmt::format("the history of bucket {} begins at {}, and {} is before that",
                                              record.name, format_time(record.history_since), format_time(at)));
   }
-  return std::min(at, core.latest_stamp());
+  return std::min(at, latest);
+}
+
+Time Core::latest_time() const { return std::max(impl_->now(), impl_->latest_stamp()); }
+
+std::optional<Time> Core::times_ahead() const {
+  const Stamp latest = impl_->latest_stamp();
+  return latest > impl_->now() + kNoticeable ? std::optional(latest) : std::nullopt;
 }
 
 }  // namespace pailfs

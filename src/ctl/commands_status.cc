@@ -28,6 +28,7 @@ Json store_status(const CommandContext& context) {
               {"memtable_bytes", status.memtable_bytes},
               {"checkpoints", status.checkpoints}};
   if (read_only) out["read_only_reason"] = status.read_only_reason;
+  if (const auto until = context.core.times_ahead()) out["times_ahead_until"] = format_time(*until);
   out["recovery"] = {{"frames", status.recovery.frames},
                      {"bytes", status.recovery.bytes},
                      {"torn", status.recovery.torn},

@@ -97,7 +97,14 @@ Result<Json> versions_rewind(const CommandContext& context, const Json& args) {
   PAILFS_ASSIGN(const ObjectPath object, target(context, args));
   if (object.bucket.empty()) return fail(Code::kInvalid, "name a bucket, or something inside one");
   RewindOptions options;
-  PAILFS_ASSIGN(options.to, integer_argument(args, "to", 0));
+  PAILFS_ASSIGN(options.to, integer_argument(args, "to", context.core.latest_time()));
+  PAILFS_ASSIGN(const bool relative, bool_argument(args, "relative", false));
+  if (const auto until = context.core.times_ahead(); relative && until) {
+    return fail(Code::kInvalid,
+                fmt::format("the store's times are ahead of the clock until {}: there is no saying how long ago "
+                            "something was. Give the time itself: 'pail versions list' shows it",
+                            format_time(*until)));
+  }
   if (args.contains("from")) {
     PAILFS_ASSIGN(options.from, integer_argument(args, "from", 0));
   }

@@ -12,6 +12,7 @@
 #include <chrono>
 
 #include "base/logging.h"
+#include "core/time_text.h"
 #include "ctl/location.h"
 #include "daemon/unlock.h"
 #include "io/unix_socket.h"
@@ -81,6 +82,14 @@ Status Daemon::open_store() {
   }
   PAILFS_ASSIGN(const uint32_t account, owner_of(paths_.store));
   PAILFS_ASSIGN(core_, Core::open(*store_, account));
+  if (const auto until = core_->times_ahead()) {
+    log_warning(
+        "the store's times are ahead of the clock until {}: the clock was wrong when it was mounted before, or is "
+        "wrong "
+        "now. Until then versions that are made get times after that one, moments are named by their times and not by "
+        "how long ago they were, and 'prune --older-than' spares them (pailfs-semantics(7), CLOCKS AND TIMES)",
+        format_time(*until));
+  }
   return {};
 }
 

@@ -34,6 +34,21 @@ TEST_F(CommandsTest, StatusIsForEverybodyAndTellsNothingOfKeys) {
   EXPECT_EQ(dump(*status).find("slot"), std::string::npos);
 }
 
+TEST_F(CommandsTest, AStoreWhoseTimesAreAheadSaysSoAndGoesBackToNoTimeCountedFromNow) {
+  make_bucket("photos");
+  EXPECT_FALSE((*run(kAccount, "status"))["store"].contains("times_ahead_until"));
+  const Time now = env_.now();
+  const Json back = {{"bucket", "photos"}, {"path", ""}, {"to", now}, {"relative", true}, {"dry_run", true}};
+  ASSERT_TRUE(run(kAccount, "versioning.set", {{"bucket", "photos"}, {"state", "enabled"}}));
+  env_.set_now(now + int64_t{86'400} * 1'000'000'000);
+  make_bucket("later");
+  env_.set_now(now);
+  EXPECT_THAT((*run(kAccount, "status"))["store"]["times_ahead_until"], HasSubstr("2023-11-15T"));
+  const auto refused = run(kAccount, "versions.rewind", back);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("ahead of the clock until 2023-11-15T"));
+}
+
 TEST_F(CommandsTest, WhatBelongsToTheAccountIsRefusedToOthers) {
   make_bucket("photos");
   const std::vector<std::pair<std::string, Json>> requests = {
