@@ -76,6 +76,10 @@ std::string store_lines(const Json& store) {
     const Json& space = object_member(store, "space");
     out += fmt::format("room       {} left of {}\n", human_size(number_member(space, "available")),
                        human_size(number_member(space, "total")));
+    if (flag_member(space, "refused")) {
+      out += fmt::format("           content is refused until {} are free on the disk below the store\n",
+                         human_size(number_member(space, "needed")));
+    }
   }
   out += fmt::format("changes    {}, of these {} durable\n", number_member(store, "sequence"),
                      number_member(store, "durable_sequence"));

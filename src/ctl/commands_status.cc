@@ -34,7 +34,8 @@ Json store_status(const CommandContext& context) {
                      {"torn", status.recovery.torn},
                      {"lost_bytes", status.recovery.lost_bytes}};
   if (const auto space = store.space()) {
-    out["space"] = {{"total", space->total}, {"available", space->available}};
+    out["space"] = {{"total", space->total}, {"available", space->available}, {"refused", status.full}};
+    if (status.full) out["space"]["needed"] = status.room_needed;
   }
   if (auto scrub = scrub_status(context)) {
     out["scrub"] = std::move(*scrub);

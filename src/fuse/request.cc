@@ -15,6 +15,7 @@ namespace pailfs {
 
 namespace {
 constexpr uint32_t kReportsPerSecond = 10;
+constexpr int64_t kFullInterval = int64_t{60} * 1'000'000'000;  // ns between two lines on a disk that is full
 
 timespec timespec_of(Time time) {
   Time seconds = time / kSecond;
@@ -267,6 +268,12 @@ fuse_entry_param FuseSession::Impl::listed_entry_of(const Attributes& attributes
   return entry;
 }
 
+bool FuseSession::Impl::full_again() {
+  const int64_t now = core.store().env().monotonic();
+  int64_t last = told_full.load();
+  return (last == 0 || now - last >= kFullInterval) && told_full.compare_exchange_strong(last, now);
+}
+
 // What the person who keeps the store should see; refusals and missing files are the programs' own business.
 void FuseSession::Impl::report(const Error& error, Operation operation, fuse_ino_t node) {
   LogLevel level = LogLevel::kDebug;
@@ -281,6 +288,8 @@ void FuseSession::Impl::report(const Error& error, Operation operation, fuse_ino
       break;
     case Code::kNoSpace:
     case Code::kQuota:
+      // Every write says so until there is room.
+      if (core.store().is_full() || !full_again()) break;
       level = LogLevel::kError;
       hint = "; 'pail versions prune' removes old versions and gives their room back";
       break;

@@ -122,7 +122,9 @@ struct FuseSession::Impl {
   // At most a few lines a second about failed requests.
   std::atomic<int64_t> report_second = 0;
   std::atomic<uint32_t> reports = 0;
+  std::atomic<int64_t> told_full = 0;  // monotonic ns
   void report(const Error& error, Operation operation, fuse_ino_t node);
+  bool full_again();  // whether it is time to say again that the disk is full
 
   // With -o bucket=NAME the kernel's node 1 is the bucket's root directory. What lies above it (the .. of that
   // directory) is shown as node 1 too.

@@ -65,7 +65,7 @@ Result<Run> Store::Impl::append(Scope scope, std::string_view plaintext) {
   if (plaintext.empty() || plaintext.size() > kMaxRun) return fail(Code::kInvalid, "append of 0 or too many bytes");
   if (reserve.spent()) reserve.replenish();
   if (reserve.spent()) {
-    return fail(Code::kNoSpace, "the disk below the store is full; make room on it, or run 'pail versions prune'");
+    return fail(Code::kNoSpace, reserve.refusal() + "; make room on it, or run 'pail versions prune'");
   }
   Run run;
   run.length = static_cast<uint32_t>(plaintext.size());

@@ -1,5 +1,7 @@
 #include "store/space_reserve.h"
 
+#include <fmt/format.h>
+
 #include "base/logging.h"
 
 namespace pailfs {
@@ -19,15 +21,20 @@ void SpaceReserve::replenish() {
     return;
   }
   const auto space = env_.space(path_);
-  if (!space || space->available < 3 * bytes_) {
-    // A disk that was nearly full from the start has no reserve, but it is not refused for that.
-    return;
-  }
+  // A disk that was nearly full from the start has no reserve, but it is not refused for that.
+  if (!space || space->available < needed()) return;
   if (auto allocated = file_->allocate(0, bytes_); !allocated) {
     (void)file_->truncate(0);
     return;
   }
   if (spent_.exchange(false)) log_info("there is room on the disk again: the reserve is back, writing goes on");
+}
+
+std::string SpaceReserve::refusal() const {
+  constexpr uint64_t kMebibyte = uint64_t{1} << 20;
+  const auto space = env_.space(path_);
+  return fmt::format("the disk below the store is full: content is refused until {} MiB are free on it, and {} MiB are",
+                     (needed() + kMebibyte - 1) / kMebibyte, space ? space->available / kMebibyte : 0);
 }
 
 bool SpaceReserve::release() {
@@ -40,12 +47,12 @@ bool SpaceReserve::release() {
   }
   const auto size = file_->size();
   if (!size || *size == 0) return false;
+  const bool given = file_->truncate(0).has_value();
   if (!spent_.exchange(true)) {
-    log_error(
-        "the disk below the store is full: new content is refused, deleting works. Make room on the disk, or delete "
-        "old versions with 'pail versions prune'");
+    log_error("{}. Deleting works: make room on the disk, or delete old versions with 'pail versions prune'",
+              refusal());
   }
-  return file_->truncate(0).has_value();
+  return given;
 }
 
 }  // namespace pailfs

@@ -365,7 +365,13 @@ Status Store::checkpoint() { return impl_->checkpoint_everything(); }
 Result<uint64_t> Store::reclaim() { return impl_->reclaim(); }
 Env& Store::env() const { return impl_->env; }
 
-Result<Space> Store::space() const { return impl_->env.space(impl_->directory.empty() ? "/" : impl_->directory); }
+bool Store::is_full() const { return impl_->reserve.spent(); }
+
+Result<Space> Store::space() const {
+  PAILFS_ASSIGN(Space space, impl_->env.space(impl_->directory.empty() ? "/" : impl_->directory));
+  if (is_full()) space.available -= std::min(space.available, impl_->reserve.needed());
+  return space;
+}
 
 StoreStatus Store::status() const {
   StoreStatus status;
@@ -394,6 +400,8 @@ StoreStatus Store::status() const {
     }
   }
   if (const auto index = impl_->index->stats()) status.index_bytes = index->file_bytes;
+  status.full = is_full();
+  if (status.full) status.room_needed = impl_->reserve.needed();
   status.checkpoints = impl_->checkpoints;
   if (impl_->copy != nullptr) {
     status.index_copy_bytes = impl_->copy->bytes();

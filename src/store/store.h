@@ -144,6 +144,8 @@ struct StoreStatus {
   uint64_t index_copy_bytes = 0;
   bool index_copy_whole = false;
   uint64_t memtable_bytes = 0;
+  bool full = false;  // the reserve is spent: content is refused until `room_needed` bytes are free on the disk
+  uint64_t room_needed = 0;
   uint64_t checkpoints = 0;  // since the start
   RecoveryReport recovery;
 };
@@ -263,7 +265,9 @@ class Store {
   Result<uint64_t> reclaim();
   StoreStatus status() const;
   Env& env() const;
-  // Free and total room for statfs: the file system below, less the reserve.
+  // Content is refused, and the log has said so (StoreStatus::full).
+  bool is_full() const;
+  // Free and total room for statfs: the file system below, less the reserve, also where that has to come back first.
   Result<Space> space() const;
   // Verifies what needs no knowledge of files: every value in the index opens with its scope's key is the core's
   // business; here: dead ranges, relocations and segments agree; with `deep`, frames and record digests. Reports each
