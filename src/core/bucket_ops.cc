@@ -21,6 +21,13 @@ std::unexpected<Error> no_bucket(std::string_view name) {
   return fail(Code::kNotFound, fmt::format("NoSuchBucket: there is no bucket '{}'", printable(name)));
 }
 
+std::string keyless_bucket(std::string_view name) {
+  return fmt::format(
+      "bucket {} has no keys: the keyring is an older one, from before the bucket was made. Put the newer "
+      "keyring.0 and keyring.1 back; nothing of the bucket can be read without them",
+      printable(name));
+}
+
 Result<BucketRecord> Core::Impl::bucket_record(Scope number) const {
   ReaderLock lock(buckets_lock);
   const auto it = bucket_table.find(number);
@@ -72,6 +79,20 @@ void Core::Impl::count_states() {
   acl_facts.set_acls_off(std::move(without_acls));
 }
 
+namespace {
+
+// Keys are there before the bucket's record and go after it.
+void report_keyless_buckets(const Store& store) {
+  const auto visit = [&store](const StoreView::Entry& entry) -> Result<bool> {
+    const auto record = decode_bucket(entry.value);
+    if (record && !store.has_scope(record->number)) log_error("{}", keyless_bucket(record->name));
+    return true;
+  };
+  (void)scan_range(store, kStoreScope, "b", "c", visit);  // damage is the check's business
+}
+
+}  // namespace
+
 // The keyring says which buckets there may be, so that a record that does not verify costs its own bucket only.
 Status Core::Impl::load_buckets() {
   PAILFS_ASSIGN(const auto counter, store.get(kStoreScope, keys::numbers(kStoreScope)));
@@ -105,6 +126,7 @@ Status Core::Impl::load_buckets() {
       policies.set(scope, std::make_shared<const StoredPolicy>());
     }
   }
+  report_keyless_buckets(store);
   WriterLock lock(buckets_lock);
   next_bucket = static_cast<Scope>(next);
   return {};

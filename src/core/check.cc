@@ -119,7 +119,7 @@ Status check_roots(Core::Impl& core, CheckReport& report, std::vector<Scope>& bu
     if (keys::bucket(bucket->number) != entry.key) {
       report.problem("bucket", 0, fmt::format("the record of bucket {} is another bucket's", bucket->name));
     } else if (!core.store.has_scope(bucket->number)) {
-      if (!bucket->deleting) report.problem("bucket", 0, fmt::format("bucket {} has no keys", bucket->name));
+      if (!bucket->deleting) report.problem("bucket", 0, keyless_bucket(bucket->name));
     } else if (!bucket->deleting) {
       buckets.push_back(bucket->number);
     }

@@ -151,6 +151,8 @@ struct BucketRecord {
 };
 std::string encode_bucket(const BucketRecord& bucket);
 Result<BucketRecord> decode_bucket(std::string_view value);
+// What to tell of one of which the keyring has no keys.
+std::string keyless_bucket(std::string_view name);
 
 struct Xattr {
   std::string name;

@@ -250,12 +250,42 @@ Status Repair::public_access() {
   return put(keys::public_access(), encode_public_access(kAllPublicSwitches), kStoreScope);
 }
 
+// Whatever is in the index of a bucket that cannot be read. Returns how many inodes it had, but for its own directory.
+Result<uint64_t> Repair::drop_all(Scope number) {
+  uint64_t inodes = 0;
+  for (const char kind : kKindsOfBuckets) {
+    const std::string end = kind_end(kind, number);
+    for (std::string from = kind_begin(kind, number);;) {
+      Transaction tx;
+      {
+        StoreView view = store_.view();
+        for (size_t count = 0; count < kRepairBatch; ++count) {
+          PAILFS_ASSIGN(auto key, view.seek_key(from, end));
+          if (!key) break;
+          from = *key + '\0';
+          if (kind == 'i' && ino_of_key(*key) != bucket_root(number)) ++inodes;
+          tx.erase(std::move(*key));
+        }
+      }
+      if (tx.empty()) break;
+      PAILFS_TRY(report_.step());
+      PAILFS_TRY(commit(std::move(tx)));
+    }
+  }
+  Transaction tx;
+  tx.erase(keys::numbers(number));
+  tx.erase(keys::bucket_policy(number));
+  PAILFS_TRY(commit(std::move(tx)));
+  return inodes;
+}
+
 Status Repair::buckets() {
   for (const Scope scope : store_.keyring().scopes()) {
     if (scope != kStoreScope) PAILFS_TRY(bucket(scope));
   }
   // Records of buckets whose keys are gone: nothing of them can be read, ever.
   std::vector<std::string> keyless;
+  std::vector<BucketRecord> gone;
   const auto lost = [&](const std::string& key, const Error&) -> Status {
     keyless.push_back(key);
     return {};
@@ -265,13 +295,19 @@ Status Repair::buckets() {
       [&](const StoreView::Entry& entry) -> Status {
         PAILFS_ASSIGN(const BucketRecord record, decode_bucket(entry.value));
         if (store_.has_scope(record.number) && keys::bucket(record.number) == entry.key) return {};
-        fixed("bucket", 0,
-              fmt::format("bucket {} has no keys: nothing of it can be read, its record is dropped", record.name));
         keyless.push_back(entry.key);
+        if (!store_.has_scope(record.number)) gone.push_back(record);
         return {};
       },
       lost));
   for (const std::string& key : keyless) PAILFS_TRY(erase(key));
+  for (const BucketRecord& record : gone) {
+    PAILFS_ASSIGN(const uint64_t inodes, drop_all(record.number));
+    result_.lost_names += inodes;
+    fixed("bucket", 0,
+          fmt::format("{}. Where there is no newer one the bucket is lost: dropped, with {} files and directories",
+                      keyless_bucket(record.name), inodes));
+  }
   PAILFS_ASSIGN(const auto root, inode(kRootIno));
   if (!root || !S_ISDIR(root->mode)) {
     fixed("bucket", 0, "the inode of the store's root is lost: made anew, for the account (0755)");

@@ -52,6 +52,7 @@ class Repair {
   Result<uint64_t> highest_number(Scope bucket);
   Result<Stamp> latest_stamp();
   Status buckets();
+  Result<uint64_t> drop_all(Scope number);
   Status bucket(Scope number);
   Status policy(const BucketRecord& bucket, bool restored);
   Status public_access();

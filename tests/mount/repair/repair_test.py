@@ -192,6 +192,44 @@ class Repair(MountTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(json.loads(done.stdout)["index_rebuilt"], done.stdout)
 
+    def test_an_older_keyring_is_told_of_and_a_bucket_without_keys_leaves_nothing(self):
+        for name in ("keyring.0", "keyring.1"):
+            shutil.copy(self.fs.store / name, self.fs.directory / name)
+        self.fs.mount()
+        later = self.fs.bucket("later")
+        for number in range(5):
+            (later / ("f%d" % number)).write_bytes(os.urandom(20_000))
+            (later / ("f%d" % number)).write_bytes(b"second")
+        os.setxattr(later / "f1", "user.a", b"b")
+        (later / "f1").rename(later / "renamed")
+        (later / "f2").unlink()
+        self.fs.unmount()
+        newer = {name: (self.fs.store / name).read_bytes() for name in ("keyring.0", "keyring.1")}
+        for name in newer:
+            shutil.copy(self.fs.directory / name, self.fs.store / name)
+        self.fs.mount()
+        self.assertIn("bucket later has no keys", self.fs.messages())
+        self.assertIn("Put the newer keyring.0 and keyring.1 back", self.fs.messages())
+        self.fs.unmount()
+        plan = self.offline("repair", "--dry-run")
+        self.assertIn("Put the newer keyring.0 and keyring.1 back", plan.stdout)
+        self.assertIn("5 files", plan.stdout)
+        for name, content in newer.items():
+            (self.fs.store / name).write_bytes(content)
+        self.assertEqual(self.offline("check", "--deep").returncode, 0)
+
+        for name in newer:
+            shutil.copy(self.fs.directory / name, self.fs.store / name)
+        done = self.offline("repair", "--yes", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreaterEqual(json.loads(done.stdout)["lost_names"], 5)
+        after = self.offline("check", "--deep")
+        self.assertEqual(after.returncode, 0, after.stdout)
+        self.assertIn("nothing to do", self.offline("repair").stdout)
+        self.fs.mount()
+        self.assertEqual(self.read_all(), set())
+        self.assertEqual(os.listdir(self.fs.mountpoint), ["bucket"])
+
     def test_who_asks_on_a_terminal_may_say_no(self):
         segment = self.segment()
         self.damage(segment, segment.stat().st_size // 3)
