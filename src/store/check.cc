@@ -54,6 +54,13 @@ Status check_moved(const Store::Impl& store, const std::map<uint64_t, uint64_t>&
 }
 }  // namespace
 
+// That somebody removed it. A store that takes changes writes it anew.
+bool Store::Impl::copy_is_missing() const {
+  if (options.index_copy.empty() || copy != nullptr || copied().value_or(0) == 0) return false;
+  const auto names = env.list_dir(options.index_copy);
+  return names ? names->empty() : names.error().code == Code::kNotFound;
+}
+
 // That the index could be built anew. A copy that is damaged is written anew where the store takes changes.
 Status Store::Impl::check_copy(const Report& report, const std::function<Status()>& proceed) const {
   if (options.index_copy.empty() || (copy != nullptr && !copy->whole())) return {};
@@ -221,6 +228,10 @@ Status Store::Impl::check(bool deep, const CheckSink& report, const std::functio
     const MutexLock lock(reclaim_mutex);
     PAILFS_TRY(check_places(report));
   }
+  if (options.read_only && !keyring->fault().empty()) {
+    report("index", keyring->fault() + ": the next mount writes it anew from the other one");
+  }
+  if (copy_is_missing()) report("index", "the index's second copy (index-copy) is gone: the next mount writes it anew");
   if (!deep) return {};
   PAILFS_TRY(check_copy([&](std::string problem) { report("index", std::move(problem)); }, proceed));
   PAILFS_ASSIGN(const std::vector<uint64_t> present, segments_to_check());

@@ -221,6 +221,7 @@ struct Store::Impl {
   // The last transaction up to which the index says that its copy is whole; 0: of none.
   Result<uint64_t> copied() const;
   Result<bool> copy_is_current() const;
+  bool copy_is_missing() const;
   bool closed = false;
 };
 

@@ -304,6 +304,8 @@ Result<std::unique_ptr<Keyring>> Keyring::unlock(Env& env, std::string directory
     }
     // Both copies are written with each generation: one that claims a newer format in the same one is damaged.
     if (too_new != nullptr && too_new->generation > generation) break;
+    if (!alike)
+      (*opened)->fault_ = "one of the two copies of the keyring (keyring.0, keyring.1) is missing, damaged or older";
     if (!alike && !read_only) (*opened)->mend();
     return opened;
   }

@@ -55,6 +55,10 @@ class Keyring {
   static Result<std::unique_ptr<Keyring>> unlock(Env& env, std::string directory, std::string_view uuid,
                                                  const UnlockSecret& secret, bool read_only = false);
 
+  // Empty: both copies are good. Otherwise what is wrong with one of them, as it was found; unlock() has mended it
+  // since, unless it was told to write nothing.
+  const std::string& fault() const { return fault_; }
+
   std::vector<SlotInfo> slots() const;
   // Adds a slot; durable when it returns. Returns its id. kExists: a slot opens with this secret already.
   Result<uint32_t> add_slot(const UnlockSecret& secret, std::string label, const ScryptCost& cost);
@@ -98,6 +102,7 @@ class Keyring {
   const std::string directory_;
   const std::string uuid_;
   mutable Mutex mutex_;
+  std::string fault_;
   Secret root_;  // set once, before the object is shared
   std::shared_ptr<const ScopeKeys> store_keys_;
   uint64_t generation_ GUARDED_BY(mutex_) = 0;

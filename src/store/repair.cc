@@ -303,6 +303,8 @@ Status Store::repair_tables(const Report& report) {
                        impl_->lost_changes.frames > 0 ? "it ends there, and what was changed later is lost"
                                                       : "it goes on behind that"));
   }
+  if (!keyring().fault().empty()) report(keyring().fault() + ": written anew from the other one");
+  if (impl_->copy_is_missing()) report("the index's second copy (index-copy) is gone: written anew");
   PAILFS_TRY(impl_->check_copy([&](std::string problem) { report(std::move(problem)); }, nullptr));
   return Impl::TableRepair(*impl_, report).run();
 }

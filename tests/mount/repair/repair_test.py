@@ -230,6 +230,22 @@ class Repair(MountTest):
         self.assertEqual(self.read_all(), set())
         self.assertEqual(os.listdir(self.fs.mountpoint), ["bucket"])
 
+    def test_lost_second_copies_are_told_of_and_made_anew(self):
+        (self.fs.store / "keyring.1").unlink()
+        shutil.rmtree(self.fs.store / "index-copy")
+        check = self.offline("check")
+        self.assertEqual(check.returncode, 1, check.stdout)
+        self.assertIn("copies of the keyring", check.stdout)
+        self.assertIn("index-copy", check.stdout)
+        done = self.offline("repair", "--yes")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("copies of the keyring", done.stdout)
+        self.assertTrue((self.fs.store / "keyring.1").exists())
+        self.assertTrue(list((self.fs.store / "index-copy").iterdir()))
+        after = self.offline("check", "--deep")
+        self.assertEqual(after.returncode, 0, after.stdout)
+        self.assertIn("nothing to do", self.offline("repair").stdout)
+
     def test_who_asks_on_a_terminal_may_say_no(self):
         segment = self.segment()
         self.damage(segment, segment.stat().st_size // 3)
