@@ -124,6 +124,11 @@ Status make_target(Env& env, const std::string& directory) {
   return env.sync_dir(slash == std::string::npos ? "." : slash == 0 ? "/" : directory.substr(0, slash));
 }
 
+// Also when they are the same.
+bool lie_in_each_other(const std::string& one, const std::string& other) {
+  return (one + "/").starts_with(other + "/") || (other + "/").starts_with(one + "/");
+}
+
 Status make_if_missing(Env& env, const std::string& path) {
   PAILFS_ASSIGN(const bool there, env.exists(path));
   return there ? Status{} : env.make_dir(path);
@@ -152,6 +157,30 @@ Status prepare(Env& env, const std::string& target, const Superblock& store) {
   PAILFS_TRY(make_if_missing(env, target + "/log"));
   PAILFS_TRY(make_if_missing(env, target + "/index-copy"));
   return env.sync_dir(target);
+}
+
+// A directory that takes the store of a backup: missing, empty, or with what a restore of the same store left that was
+// cut off. Whatever else is there stays: the only copy of somebody's files may be in it.
+Status prepare_store(Env& env, const std::string& backup, const std::string& directory, const Superblock& marker) {
+  if (lie_in_each_other(backup, directory)) {
+    return fail(Code::kInvalid, fmt::format("{} and {}: a backup and the store that is made of it cannot lie in each "
+                                            "other",
+                                            backup, directory));
+  }
+  PAILFS_ASSIGN(const bool there, env.exists(directory));
+  if (!there) return make_target(env, directory);
+  PAILFS_ASSIGN(const auto names, list_store(env, directory));
+  if (names.empty()) return {};
+  const auto found = read_backup_marker(env, directory);
+  if (!found) {
+    return fail(Code::kNotEmpty,
+                fmt::format("{} is not empty; a restored store needs an empty or new directory", directory));
+  }
+  if (found->taken == 0 && found->uuid == marker.uuid) return {};
+  return fail(Code::kExists,
+              fmt::format("{} holds {} of the store {}, and was left as it is: a restored store needs an "
+                          "empty or new directory",
+                          directory, found->taken == 0 ? "an unfinished backup" : "a backup", found->uuid));
 }
 
 Status remove_others(Env& env, const std::string& directory, const std::string& subdirectory,
@@ -224,7 +253,7 @@ Result<BackupReport> Store::backup(const std::string& target, const Progress& pr
   Impl& impl = *impl_;
   Env& env = impl.env;
   PAILFS_TRY(impl.writable());
-  if ((target + "/").starts_with(impl.directory + "/") || (impl.directory + "/").starts_with(target + "/")) {
+  if (lie_in_each_other(target, impl.directory)) {
     return fail(Code::kInvalid, "a store and its backup cannot lie in each other");
   }
   PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, impl.directory));
@@ -266,16 +295,7 @@ Result<BackupReport> Store::restore(Env& env, const std::string& backup, const s
     return fail(Code::kNotFound,
                 fmt::format("the backup {} was never finished: nothing can be restored from it", backup));
   }
-  PAILFS_ASSIGN(const bool there, env.exists(directory));
-  if (there) {
-    PAILFS_ASSIGN(const auto names, list_store(env, directory));
-    if (!names.empty() && !read_backup_marker(env, directory)) {
-      return fail(Code::kNotEmpty,
-                  fmt::format("{} is not empty; a restored store needs an empty or new directory", directory));
-    }
-  } else {
-    PAILFS_TRY(make_target(env, directory));
-  }
+  PAILFS_TRY(prepare_store(env, backup, directory, marker));
   // Until it is whole, the target is no store, and may be restored into again.
   Superblock unfinished = marker;
   unfinished.taken = 0;

@@ -15,6 +15,11 @@ def digest(path) -> str:
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
+def inventory(directory) -> dict:
+    """The content of every file below a directory, by name."""
+    return {path.relative_to(directory): digest(path) for path in directory.rglob("*") if path.is_file()}
+
+
 class Writers:
     """Threads that write files, and note each once it is synced: before a moment, all that is noted must be kept."""
 
@@ -174,6 +179,39 @@ class Backup(MountTest):
         result = self.fs.run(*command, check=False)
         self.assertNotEqual(result.returncode, 0)
         self.assertIn(words, result.stderr)
+
+    def test_a_restore_leaves_every_backup_as_it_is(self):
+        (self.bucket / "file").write_text("content")
+        self.backup()
+        second = self.fs.directory / "second"
+        self.fs.run(PAIL, "init", second, "--key-file", self.fs.key)
+        other = self.fs.directory / "other"
+        self.fs.run(PAIL, "backup", other, "--store", second, "--key-file", self.fs.key)
+        same = self.fs.directory / "same"
+        self.fs.run("cp", "-a", self.target, same)
+        wanted = {place: inventory(place) for place in (self.target, other, same)}
+        for place in (other, same):
+            self.assert_refused("holds a backup of the store", PAIL, "restore", self.target, place)
+        for place in (self.target, self.target / "store", self.target.parent):
+            self.assert_refused("cannot lie in each other", PAIL, "restore", self.target, place)
+        for place, before in wanted.items():
+            self.assertEqual(inventory(place), before)
+
+    def test_a_restore_goes_on_where_one_of_the_same_store_was_cut_off(self):
+        (self.bucket / "file").write_text("content")
+        self.backup()
+        second = self.fs.directory / "second"
+        self.fs.run(PAIL, "init", second, "--key-file", self.fs.key)
+        other = self.fs.directory / "other"
+        self.fs.run(PAIL, "backup", other, "--store", second, "--key-file", self.fs.key)
+        # What a restore leaves that is killed before its last step.
+        self.fs.run("cp", "-a", self.target, self.restored)
+        marker = json.loads((self.restored / "pailfs.store").read_text())
+        (self.restored / "pailfs.store").write_text(json.dumps(marker | {"taken": 0}))
+        self.assert_refused("holds an unfinished backup", PAIL, "restore", other, self.restored)
+        self.fs.unmount()
+        self.restore()
+        self.assertEqual((self.bucket / "file").read_text(), "content")
 
     def test_what_makes_no_sense_is_refused_and_changes_nothing(self):
         (self.bucket / "file").write_text("content")
