@@ -86,8 +86,8 @@ Status Daemon::open_store() {
     log_warning(
         "the store's times are ahead of the clock until {}: the clock was wrong when it was mounted before, or is "
         "wrong "
-        "now. Until then versions that are made get times after that one, moments are named by their times and not by "
-        "how long ago they were, and 'prune --older-than' spares them (pailfs-semantics(7), CLOCKS AND TIMES)",
+        "now. Until then versions get times after that one, moments are named by their times and not by how long ago "
+        "they were, and 'prune --older-than' spares them (pailfs-semantics(7), CLOCKS AND TIMES)",
         format_time(*until));
   }
   return {};
