@@ -9,6 +9,7 @@ namespace {
 
 struct BackupOptions {
   std::string backup;
+  bool replace = false;
   std::string store;
 };
 
@@ -16,8 +17,8 @@ int backup(Invocation& invocation, const BackupOptions& options) {
   auto place = choose_store(invocation.common, std::nullopt);
   if (!place) return invocation.failed(place.error());
   const std::string target = absolute_path(options.backup);
-  const auto result =
-      request_once(invocation, place->store, Access::kChange, "backup", {{"target", bytes_to_json(target)}});
+  const auto result = request_once(invocation, place->store, Access::kChange, "backup",
+                                   {{"target", bytes_to_json(target)}, {"replace", options.replace}});
   if (!result) return invocation.failed(result.error());
   if (invocation.printed_json(*result)) return kExitOk;
   invocation.line(fmt::format("{} has the store as of change {}: {}, {} of it new.", target,
@@ -52,11 +53,12 @@ int restore(Invocation& invocation, const BackupOptions& options) {
 
 void add_backup_and_restore(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<BackupOptions>();
-  invocation
-      .command(app, "backup", "Copy a store, also while it is mounted; again: what is new",
-               [&invocation, options] { return backup(invocation, *options); })
-      ->add_option("BACKUP", options->backup, "Directory of the backup: missing, empty, or with an earlier one")
+  CLI::App* const taking =
+      invocation.command(app, "backup", "Copy a store, also while it is mounted; again: what is new",
+                         [&invocation, options] { return backup(invocation, *options); });
+  taking->add_option("BACKUP", options->backup, "Directory of the backup: missing, empty, or with an earlier one")
       ->required();
+  taking->add_flag("--replace", options->replace, "Also a backup that has changes which this store does not have");
   CLI::App* const leaf = invocation.command(app, "restore", "Make a store of a backup; needs no key",
                                             [&invocation, options] { return restore(invocation, *options); });
   leaf->add_option("BACKUP", options->backup, "Directory of the backup")->required();

@@ -1,7 +1,10 @@
 #include "core/verify.h"
 
+#include <algorithm>
+
 #include "base/codec.h"
 #include "core/records.h"
+#include "core/scan.h"
 
 namespace pailfs {
 
@@ -100,6 +103,34 @@ Status each_content(const Store& store, Scope bucket, const std::function<Status
     }
   }
   return {};
+}
+
+Result<std::map<uint64_t, uint64_t>> content_in(Store& store, const std::set<uint64_t>& segments) {
+  std::map<uint64_t, uint64_t> ends;
+  const auto note = [&](const ExtentList& extents) {
+    for (const Extent& extent : extents) {
+      if (!segments.contains(extent.run.segment)) continue;
+      uint64_t& end = ends[extent.run.segment];
+      end = std::max(end, extent.run.offset + extent.run.stored_length());
+    }
+  };
+  for (const Scope scope : store.keyring().scopes()) {
+    for (const char kind : {'i', 'v', 'c'}) {
+      const Status scanned = scan_range(store, scope, kind_begin(kind, scope), kind_end(kind, scope),
+                                        [&](const StoreView::Entry& entry) -> Result<bool> {
+                                          if (kind == 'c') {
+                                            PAILFS_ASSIGN(const ExtentList extents, decode_extents(entry.value));
+                                            note(extents);
+                                          } else {
+                                            PAILFS_ASSIGN(const InodeRecord record, decode_inode(entry.value));
+                                            note(record.extents);
+                                          }
+                                          return true;
+                                        });
+      if (!scanned && store.has_scope(scope)) return std::unexpected(scanned.error());  // or it was deleted meanwhile
+    }
+  }
+  return ends;
 }
 
 }  // namespace pailfs

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,5 +53,9 @@ Status verify_units(const Store& store, Scope scope, const Run& run, const std::
 // not verify.
 Status each_content(const Store& store, Scope bucket, const std::function<Status()>& proceed,
                     const std::function<void(Ino ino, Ino cid)>& visit);
+
+// For each of the segments in which content was born, of any version: the end of what it has there. Fails at the first
+// record that does not verify.
+Result<std::map<uint64_t, uint64_t>> content_in(Store& store, const std::set<uint64_t>& segments);
 
 }  // namespace pailfs

@@ -43,7 +43,7 @@
 //   key.change      kind secret [id] [label]                        the account
 //   check           [deep]                                          the account
 //   scrub           [now]                                           anybody; with now the account
-//   backup          target                                          the account
+//   backup          target [replace]                                the account
 //
 // mount_path is a path as seen from the root of the mount: where only one bucket is mounted, that bucket is put before
 // it.

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include "core/scrub.h"
+#include "core/verify.h"
 #include "ctl/commands_internal.h"
 #include "ctl/location.h"
 
@@ -17,7 +19,13 @@ Result<Json> backup(const CommandContext& context, const Json& args) {
       return fail(Code::kInvalid, fmt::format("{} is in the store itself: a backup goes elsewhere", target));
     }
   }
-  PAILFS_ASSIGN(const BackupReport report, context.core.store().backup(target, context.progress));
+  Store& store = context.core.store();
+  BackupRequest request;
+  PAILFS_ASSIGN(request.replace, bool_argument(args, "replace", false));
+  PAILFS_ASSIGN(const ScrubStatus scrub, context.core.scrub().status(false));
+  request.lost = scrub.lost_count;
+  request.content = [&store](const std::set<uint64_t>& segments) { return content_in(store, segments); };
+  PAILFS_ASSIGN(const BackupReport report, store.backup(target, context.progress, request));
   return Json{{"target", bytes_to_json(target)},
               {"segments", report.segments},
               {"bytes", report.bytes},

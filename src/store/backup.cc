@@ -4,117 +4,27 @@
 // the state before; what it needs no longer goes last.
 //
 // Segments and the files of the index copy only grow, or are never changed again; punched ranges of a segment stay as
-// they were when it was copied. So a further backup copies what is new.
+// they were when it was copied. So a further backup copies what is new. It is not begun where it would put less in the
+// place of more: see backup_guard.h.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "store/backup_files.h"
+#include "store/backup_guard.h"
 #include "store/impl.h"
 #include "store/layout.h"
 #include "store/superblock.h"
+#include "store/view_impl.h"
 
 namespace pailfs {
 
 namespace {
 
-constexpr size_t kPiece = size_t{4} << 20;
-constexpr size_t kBlock = 4096;
 constexpr int kAttempts = 10;
 constexpr std::string_view kKeyrings[] = {"keyring.0", "keyring.1"};
 constexpr size_t kMaxKeyring = size_t{64} << 20;
-
-// One file to copy: `length` bytes of it.
-struct Item {
-  std::string name;  // below the directory, with a slash
-  uint64_t length = 0;
-};
-
-class Copier {
- public:
-  Copier(Env& env, std::string from, std::string to, const Progress& progress)
-      : env_(env), from_(std::move(from)), to_(std::move(to)), progress_(progress) {}
-
-  // Bytes of the item that are to be copied.
-  Result<uint64_t> missing(const Item& item) {
-    PAILFS_ASSIGN(const uint64_t there, usable(item));
-    return item.length - there;
-  }
-  void expect(uint64_t bytes) { total_ += bytes; }
-
-  Status copy(const Item& item) {
-    PAILFS_ASSIGN(uint64_t at, usable(item));
-    // An empty file is one too: a crash leaves such, and the ones that follow on it count it.
-    if (at == item.length && at > 0) return {};
-    const std::string source = from_ + item.name;
-    const std::string target = to_ + item.name;
-    PAILFS_ASSIGN(const auto in, env_.open(source, OpenMode::kRead));
-    // What is copied from the start appears when it is whole.
-    const std::string place = at == 0 ? target + ".part" : target;
-    if (at == 0) (void)env_.remove(place);
-    PAILFS_ASSIGN(const auto out, env_.open(place, at == 0 ? OpenMode::kCreate : OpenMode::kReadWrite));
-    std::string piece(kPiece, '\0');
-    while (at < item.length) {
-      const auto wanted = static_cast<size_t>(std::min<uint64_t>(kPiece - at % kPiece, item.length - at));
-      PAILFS_ASSIGN(const size_t got, in->read_at(at, std::span(piece).first(wanted)));
-      if (got != wanted) return fail(Code::kCorrupt, fmt::format("{} is shorter than it should be", source));
-      PAILFS_TRY(write(*out, at, std::string_view(piece).substr(0, wanted)));
-      at += wanted;
-      copied_ += wanted;
-      if (progress_ && !progress_(copied_, total_)) {
-        return fail(Code::kInterrupted, "stopped before it was finished; run it again to go on");
-      }
-    }
-    PAILFS_TRY(out->truncate(item.length));
-    PAILFS_TRY(out->sync_data());
-    return place == target ? Status{} : env_.rename(place, target);
-  }
-  uint64_t copied() const { return copied_; }
-
- private:
-  // How much of the target is there already and the same: what begins alike was copied from this file.
-  Result<uint64_t> usable(const Item& item) {
-    const auto target = env_.open(to_ + item.name, OpenMode::kRead);
-    if (!target) return target.error().code == Code::kNotFound ? Result<uint64_t>(0) : std::unexpected(target.error());
-    PAILFS_ASSIGN(const uint64_t size, (*target)->size());
-    PAILFS_ASSIGN(const auto source, env_.open(from_ + item.name, OpenMode::kRead));
-    std::string ours(kBlock, '\0');
-    std::string theirs(kBlock, '\0');
-    PAILFS_ASSIGN(size_t got, source->read_at(0, ours));
-    ours.resize(std::min<uint64_t>(got, item.length));
-    PAILFS_ASSIGN(got, (*target)->read_at(0, theirs));
-    theirs.resize(std::min(got, ours.size()));
-    const size_t header = std::min(ours.size(), theirs.size());
-    // Salts are in the first bytes: nothing else begins like this.
-    if (header < 64 || ours.compare(0, header, theirs) != 0 || size > item.length) return 0;
-    return size;
-  }
-
-  // Blocks of zeros are left out: a hole here is a hole there.
-  static Status write(File& out, uint64_t at, std::string_view bytes) {
-    size_t begin = 0;
-    const auto zeros = [&](size_t from) {
-      return bytes.substr(from, kBlock).find_first_not_of('\0') == std::string_view::npos;
-    };
-    while (begin < bytes.size()) {
-      if (zeros(begin)) {
-        begin += kBlock;
-        continue;
-      }
-      size_t end = begin;
-      while (end < bytes.size() && !zeros(end)) end += kBlock;
-      PAILFS_TRY(out.write_at(at + begin, bytes.substr(begin, end - begin)));
-      begin = end;
-    }
-    return {};
-  }
-
-  Env& env_;
-  const std::string from_;
-  const std::string to_;
-  const Progress& progress_;
-  uint64_t total_ = 0;
-  uint64_t copied_ = 0;
-};
 
 // Durable, with its name.
 Status make_target(Env& env, const std::string& directory) {
@@ -134,26 +44,35 @@ Status make_if_missing(Env& env, const std::string& path) {
   return there ? Status{} : env.make_dir(path);
 }
 
+// What there is in the target.
+struct Earlier {
+  bool there = false;                // the directory
+  std::optional<Superblock> marker;  // of a backup of this store, also one that was not finished
+  bool finished() const { return marker && marker->taken != 0; }
+};
+
 // A directory that takes a backup of the store: missing, empty, or with an earlier one, also one that was not finished.
-Status prepare(Env& env, const std::string& target, const Superblock& store) {
+Result<Earlier> look_for_earlier(Env& env, const std::string& target, const Superblock& store) {
+  Earlier earlier;
+  PAILFS_ASSIGN(earlier.there, env.exists(target));
+  if (!earlier.there) return earlier;
   const auto found = read_backup_marker(env, target);
-  PAILFS_ASSIGN(const bool there, env.exists(target));
-  if (!there) {
-    PAILFS_TRY(make_target(env, target));
-  } else {
-    PAILFS_ASSIGN(const auto names, list_store(env, target));
-    if (found && found->uuid != store.uuid) {
-      return fail(Code::kExists, fmt::format("{} holds the backup of another store ({})", target, found->uuid));
-    }
-    if (!found && !names.empty()) {
-      return fail(Code::kNotEmpty,
-                  fmt::format("{} is not empty and holds no backup; a backup needs a directory of its own", target));
-    }
+  PAILFS_ASSIGN(const auto names, list_store(env, target));
+  if (found && found->uuid != store.uuid) {
+    return fail(Code::kExists, fmt::format("{} holds the backup of another store ({})", target, found->uuid));
   }
-  // First, so that an unfinished one is known for what it is. An earlier one stays as good as it was.
-  Superblock marker = store;
-  if (found) marker.taken = found->taken;
-  PAILFS_TRY(write_backup_marker(env, target, marker));
+  if (!found && !names.empty()) {
+    return fail(Code::kNotEmpty,
+                fmt::format("{} is not empty and holds no backup; a backup needs a directory of its own", target));
+  }
+  if (found) earlier.marker = *found;
+  return earlier;
+}
+
+// First, so that an unfinished one is known for what it is. An earlier one stays as good as it was.
+Status prepare(Env& env, const std::string& target, const Earlier& earlier, const Superblock& store) {
+  if (!earlier.there) PAILFS_TRY(make_target(env, target));
+  PAILFS_TRY(write_backup_marker(env, target, earlier.marker.value_or(store)));
   PAILFS_TRY(make_if_missing(env, target + "/log"));
   PAILFS_TRY(make_if_missing(env, target + "/index-copy"));
   return env.sync_dir(target);
@@ -184,11 +103,11 @@ Status prepare_store(Env& env, const std::string& backup, const std::string& dir
 }
 
 Status remove_others(Env& env, const std::string& directory, const std::string& subdirectory,
-                     const std::vector<Item>& items) {
+                     const std::vector<BackupItem>& items) {
   PAILFS_ASSIGN(const auto names, env.list_dir(directory + subdirectory));
   for (const std::string& name : names) {
     const std::string path = fmt::format("{}/{}", subdirectory, name);
-    if (std::ranges::none_of(items, [&](const Item& item) { return item.name == path; })) {
+    if (std::ranges::none_of(items, [&](const BackupItem& item) { return item.name == path; })) {
       PAILFS_TRY(env.remove(directory + path));
     }
   }
@@ -207,10 +126,11 @@ Result<std::vector<std::string>> read_keyrings(Env& env, const std::string& dire
 
 // What is needed of a store at one moment.
 struct Moment {
-  std::vector<Item> copies;
-  std::vector<Item> segments;
+  std::vector<BackupItem> copies;
+  std::vector<BackupItem> segments;
   std::vector<std::string> keyrings;
   uint64_t sequence = 0;
+  Position end;  // of the log
 };
 
 }  // namespace
@@ -223,6 +143,26 @@ Status Store::Impl::make_copy_whole() {
 
 namespace {
 
+// Takes note of a backup that begins, so that what it copies has its id.
+Result<std::string> begin_backup(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
+  const std::string key = internal::key1(internal::kBackups);
+  const std::string id = make_uuid(store.env);
+  internal::BackupIds backups;
+  {
+    StoreView view(std::make_unique<StoreView::Impl>(store));
+    PAILFS_ASSIGN(const auto value, view.get(kStoreScope, key));
+    if (value) {
+      PAILFS_ASSIGN(backups, internal::decode_backup_ids(*value));
+    }
+  }
+  PAILFS_ASSIGN(std::string bytes, uuid_bytes(id));
+  backups.add(store.durable(), std::move(bytes));
+  Transaction tx;
+  tx.put(kStoreScope, key, internal::encode_backup_ids(backups));
+  PAILFS_TRY(store.commit(std::move(tx)));
+  return id;
+}
+
 Result<Moment> moment_of(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
   Moment moment;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -233,6 +173,7 @@ Result<Moment> moment_of(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
     PAILFS_TRY(store.sync_all());
     const Position end = store.log->durable();
     moment.sequence = store.durable();
+    moment.end = end;
     PAILFS_ASSIGN(moment.keyrings, read_keyrings(store.env, store.directory));
     if (moment.keyrings != before) continue;  // a bucket came or went
     for (const auto& [name, length] : files) moment.copies.push_back({"/index-copy/" + name, length});
@@ -249,7 +190,28 @@ Result<Moment> moment_of(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
 
 }  // namespace
 
-Result<BackupReport> Store::backup(const std::string& target, const Progress& progress) {
+namespace {
+
+// Nothing is written where this fails. What the backup has and the store has not is known afterwards to be of no use,
+// or the one who asked wants it replaced: then it is no backup any more, until the new one is whole.
+Status guard(const Store::Impl& store, const std::string& target, const Moment& moment, const BackupRequest& request,
+             Earlier& earlier) REQUIRES(store.reclaim_mutex) {
+  BackupGuard guard(store, target, moment.end, request);
+  PAILFS_TRY(guard.look());
+  if (earlier.finished()) {
+    const Status has_all = guard.has_all_of(*earlier.marker, moment.sequence);
+    if (!has_all && (has_all.error().code != Code::kExists || !request.replace)) return has_all;
+    PAILFS_TRY(guard.is_whole(true));
+    if (has_all) return guard.loses_nothing();
+    earlier.marker->taken = 0;
+    return {};
+  }
+  return guard.is_whole(false);
+}
+
+}  // namespace
+
+Result<BackupReport> Store::backup(const std::string& target, const Progress& progress, const BackupRequest& request) {
   Impl& impl = *impl_;
   Env& env = impl.env;
   PAILFS_TRY(impl.writable());
@@ -257,28 +219,35 @@ Result<BackupReport> Store::backup(const std::string& target, const Progress& pr
     return fail(Code::kInvalid, "a store and its backup cannot lie in each other");
   }
   PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, impl.directory));
-  PAILFS_TRY(prepare(env, target, superblock));
+  PAILFS_ASSIGN(Earlier earlier, look_for_earlier(env, target, superblock));
   const MutexLock freeze(impl.reclaim_mutex);
+  PAILFS_ASSIGN(const std::string id, begin_backup(impl));
   PAILFS_ASSIGN(const Moment moment, moment_of(impl));
-  Copier copier(env, impl.directory, target, progress);
+  PAILFS_TRY(guard(impl, target, moment, request, earlier));
+  PAILFS_TRY(prepare(env, target, earlier, superblock));
+  BackupCopier copier(env, impl.directory, target, earlier.finished(), progress);
   BackupReport report;
   for (const auto* items : {&moment.segments, &moment.copies}) {
-    for (const Item& item : *items) {
+    for (const BackupItem& item : *items) {
       PAILFS_ASSIGN(const uint64_t missing, copier.missing(item));
       copier.expect(missing);
       report.bytes += item.length;
     }
   }
-  for (const Item& item : moment.segments) PAILFS_TRY(copier.copy(item));
+  for (const BackupItem& item : moment.segments) PAILFS_TRY(copier.copy(item));
   PAILFS_TRY(env.sync_dir(target + "/log"));
   for (size_t i = 0; i < std::size(kKeyrings); ++i) {
     if (moment.keyrings[i].empty()) continue;
     PAILFS_TRY(env.replace_file(fmt::format("{}/{}", target, kKeyrings[i]), moment.keyrings[i]));
   }
-  for (const Item& item : moment.copies) PAILFS_TRY(copier.copy(item));
+  for (const BackupItem& item : moment.copies) PAILFS_TRY(copier.copy(item));
   PAILFS_TRY(env.sync_dir(target + "/index-copy"));
   Superblock marker = superblock;
   marker.taken = env.now();
+  marker.id = id;
+  marker.sequence = moment.sequence;
+  marker.last_segment = moment.end.segment;
+  marker.last_offset = moment.end.offset;
   PAILFS_TRY(write_backup_marker(env, target, marker));
   PAILFS_TRY(remove_others(env, target, "/index-copy", moment.copies));
   PAILFS_TRY(remove_others(env, target, "/log", moment.segments));
@@ -300,15 +269,15 @@ Result<BackupReport> Store::restore(Env& env, const std::string& backup, const s
   Superblock unfinished = marker;
   unfinished.taken = 0;
   PAILFS_TRY(write_backup_marker(env, directory, unfinished));
-  Copier copier(env, backup, directory, progress);
-  std::vector<Item> items;
+  BackupCopier copier(env, backup, directory, false, progress);
+  std::vector<BackupItem> items;
   BackupReport report;
   for (const char* part : {"/log", "/index-copy"}) {
     PAILFS_TRY(make_if_missing(env, directory + part));
     PAILFS_ASSIGN(const auto names, env.list_dir(backup + part));
     for (const std::string& name : names) {
       if (name.ends_with(".part")) continue;
-      Item item{fmt::format("{}/{}", part, name)};
+      BackupItem item{fmt::format("{}/{}", part, name)};
       PAILFS_ASSIGN(const auto file, env.open(backup + item.name, OpenMode::kRead));
       PAILFS_ASSIGN(item.length, file->size());
       PAILFS_ASSIGN(const uint64_t missing, copier.missing(item));
@@ -318,7 +287,7 @@ Result<BackupReport> Store::restore(Env& env, const std::string& backup, const s
       items.push_back(std::move(item));
     }
   }
-  for (const Item& item : items) PAILFS_TRY(copier.copy(item));
+  for (const BackupItem& item : items) PAILFS_TRY(copier.copy(item));
   for (const std::string_view name : kKeyrings) {
     const auto text = env.read_file(fmt::format("{}/{}", backup, name), kMaxKeyring);
     if (text) PAILFS_TRY(env.replace_file(fmt::format("{}/{}", directory, name), *text));

@@ -107,6 +107,43 @@ Result<Moved> decode_moved(std::string_view value) {
   return moved;
 }
 
+void BackupIds::add(uint64_t sequence, std::string id) {
+  noted_.push_back({sequence, std::move(id)});
+  if (noted_.size() <= kMax) return;
+  noted_.erase(noted_.begin());
+  forgotten_ = true;
+}
+
+bool BackupIds::knows(uint64_t sequence, std::string_view id) const {
+  if (std::ranges::find(noted_, id, &Noted::id) != noted_.end()) return true;
+  return forgotten_ && sequence <= noted_.front().sequence;
+}
+
+std::string encode_backup_ids(const BackupIds& backups) {
+  Encoder out;
+  out.u8(kVersion);
+  out.u8(backups.forgotten_ ? 1 : 0);
+  for (const auto& [sequence, id] : backups.noted_) {
+    out.u64(sequence);
+    out.raw(id);
+  }
+  return out.take();
+}
+
+Result<BackupIds> decode_backup_ids(std::string_view value) {
+  constexpr size_t kIdSize = 16;
+  Decoder in(value);
+  BackupIds backups;
+  const bool known = in.u8() == kVersion;
+  backups.forgotten_ = in.u8() != 0;
+  while (in.ok() && !in.done()) {
+    const uint64_t sequence = in.u64();
+    backups.noted_.push_back({sequence, std::string(in.raw(kIdSize))});
+  }
+  if (!known || !in.ok() || (backups.forgotten_ && backups.noted_.empty())) return damaged("the ids of backups");
+  return backups;
+}
+
 std::string encode_frame(const FrameContent& frame) {
   Encoder out;
   out.u8(kVersion);

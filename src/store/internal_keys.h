@@ -7,6 +7,7 @@
 //   0x05 segment(be64) offset(be64)        births that were moved: length, where to
 //   0x06 segment(be64) offset(be64)        the same seen from where they are now: length, birth
 //   0x07                                   last_seq of the checkpoint up to which the index copy is whole
+//   0x08                                   ids of the backups that were begun
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,7 @@ inline constexpr char kSegment = 0x04;
 inline constexpr char kMoved = 0x05;
 inline constexpr char kMovedBack = 0x06;
 inline constexpr char kCopied = 0x07;
+inline constexpr char kBackups = 0x08;
 
 inline std::string key1(char kind) { return std::string(1, kind); }
 inline std::string key2(char kind, uint64_t a) {
@@ -92,6 +94,28 @@ struct Moved {
 };
 std::string encode_moved(const Moved& moved);
 Result<Moved> decode_moved(std::string_view value);
+
+// A backup has its own id in what it copies: a store that does not know the id lacks something that the backup has.
+class BackupIds {
+ public:
+  static constexpr size_t kMax = 256;
+  // `sequence`: of the store when the backup begins.
+  void add(uint64_t sequence, std::string id);
+  // Also of a backup so old, as of `sequence`, that it may have been forgotten.
+  bool knows(uint64_t sequence, std::string_view id) const;
+
+ private:
+  friend std::string encode_backup_ids(const BackupIds& backups);
+  friend Result<BackupIds> decode_backup_ids(std::string_view value);
+  struct Noted {
+    uint64_t sequence = 0;
+    std::string id;  // 16 bytes
+  };
+  bool forgotten_ = false;    // there were more
+  std::vector<Noted> noted_;  // the newest last
+};
+std::string encode_backup_ids(const BackupIds& backups);
+Result<BackupIds> decode_backup_ids(std::string_view value);
 
 // The content of a commit frame before it is sealed.
 struct FrameContent {

@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -178,6 +180,13 @@ struct BackupReport {
   uint64_t sequence = 0;  // of the last transaction in it
 };
 
+struct BackupRequest {
+  bool replace = false;  // also a backup that has changes which this store has not
+  uint64_t lost = 0;     // how much is known to be lost, by whoever keeps account of it
+  // For each of these segments in which content was born: the end of what it has there. Without: nobody knows content.
+  std::function<Result<std::map<uint64_t, uint64_t>>(const std::set<uint64_t>& segments)> content;
+};
+
 class Store {
  public:
   // Makes a store in `directory`, which must be missing or empty. kExists if there is one, kNotEmpty if something else
@@ -201,8 +210,9 @@ class Store {
   static Status discard_new_index(Env& env, const std::string& directory);
   // Copies the store as it is now into `target`, while it is used: all of it into a directory that is missing or empty,
   // and what is new into one with an earlier backup. `target` is no store: restore() makes one of it, without a key.
-  // When it ends early, run it again. kNotEmpty, kExists: something else is there. kNoSpace: the target is full.
-  Result<BackupReport> backup(const std::string& target, const Progress& progress);
+  // When it ends early, run it again. kNotEmpty, kExists: something else is there, or a backup with changes that this
+  // store has not. kCorrupt: the store is damaged. kNoSpace: the target is full.
+  Result<BackupReport> backup(const std::string& target, const Progress& progress, const BackupRequest& request = {});
   // Makes a store in `directory`, which is missing or empty, of a backup. Its index is built when it is first opened.
   static Result<BackupReport> restore(Env& env, const std::string& backup, const std::string& directory,
                                       const Progress& progress);

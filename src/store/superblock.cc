@@ -36,6 +36,13 @@ Result<Superblock> parse(const std::string& directory, const nlohmann::json& jso
   superblock.uuid = json["uuid"].get<std::string>();
   superblock.created = json["created"].get<int64_t>();
   if (json.contains("taken") && json["taken"].is_number_integer()) superblock.taken = json["taken"].get<int64_t>();
+  const auto number = [&json](const char* name) -> uint64_t {
+    return json.contains(name) && json[name].is_number_unsigned() ? json[name].get<uint64_t>() : 0;
+  };
+  if (json.contains("id") && json["id"].is_string()) superblock.id = json["id"].get<std::string>();
+  superblock.sequence = number("sequence");
+  superblock.last_segment = number("last_segment");
+  superblock.last_offset = number("last_offset");
   if (!uuid_bytes(superblock.uuid)) return fail(Code::kCorrupt, fmt::format("{} is damaged: bad uuid", path));
   return superblock;
 }
@@ -115,7 +122,11 @@ Status write_backup_marker(Env& env, const std::string& directory, const Superbl
                                {"format", superblock.format},
                                {"uuid", superblock.uuid},
                                {"created", superblock.created},
-                               {"taken", superblock.taken}};
+                               {"taken", superblock.taken},
+                               {"id", superblock.id},
+                               {"sequence", superblock.sequence},
+                               {"last_segment", superblock.last_segment},
+                               {"last_offset", superblock.last_offset}};
   return env.replace_file(superblock_path(directory), json.dump(2) + "\n");
 }
 

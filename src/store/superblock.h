@@ -18,6 +18,11 @@ struct Superblock {
   std::string uuid;     // 8-4-4-4-12 hex digits
   int64_t created = 0;  // ns since 1970
   int64_t taken = 0;    // of a backup: when the last one was finished, ns since 1970; 0: none was
+  // Of a backup that was finished; nothing in those of older builds.
+  std::string id = {};        // a UUID, which the store takes note of
+  uint64_t sequence = 0;      // of the last transaction
+  uint64_t last_segment = 0;  // where the log ends
+  uint64_t last_offset = 0;
 };
 
 // kNotFound: no store there; kTooNew: made by a newer pailfs (the message names both formats); kCorrupt: not readable.

@@ -57,6 +57,8 @@ class Writers:
 
 
 class Backup(MountTest):
+    expected_errors = ("lost: bucket/f",)
+
     def setUp(self):
         super().setUp()
         self.bucket = self.fs.mount().bucket()
@@ -212,6 +214,131 @@ class Backup(MountTest):
         self.fs.unmount()
         self.restore()
         self.assertEqual((self.bucket / "file").read_text(), "content")
+
+    def offline(self, store, *arguments) -> list:
+        return [PAIL, "backup", self.target, "--store", store, "--key-file", self.fs.key, *arguments]
+
+    def write_in_several_runs(self):
+        """Content in several segments, and journals of the index copy: each run begins its own."""
+        for number in range(4):
+            (self.bucket / ("f%d" % number)).write_bytes(os.urandom(2 << 20))
+            for small in range(200):
+                (self.bucket / ("s%d-%d" % (number, small))).write_text("small")
+            self.fs.remount()
+        self.contents = {path.name: digest(path) for path in self.bucket.iterdir()}
+
+    def assert_restored(self):
+        self.fs.unmount()
+        self.fs.run("rm", "-rf", self.restored)
+        self.restore()
+        for name, wanted in self.contents.items():
+            self.assertEqual(digest(self.bucket / name), wanted, name)
+
+    def test_a_damaged_store_leaves_the_backup_as_it_is(self):
+        self.write_in_several_runs()
+        self.backup()
+        self.fs.unmount()
+        before = inventory(self.target)
+        segments = sorted((self.fs.store / "log").iterdir(), key=lambda path: path.stat().st_size)
+        segment = segments[-2]
+        content = segment.read_bytes()
+        # Truncated, emptied, with a header of zeros, and missing.
+        for damaged in (content[: len(content) // 2], b"", bytes(4096) + content[4096:], None):
+            segment.unlink()
+            if damaged is not None:
+                segment.write_bytes(damaged)
+            advice = "'cp -a %s %s'" % (self.target / "log" / segment.name, segment)
+            self.assert_refused(advice, *self.offline(self.fs.store))
+            self.assertEqual(inventory(self.target), before)
+        elsewhere = self.fs.directory / "elsewhere"
+        self.assert_refused("other backups", PAIL, "backup", elsewhere, "--store", self.fs.store, "--key-file", self.fs.key)
+        self.assertFalse(elsewhere.exists())
+        # As the message says.
+        self.fs.run("cp", "-a", self.target / "log" / segment.name, segment)
+        self.fs.run(*self.offline(self.fs.store))
+        self.fs.mount()
+        self.assert_restored()
+
+    def test_a_segment_goes_from_the_backup_only_while_nothing_is_lost(self):
+        self.write_in_several_runs()
+        self.backup()
+        self.fs.unmount()
+        segments = sorted((self.fs.store / "log").iterdir())
+        segments[0].unlink()  # of the run that made the bucket: commits alone, which the index has
+        largest = max(segments[1:], key=lambda path: path.stat().st_size)
+        with open(largest, "r+b") as file:
+            file.seek(1 << 20)
+            file.write(b"damage")
+        self.fs.mount()
+        self.fs.pail("scrub", "--now")
+        # The command ends with 1 as soon as something is lost.
+        wait_until(lambda: self.fs.pail("scrub", check=False).returncode == 1, "it is found")
+        before = inventory(self.target)
+        self.assert_refused("may be the last to have it", PAIL, "backup", self.target, "--store", self.fs.store)
+        self.assertEqual(inventory(self.target), before)
+        (self.bucket / "unrelated").write_text("content")
+        self.fs.run(PAIL, "backup", self.target.parent / "another", "--store", self.fs.store)
+
+    def test_an_older_copy_of_the_store_leaves_a_newer_backup_as_it_is(self):
+        (self.bucket / "file").write_text("old")
+        self.fs.unmount()
+        older = self.fs.directory / "older"
+        self.fs.run("cp", "-a", self.fs.store, older)
+        self.fs.mount()
+        (self.bucket / "file").write_text("new")
+        taken = self.backup()
+        self.fs.unmount()
+        before = inventory(self.target)
+        self.assert_refused("as of change %d, taken" % taken["sequence"], *self.offline(older))
+        self.assertEqual(inventory(self.target), before)
+        # Its number of changes alone does not tell.
+        newer, self.fs.store = self.fs.store, older
+        self.fs.mount()
+        for number in range(50):
+            (self.bucket / ("f%d" % number)).write_text("of another history")
+        self.fs.unmount()
+        self.assert_refused("their histories part", *self.offline(older))
+        self.fs.run(*self.offline(newer))
+        self.fs.run(*self.offline(older, "--replace"))
+        self.restore()
+        self.assertEqual((self.bucket / "file").read_text(), "old")
+        self.assertEqual((self.bucket / "f49").read_text(), "of another history")
+
+    def test_where_the_backup_has_a_marker_of_an_older_build(self):
+        (self.bucket / "file").write_text("old")
+        self.fs.unmount()
+        older = self.fs.directory / "older"
+        self.fs.run("cp", "-a", self.fs.store, older)
+        self.fs.mount()
+        (self.bucket / "file").write_bytes(os.urandom(1 << 20))
+        self.backup()
+        self.fs.unmount()
+        marker = json.loads((self.target / "pailfs.store").read_text())
+        for name in ("id", "sequence", "last_segment", "last_offset"):
+            del marker[name]
+        (self.target / "pailfs.store").write_text(json.dumps(marker))
+        newer, self.fs.store = self.fs.store, older
+        self.fs.mount()
+        (self.bucket / "file").write_bytes(os.urandom(1 << 20))
+        self.assert_refused("their histories part before segment", PAIL, "backup", self.target, "--store", older)
+        self.fs.unmount()
+        self.fs.run(*self.offline(newer))
+        self.assertGreater(json.loads((self.target / "pailfs.store").read_text())["sequence"], 0)
+
+    def test_a_restored_store_goes_on_with_its_backup(self):
+        (self.bucket / "file").write_text("old")
+        self.backup()
+        self.fs.unmount()
+        original = self.fs.store
+        self.restore()
+        (self.bucket / "file").write_text("new")
+        self.backup()
+        self.fs.unmount()
+        self.assert_refused("that this store does not have", *self.offline(original))
+        self.fs.run("rm", "-r", original)
+        self.restored = original
+        self.restore()
+        self.assertEqual((self.bucket / "file").read_text(), "new")
 
     def test_what_makes_no_sense_is_refused_and_changes_nothing(self):
         (self.bucket / "file").write_text("content")
