@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/logging.h"
 #include "store/backup_files.h"
 #include "store/backup_guard.h"
 #include "store/impl.h"
@@ -138,7 +139,14 @@ struct Moment {
 Status Store::Impl::make_copy_whole() {
   PAILFS_TRY(checkpoint_everything());
   if (copy == nullptr) return fail(Code::kNotSupported, "this store keeps no copy of its index");
-  return copy->whole() ? Status{} : write_copy_base();
+  if (copy->whole()) {
+    // Files that lie there for months: who knows what is left of them.
+    PAILFS_ASSIGN(const std::string damage, copy_damage(nullptr));
+    if (damage.empty()) return {};
+    log_warning("the second copy of the index is damaged: {}; it is written anew", damage);
+    copy->distrust();
+  }
+  return write_copy_base();
 }
 
 namespace {

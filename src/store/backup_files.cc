@@ -45,8 +45,9 @@ Status BackupCopier::copy(const BackupItem& item) {
   return place == target ? Status{} : env_.rename(place, target);
 }
 
-// How much of the target is there already and the same: what begins alike was copied from this file. Salts are in the
-// first bytes: nothing else begins like this.
+// How much of the target is there already and the same. A segment that begins alike was copied from this file: its salt
+// is in the first bytes, and what is written once never changes. Files of the index copy are read whole: they are
+// small, and one damaged byte makes all that follows useless.
 Result<uint64_t> BackupCopier::usable(const BackupItem& item) {
   const auto target = env_.open(to_ + item.name, OpenMode::kRead);
   if (!target) return target.error().code == Code::kNotFound ? Result<uint64_t>(0) : std::unexpected(target.error());
@@ -56,7 +57,7 @@ Result<uint64_t> BackupCopier::usable(const BackupItem& item) {
   if (size < kLeastHeader || item.length < kLeastHeader) return 0;
   if (size > item.length && !(segment && keep_longer_)) return 0;
   const uint64_t there = std::min(size, item.length);
-  PAILFS_ASSIGN(const bool alike, same(*source, **target, std::min<uint64_t>(there, kBlock)));
+  PAILFS_ASSIGN(const bool alike, same(*source, **target, segment ? std::min<uint64_t>(there, kBlock) : there));
   return alike ? there : 0;
 }
 

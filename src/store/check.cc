@@ -61,6 +61,26 @@ bool Store::Impl::copy_is_missing() const {
   return names ? names->empty() : names.error().code == Code::kNotFound;
 }
 
+// What is wrong with the copy of the index, which should be whole; empty: nothing.
+Result<std::string> Store::Impl::copy_damage(const std::function<Status()>& proceed) const {
+  PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
+  PAILFS_ASSIGN(const uint64_t whole_to, copied());
+  const IndexCopy reader(env, options.index_copy, *keyring, id);
+  const auto found = reader.replay([](const std::vector<IndexChange>&) -> Status { return {}; },
+                                   [&](uint64_t, uint64_t) { return proceed ? proceed() : Status{}; });
+  if (found && found->last_seq < whole_to) {
+    return fmt::format("{} ends at transaction {}, and was whole up to {}", options.index_copy, found->last_seq,
+                       whole_to);
+  }
+  if (found) return std::string();
+  // What is begun with the store cannot be missing.
+  if (found.error().code == Code::kCorrupt || (copy != nullptr && found.error().code == Code::kNotFound)) {
+    return found.error().message;
+  }
+  if (found.error().code == Code::kNotFound) return std::string();
+  return std::unexpected(found.error());
+}
+
 // That the index could be built anew. A copy that is damaged is written anew where the store takes changes.
 Status Store::Impl::check_copy(const Report& report, const std::function<Status()>& proceed) const {
   if (options.index_copy.empty() || (copy != nullptr && !copy->whole())) return {};
@@ -70,21 +90,8 @@ Status Store::Impl::check_copy(const Report& report, const std::function<Status(
     PAILFS_ASSIGN(const bool current, copy_is_current());
     if (!current) return {};
   }
-  PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
   const MutexLock lock(reclaim_mutex);  // no file of it goes meanwhile
-  PAILFS_ASSIGN(const uint64_t whole_to, copied());
-  const IndexCopy reader(env, options.index_copy, *keyring, id);
-  const auto found = reader.replay([](const std::vector<IndexChange>&) -> Status { return {}; },
-                                   [&](uint64_t, uint64_t) { return proceed ? proceed() : Status{}; });
-  std::string damage;
-  if (found && found->last_seq < whole_to) {
-    damage =
-        fmt::format("{} ends at transaction {}, and was whole up to {}", options.index_copy, found->last_seq, whole_to);
-  } else if (!found && found.error().code == Code::kCorrupt) {
-    damage = found.error().message;
-  } else if (!found && found.error().code != Code::kNotFound) {
-    return std::unexpected(found.error());
-  }
+  PAILFS_ASSIGN(const std::string damage, copy_damage(proceed));
   if (damage.empty()) return {};
   report(fmt::format("the second copy of the index is damaged: {}{}", damage,
                      copy != nullptr ? "; it is written anew" : ""));

@@ -183,6 +183,7 @@ struct Store::Impl {
   Status verify_segment(uint64_t segment, const CheckSink& report) const EXCLUDES(reclaim_mutex);
   bool is_whole(uint64_t segment) const;
   void wait_for_writers(uint64_t segment) const;
+  Result<std::string> copy_damage(const std::function<Status()>& proceed) const REQUIRES(reclaim_mutex);
   Status check_copy(const std::function<void(std::string)>& report, const std::function<Status()>& proceed) const
       EXCLUDES(reclaim_mutex);
 

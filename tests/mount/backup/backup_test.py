@@ -340,6 +340,28 @@ class Backup(MountTest):
         self.restore()
         self.assertEqual((self.bucket / "file").read_text(), "new")
 
+    def test_a_damaged_copy_of_the_index_is_written_anew(self):
+        self.write_in_several_runs()
+        self.fs.unmount()
+        journal = sorted((self.fs.store / "index-copy").iterdir())[2]
+        with open(journal, "r+b") as file:
+            file.seek(2000)
+            file.write(b"damage")
+        self.fs.mount()
+        self.backup()
+        self.assert_restored()
+
+    def test_a_damaged_copy_of_the_index_in_the_backup_is_copied_anew(self):
+        self.write_in_several_runs()
+        self.backup()
+        journal = max((self.target / "index-copy").iterdir(), key=lambda path: path.stat().st_size)
+        self.assertGreater(journal.stat().st_size, 10_000)
+        with open(journal, "r+b") as file:
+            file.seek(8000)
+            file.write(b"damage")
+        self.backup()
+        self.assert_restored()
+
     def test_what_makes_no_sense_is_refused_and_changes_nothing(self):
         (self.bucket / "file").write_text("content")
         backup = [PAIL, "backup", "--store", self.fs.store]
