@@ -86,6 +86,8 @@ TEST_F(AclOpsTest, ASetIdFileOfOthersKeepsItsAcl) {
   EXPECT_OK(chmod(alice, ino, 04700));
   EXPECT_CODE(put(bob, "a", {user(1001, kR)}), Code::kNotPermitted);
   EXPECT_CODE(chmod(bob, ino, 04755), Code::kNotPermitted);
+  EXPECT_CODE(chmod(bob, ino, 0755), Code::kNotPermitted);
+  EXPECT_OK(chmod(alice, ino, 0700));
   EXPECT_OK(chmod(bob, ino, 0755));
 }
 
