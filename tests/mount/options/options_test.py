@@ -8,6 +8,7 @@ import pathlib
 import pty
 import shutil
 import subprocess
+import termios
 
 from mounted_store import NOBODY, PAIL, PAILFS, MountTest, main, mounts, wait_until
 
@@ -70,6 +71,8 @@ class Options(MountTest):
             seen = b""
             while b"Passphrase" not in seen:
                 seen += os.read(terminal, 1024)
+            # What is typed before the echo is off is thrown away.
+            wait_until(lambda t=terminal: not termios.tcgetattr(t)[3] & termios.ECHO, "the echo is off")
             os.write(terminal, words.read_bytes())
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0, log)
             os.close(terminal)
