@@ -169,10 +169,7 @@ Status Rewind::check_way(Side side, const MaybeEntry& is, const MaybeEntry& was,
   if (is && was && is->ino == was->ino && side.is == side.was && S_ISDIR(is->type)) {
     PAILFS_ASSIGN(const InodePtr above, core_.existing(side.is));
     ReaderLock lock(above->lock);
-    const Attributes attributes = Core::Impl::attributes(side.is, above->record);
-    AccessRequest lookup{caller_, Action::kListBucket, Need::kSearch, attributes};
-    lookup.name = name;
-    if (core_.gate.check(lookup)) return {};
+    if (core_.check_directory(caller_, *above, name)) return {};
   }
   for (const auto& [moment, ino] : {std::pair(&from_, side.is), std::pair(&to_, side.was)}) {
     if (ino == 0) continue;

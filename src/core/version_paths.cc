@@ -13,8 +13,7 @@ namespace pailfs {
 Status may_enter_versions(Core::Impl& core, const Caller& caller, Ino root) {
   PAILFS_ASSIGN(const InodePtr inode, core.existing(root));
   ReaderLock lock(inode->lock);
-  return core.gate.check(
-      {caller, Action::kListBucket, Need::kSearch, Core::Impl::attributes(inode->ino, inode->record)});
+  return core.check_directory(caller, *inode, {});
 }
 
 namespace {
@@ -28,15 +27,10 @@ Status add_looked_up(Core::Impl& core, const Caller& caller, const std::vector<D
     const Result<InodePtr> inode = core.inodes.get(directory.ino);
     if (!inode && inode.error().code == Code::kNotFound) continue;
     if (!inode) return std::unexpected(inode.error());
-    Attributes attributes;
     {
       ReaderLock lock((*inode)->lock);
-      if ((*inode)->gone || (*inode)->record.nlink == 0) continue;
-      attributes = Core::Impl::attributes(directory.ino, (*inode)->record);
+      if (!core.check_directory(caller, **inode, name)) continue;
     }
-    AccessRequest lookup{caller, Action::kListBucket, Need::kSearch, attributes};
-    lookup.name = name;
-    if (!core.gate.check(lookup)) continue;
     PAILFS_ASSIGN(const auto all, name_spans(core, {directory}, name));
     if (!all.empty() && all.back().live() && S_ISDIR(all.back().type)) spans.push_back(all.back());
   }

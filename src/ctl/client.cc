@@ -48,7 +48,8 @@ bool same_place(const std::string& a, const std::string& b) {
 
 Status check_running(const UnixConnection& connection) {
   const auto peer = connection.peer();
-  if (!peer || !process_is_stopped(peer->pid)) return {};
+  const auto process = peer ? process_start(peer->pid) : std::nullopt;
+  if (!process || !process->stopped) return {};
   return fail(Code::kBusy,
               fmt::format("the daemon, process {0}, is stopped and answers nobody: 'kill -CONT {0}' has it "
                           "go on",

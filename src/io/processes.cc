@@ -35,7 +35,8 @@ uint64_t number(std::string_view text) {
 
 std::optional<ProcessStart> process_start(uint32_t pid) {
   const std::string text = contents(fmt::format("/proc/{}/stat", pid));
-  // Field 2 is the program's name in parentheses, and may hold anything; 4 is the parent, 5 the group, 22 the start.
+  // Field 2 is the program's name in parentheses, and may hold anything; 3 is the state, 4 the parent, 5 the group, 22
+  // the start.
   const size_t name_end = text.rfind(')');
   if (name_end == std::string::npos) return std::nullopt;
   ProcessStart out;
@@ -44,19 +45,12 @@ std::optional<ProcessStart> process_start(uint32_t pid) {
     rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
     const std::string_view word = rest.substr(0, rest.find(' '));
     rest.remove_prefix(word.size());
+    if (field == 3) out.stopped = word == "T" || word == "t";
     if (field == 4) out.parent = static_cast<uint32_t>(number(word));
     if (field == 5) out.group = static_cast<uint32_t>(number(word));
     if (field == 22) out.start = number(word);
   }
   return out;
-}
-
-bool process_is_stopped(uint32_t pid) {
-  const std::string text = contents(fmt::format("/proc/{}/stat", pid));
-  const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos || name_end + 2 >= text.size()) return false;
-  const char state = text[name_end + 2];
-  return state == 'T' || state == 't';
 }
 
 std::optional<uint32_t> process_of_thread(uint32_t tid) {

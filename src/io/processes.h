@@ -9,15 +9,13 @@
 namespace pailfs {
 
 struct ProcessStart {
-  uint32_t parent = 0;  // pid; 0: none that is visible here
-  uint32_t group = 0;   // process group; 0: none that is visible here
-  uint64_t start = 0;   // in clock ticks after boot: with the pid it names a process for good
+  uint32_t parent = 0;   // pid; 0: none that is visible here
+  uint32_t group = 0;    // process group; 0: none that is visible here
+  uint64_t start = 0;    // in clock ticks after boot: with the pid it names a process for good
+  bool stopped = false;  // by a signal (SIGSTOP, SIGTSTP) or a debugger
 };
 // nullopt: there is no such process.
 std::optional<ProcessStart> process_start(uint32_t pid);
-
-// By a signal (SIGSTOP, SIGTSTP) or a debugger.
-bool process_is_stopped(uint32_t pid);
 
 // The process that a thread belongs to: itself, for its first thread. nullopt: there is no such thread.
 std::optional<uint32_t> process_of_thread(uint32_t tid);

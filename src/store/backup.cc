@@ -196,10 +196,6 @@ Result<Moment> moment_of(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
   return fail(Code::kBusy, "buckets were made or deleted again and again meanwhile: try again later");
 }
 
-}  // namespace
-
-namespace {
-
 // Nothing is written where this fails. What the backup has and the store has not is known afterwards to be of no use,
 // or the one who asked wants it replaced: then it is no backup any more, until the new one is whole.
 Status guard(const Store::Impl& store, const std::string& target, const Moment& moment, const BackupRequest& request,

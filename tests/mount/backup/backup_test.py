@@ -182,13 +182,16 @@ class Backup(MountTest):
         self.assertNotEqual(result.returncode, 0)
         self.assertIn(words, result.stderr)
 
+    def backup_of_another_store(self):
+        second, other = self.fs.directory / "second", self.fs.directory / "other"
+        self.fs.run(PAIL, "init", second, "--key-file", self.fs.key)
+        self.fs.run(PAIL, "backup", other, "--store", second, "--key-file", self.fs.key)
+        return other
+
     def test_a_restore_leaves_every_backup_as_it_is(self):
         (self.bucket / "file").write_text("content")
         self.backup()
-        second = self.fs.directory / "second"
-        self.fs.run(PAIL, "init", second, "--key-file", self.fs.key)
-        other = self.fs.directory / "other"
-        self.fs.run(PAIL, "backup", other, "--store", second, "--key-file", self.fs.key)
+        other = self.backup_of_another_store()
         same = self.fs.directory / "same"
         self.fs.run("cp", "-a", self.target, same)
         wanted = {place: inventory(place) for place in (self.target, other, same)}
@@ -202,10 +205,7 @@ class Backup(MountTest):
     def test_a_restore_goes_on_where_one_of_the_same_store_was_cut_off(self):
         (self.bucket / "file").write_text("content")
         self.backup()
-        second = self.fs.directory / "second"
-        self.fs.run(PAIL, "init", second, "--key-file", self.fs.key)
-        other = self.fs.directory / "other"
-        self.fs.run(PAIL, "backup", other, "--store", second, "--key-file", self.fs.key)
+        other = self.backup_of_another_store()
         # What a restore leaves that is killed before its last step.
         self.fs.run("cp", "-a", self.target, self.restored)
         marker = json.loads((self.restored / "pailfs.store").read_text())
