@@ -84,10 +84,11 @@ bool is_change_time_only(const AttributeChange& change, const InodeRecord& recor
          !change.mode && !change.uid && !change.gid && !change.size;
 }
 
-// Whether such a change time is that of a change which was just made. Who may not set times brings none that is newer.
-bool changes_now(const AttributeChange& change, const InodeRecord& record) {
+// Whether such a change time is that of a change which was just made: once for each, or who may not set times would
+// move it on for ever.
+bool changes_now(const AttributeChange& change, const InodeRecord& record, Time brought) {
   constexpr Time kMoment = 2 * kSecond;
-  return *change.ctime <= record.ctime + kMoment;
+  return record.ctime != brought && *change.ctime <= record.ctime + kMoment;
 }
 
 // What one setattr asks for, judged by POSIX: chmod(2), chown(2), truncate(2), utimensat(2).
@@ -234,9 +235,10 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
   const Attributes before = Impl::attributes(ino, inode->record);
   if (is_change_time_only(change, inode->record)) {
     change.from_kernel = true;
-    const bool may = handle_writes || changes_now(change, inode->record) ||
+    const bool may = handle_writes || changes_now(change, inode->record, inode->brought_ctime) ||
                      impl.gate.check({caller, Action::kPutObjectAcl, Need::kOwnerOrWrite, before});
     if (!may) return before;
+    inode->brought_ctime = *change.ctime;
   }
   PAILFS_TRY(AttributeCheck(impl.gate, caller, before, change, handle_writes).run());
   if (change.mode) PAILFS_TRY(impl.check_public_mode(ino, inode->record, *change.mode));

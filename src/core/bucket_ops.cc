@@ -242,8 +242,12 @@ Status Core::Impl::check_bucket_empty(Scope number, std::vector<std::string>& le
       if (kind == 'd') {
         PAILFS_ASSIGN(const Dirent dirent, decode_dirent(entry.value));
         if (!dirent.name.empty()) return not_empty("objects");
-      } else if (kind == 'h' || kind == 'v') {
-        return not_empty("versions or delete markers");
+      } else if (kind == 'h') {
+        // Without a marker it is what is left of a name whose file has no versions any more.
+        PAILFS_ASSIGN(const EndedDirent ended, decode_ended(entry.value));
+        if (ended.marker != VersionId{}) return not_empty("delete markers");
+      } else if (kind == 'v') {
+        return not_empty("versions");
       } else if (kind == 'i' && entry.key != keys::inode(bucket_root(number))) {
         return not_empty("versions");
       }

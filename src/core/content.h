@@ -146,7 +146,7 @@ Status change_content(Core::Impl& impl, Inode& inode, bool strip, AppendedRuns& 
     const uint32_t vseq = record.vseq;
     const Time now = impl.now();
     Transaction tx;
-    PAILFS_TRY(impl.begin_change(inode, now, tx));
+    PAILFS_TRY(impl.begin_change(inode, tx));
     ContentEdit edit(impl.store, inode.ino, record, record.vseq != vseq, runs, tx);
     std::vector<Run> added;
     PAILFS_TRY(change(edit, added));

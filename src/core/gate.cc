@@ -272,7 +272,7 @@ bool Gate::authenticated(const Caller& caller) const { return facts_ != nullptr 
 bool Gate::has_policies(Scope bucket) const { return policies_ != nullptr && policies_->concerns(bucket); }
 
 Result<bool> Gate::lists_all(const Caller& caller, const Attributes& directory, bool opened) const {
-  if (!has_policies(bucket_of(directory.ino))) return true;
+  if (!has_policies(bucket_of(directory.ino))) return opened || allows(*this, caller, directory, kR);
   PAILFS_ASSIGN(const auto answer, policies_->lists(caller, directory.ino));
   if (answer == PolicyGate::Answer::kAllow) return true;
   if (answer == PolicyGate::Answer::kSilent) return opened || allows(*this, caller, directory, kR);

@@ -40,18 +40,19 @@ struct Inode {
   InodeRecord record GUARDED_BY(lock);
   bool gone GUARDED_BY(lock) = false;      // removed for good: every further call is kNotFound
   bool linkable GUARDED_BY(lock) = false;  // made without a name, and may still get one
-  // When it was sealed by a close after which the handle stayed: what is written through that within kProvisionalTime
-  // goes on in the same version instead of beginning a new one. 0: the seal is final.
+  // When a close sealed it after which the handle stayed: what is written through that within kProvisionalTime goes on
+  // in the same version. 0: the seal is final. And when that was by the monotonic clock.
   Stamp provisional GUARDED_BY(lock) = 0;
+  int64_t provisional_since GUARDED_BY(lock) = 0;
   // Changed when a writer's handle was released while others were open: perhaps through a mapping, after its close.
   bool left_unsealed GUARDED_BY(lock) = false;
   // What mtime and ctime were before the kernel's write-back cache wrote pages and had not said what they are now.
   std::optional<std::pair<Time, Time>> untouched GUARDED_BY(lock);
-  Stamp history_end GUARDED_BY(lock) = 0;  // until when the last record of its former attributes tells; 0: not known
-  // Its null version had that name (in the directory), has been replaced there, and goes with the last handle.
-  std::unique_ptr<std::pair<Ino, std::string>> replaced GUARDED_BY(lock);
-  std::atomic<uint32_t> handles = 0;  // open handles
-  std::atomic<uint32_t> writers = 0;  // of these, open for writing
+  Time brought_ctime GUARDED_BY(lock) = 0;  // by the kernel's write-back cache, last
+  Stamp history_end GUARDED_BY(lock) = 0;   // until when the last record of its former attributes tells; 0: not known
+  std::unique_ptr<std::pair<Ino, std::string>> replaced GUARDED_BY(lock);  // its name, until the last close: nulls.cc
+  std::atomic<uint32_t> handles = 0;                                       // open handles
+  std::atomic<uint32_t> writers = 0;                                       // of these, open for writing
 };
 using InodePtr = std::shared_ptr<Inode>;
 inline constexpr Time kProvisionalTime = 60'000'000'000;
@@ -438,9 +439,8 @@ struct Core::Impl {
   // Within one transaction at most one of resize, remove_inode and remove_version is called for an inode: they read
   // what is committed.
 
-  // Begins a new version if the content is sealed and the bucket keeps versions, so that it may be changed. Marks
-  // dirty. Does nothing when the content is dirty already.
-  Status begin_change(Inode& inode, Stamp at, Transaction& tx) REQUIRES(inode.lock);
+  // Before a change: a new version if the content is sealed and the bucket keeps versions. Marks dirty, if it is not.
+  Status begin_change(Inode& inode, Transaction& tx) REQUIRES(inode.lock);
   // Names the content as a version if it is dirty. `provisional`: somebody may go on writing. Does nothing to an inode
   // without a name: what is written to it after its last unlink never becomes a version.
   Status seal(Inode& inode, bool provisional, Transaction& tx) REQUIRES(inode.lock);

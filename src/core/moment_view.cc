@@ -96,6 +96,7 @@ Result<Ino> VersionsView::older_directory(const Caller& caller, Ino directory, c
   Place place_then;
   place_then.root = directory;
   place_then.moment = moment.at();
+  place_then.key = "";
   for (const std::string& name : names) {
     place_then.ino = at;
     PAILFS_ASSIGN(const auto above, moment.object(at));
@@ -104,7 +105,7 @@ Result<Ino> VersionsView::older_directory(const Caller& caller, Ino directory, c
     PAILFS_ASSIGN(const auto entry, moment.find(at, name));
     if (!entry || !S_ISDIR(entry->type)) return not_then();
     at = entry->ino;
-    add_name(place_then.key, name);
+    add_name(*place_then.key, name);
   }
   return at;
 }
@@ -128,9 +129,8 @@ Result<VersionsView::Found> VersionsView::enter_moment(const Caller& caller, con
     PAILFS_ASSIGN(object, moment.object(place.ino));
     if (!object) return not_then();
   }
-  if (core_.gate.has_policies(versions.bucket())) {
-    PAILFS_ASSIGN(place.key, path_then(place.ino, moment));
-  }
+  // Also for policies that come while somebody is there.
+  if (auto path = path_then(place.ino, moment)) place.key = *std::move(path);
   PAILFS_TRY(check_then(caller, place, object->record, Action::kListBucketVersions, Need::kSearch));
   // "2h ago" is another moment later, and what everybody may do in the directories above an older one is not known.
   // Nor is a time that the clock has not reached.
@@ -185,14 +185,14 @@ Result<VersionsView::Found> VersionsView::child_then(const Caller& caller, const
   if (name == "..") {
     if (parent.ino == parent.top) return Found{versions_of(parent.root)};
     out.ino = directory.parent;
-    out.key.resize(out.key.rfind('/') == out.key.npos ? 0 : out.key.rfind('/'));
+    if (out.key) out.key->resize(out.key->rfind('/') == out.key->npos ? 0 : out.key->rfind('/'));
     return Found{out};
   }
   if (name == ".") return Found{out};
   PAILFS_ASSIGN(const auto entry, Moment(core_, parent.moment).find(parent.ino, name));
   if (!entry) return not_then();
   out.ino = entry->ino;
-  add_name(out.key, name);
+  if (out.key) add_name(*out.key, name);
   const NameLasts lasts = lasting_then(parent, directory);
   return Found{out, lasts};
 }
@@ -237,7 +237,7 @@ Status VersionsView::readdir_then(const Caller& caller, const Place& place, Ino 
     if (!object || !object->whole) return true;  // no version tells what it was
     Place child = place;
     child.ino = found.ino;
-    add_name(child.key, found.name);
+    if (child.key) add_name(*child.key, found.name);
     DirectoryEntry entry{
         .name = std::move(found.name), .ino = 0, .type = found.type, .cookie = found.slot, .attributes = {}};
     if (search) {

@@ -28,6 +28,10 @@ Status drop_older_nulls(Core::Impl& core, const Caller& caller, const NameSpan& 
 Status drop_null_marker(Core::Impl& core, const NameSpan& span) {
   const Scope scope = bucket_of(span.parent);
   std::string key = keys::ended(span.parent, span.slot, span.end);
+  // Who removes the inode's last version sees whether there is a marker, and removes the record where there is none.
+  const Result<InodePtr> inode = core.inodes.get(span.ino);
+  std::optional<WriterLock> lock;
+  if (inode) lock.emplace((*inode)->lock);
   PAILFS_ASSIGN(const auto value, core.store.get(scope, key));
   if (!value) return {};
   PAILFS_ASSIGN(EndedDirent ended, decode_ended(*value));

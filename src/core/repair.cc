@@ -14,6 +14,7 @@ namespace pailfs {
 
 namespace {
 constexpr size_t kRepairBatch = 512;
+constexpr uint64_t kBatchesPerSync = 256;
 constexpr size_t kFixes = 100'000;
 constexpr size_t kLostNames = 1000;
 }  // namespace
@@ -253,6 +254,7 @@ Status Repair::public_access() {
 // Whatever is in the index of a bucket that cannot be read. Returns how many inodes it had, but for its own directory.
 Result<uint64_t> Repair::drop_all(Scope number) {
   uint64_t inodes = 0;
+  uint64_t batches = 0;
   for (const char kind : kKindsOfBuckets) {
     const std::string end = kind_end(kind, number);
     for (std::string from = kind_begin(kind, number);;) {
@@ -270,6 +272,7 @@ Result<uint64_t> Repair::drop_all(Scope number) {
       if (tx.empty()) break;
       PAILFS_TRY(report_.step());
       PAILFS_TRY(commit(std::move(tx)));
+      if (++batches % kBatchesPerSync == 0) PAILFS_TRY(store_.sync());  // or all of it became one commit frame
     }
   }
   Transaction tx;
@@ -300,7 +303,7 @@ Status Repair::buckets() {
         return {};
       },
       lost));
-  for (const std::string& key : keyless) PAILFS_TRY(erase(key));
+  // The record last: with it a repair that is cut off is known to have been.
   for (const BucketRecord& record : gone) {
     PAILFS_ASSIGN(const uint64_t inodes, drop_all(record.number));
     result_.lost_names += inodes;
@@ -308,6 +311,7 @@ Status Repair::buckets() {
           fmt::format("{}. Where there is no newer one the bucket is lost: dropped, with {} files and directories",
                       keyless_bucket(record.name), inodes));
   }
+  for (const std::string& key : keyless) PAILFS_TRY(erase(key));
   PAILFS_ASSIGN(const auto root, inode(kRootIno));
   if (!root || !S_ISDIR(root->mode)) {
     fixed("bucket", 0, "the inode of the store's root is lost: made anew, for the account (0755)");

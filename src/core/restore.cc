@@ -259,7 +259,6 @@ Result<Ino> Restorer::put(const PastInode& past, Ino parent, const std::string& 
   if (done) done = give_name(made, parent, name, &past.record);
   withdraw(made);
   if (!done) return std::unexpected(std::move(done).error());
-  core_.settle_nulls(parent, name);
   return made->ino;
 }
 
@@ -270,9 +269,7 @@ Status Restorer::link(const InodeRecord& past, Ino ino, Ino parent, const std::s
     ReaderLock lock(inode->lock);
     PAILFS_TRY(check_owner(inode->record));
   }
-  PAILFS_TRY(give_name(inode, parent, name, nullptr));
-  core_.settle_nulls(parent, name);
-  return {};
+  return give_name(inode, parent, name, nullptr);
 }
 
 Result<Ino> Restorer::make_directory(const PastInode& past, Ino parent, const std::string& name) {

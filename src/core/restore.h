@@ -34,7 +34,7 @@ class Restorer {
   Restorer(Core::Impl& core, const Caller& caller) : core_(core), caller_(caller) {}
 
   // Makes it anew under the name, in place of what has the name (no directory; nor a directory itself). Returns the new
-  // inode, which has one name.
+  // inode, which has one name. The null versions of the name are the caller's to settle, here and of link().
   Result<Ino> put(const PastInode& past, Ino parent, const std::string& name);
   // Another name, which `past` had, for what put() made of it, in place of what has the name. kNotFound: what it made
   // has lost its names meanwhile.

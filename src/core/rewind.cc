@@ -43,10 +43,9 @@ using MaybeEntry = std::optional<Moment::Entry>;
 
 class Rewind {
  public:
-  Rewind(Core::Impl& core, Core& door, const Caller& caller, Stamp from, Stamp to, const RewindOptions& options,
+  Rewind(Core::Impl& core, const Caller& caller, Stamp from, Stamp to, const RewindOptions& options,
          const Progress& progress)
       : core_(core),
-        door_(door),
         caller_(caller),
         from_(core, from),
         to_(core, to),
@@ -60,6 +59,11 @@ class Rewind {
 
   // `names`: the path; empty: the whole bucket.
   Status run(Ino root, const std::vector<std::string>& names);
+  // What was replaced or removed while versioning is suspended goes now, and not before: other names may have come back
+  // from it.
+  void settle() {
+    for (const auto& [parent, name] : changed_) core_.settle_nulls(parent, name);
+  }
   RewindResult take() { return std::move(result_); }
 
  private:
@@ -76,7 +80,8 @@ class Rewind {
   Status file(Side side, const std::string& name, const MaybeEntry& is, const Moment::Entry& was, const Object& object,
               const std::string& path);
   Result<Ino> put(Side side, const std::string& name, const Moment::Entry& was, const Object& object);
-  Result<bool> is_lost(const Result<Ino>& made, const Moment::Entry& was) const;
+  Result<bool> is_lost(const Result<Ino>& made, const Moment::Entry& was, const Object& tried) const;
+  void name_changed(Ino parent, const std::string& name, Ino now);
   Result<bool> is_settled(Ino ino, bool its_own) const;
   Result<bool> shows_same(Ino is, const InodeRecord& before, Ino was, const InodeRecord& after) const;
   Result<bool> stands(Ino is, const Object& now, Ino was, const Object& then) const;
@@ -96,7 +101,6 @@ class Rewind {
   Status denied(const Status& done, const std::string& path, bool directory);
 
   Core::Impl& core_;
-  Core& door_;
   const Caller& caller_;
   const Moment from_;
   const Moment to_;
@@ -105,8 +109,9 @@ class Rewind {
   const bool apply_;
   const Progress& progress_;
   uint64_t steps_ = 0;
-  std::map<Ino, Ino> made_;   // what stands for what was: files with several names
-  std::map<Ino, Ino> taken_;  // the other way round
+  std::map<Ino, Ino> made_;                           // what stands for what was: files with several names
+  std::map<Ino, Ino> taken_;                          // the other way round
+  std::vector<std::pair<Ino, std::string>> changed_;  // names, where settle() has something to do
   RewindResult result_;
 };
 
@@ -231,10 +236,9 @@ Status Rewind::remove(Ino parent, const Moment::Entry& entry, const std::string&
     size = (*object)->record.size;
   }
   if (apply_) {
-    const Status removed =
-        directory ? door_.rmdir(caller_, parent, entry.name) : door_.unlink(caller_, parent, entry.name);
+    const Status removed = core_.remove_entry(caller_, parent, entry.name, directory);
     if (!removed && removed.error().code != Code::kNotFound) return denied(removed, path, directory);
-    core_.name_changed(parent, entry.name, 0);
+    name_changed(parent, entry.name, 0);
   }
   note(Difference::kRemoved, path, directory, size, 0);
   return {};
@@ -253,11 +257,16 @@ Result<Ino> Rewind::put(Side side, const std::string& name, const Moment::Entry&
   return ino;
 }
 
-// Whether it was not made because what was then has been removed, or replaced, since it was looked at.
-Result<bool> Rewind::is_lost(const Result<Ino>& made, const Moment::Entry& was) const {
+void Rewind::name_changed(Ino parent, const std::string& name, Ino now) {
+  core_.name_changed(parent, name, now);
+  if (core_.versioning(bucket_of(parent)) == Versioning::kSuspended) changed_.emplace_back(parent, name);
+}
+
+// Whether it was not made because what was then has been removed, replaced or gone on with since it was looked at.
+Result<bool> Rewind::is_lost(const Result<Ino>& made, const Moment::Entry& was, const Object& tried) const {
   if (made || made.error().code != Code::kNotFound) return false;
   PAILFS_ASSIGN(const auto object, to_.object(was.ino));
-  return !object || !object->whole;
+  return !object || !object->whole || object->record.version.sealed != tried.record.version.sealed;
 }
 
 // Whether what was last sealed is what the inode shows. Who still writes to one that came later may not be who owned
@@ -317,13 +326,13 @@ Status Rewind::file(Side side, const std::string& name, const MaybeEntry& is, co
   if (!same) {
     if (apply_) {
       const auto ino = put(side, name, was, object);
-      PAILFS_ASSIGN(const bool lost, is_lost(ino, was));
+      PAILFS_ASSIGN(const bool lost, is_lost(ino, was, object));
       if (lost) {
         note(Difference::kUnknown, path, false, 0, 0);
         return {};
       }
       if (!ino) return denied(std::unexpected(ino.error()), path, false);
-      core_.name_changed(side.is, name, *ino);
+      name_changed(side.is, name, *ino);
     } else if (several) {
       made_.emplace(was.ino, 0);  // its other names would get what is made
     }
@@ -461,8 +470,10 @@ Result<RewindResult> Core::rewind(const Caller& caller, std::string_view bucket,
   if (options.from) {
     PAILFS_ASSIGN(from, check_moment(impl, bucket_of(root), *options.from));
   }
-  Rewind rewind(impl, *this, caller, from, to, options, progress);
-  PAILFS_TRY(rewind.run(root, split_path(path)));
+  Rewind rewind(impl, caller, from, to, options, progress);
+  const Status done = rewind.run(root, split_path(path));
+  rewind.settle();
+  PAILFS_TRY(done);
   return rewind.take();
 }
 

@@ -7,14 +7,15 @@
 
 namespace pailfs {
 
-Status Core::Impl::begin_change(Inode& inode, Stamp at, Transaction& tx) {
+Status Core::Impl::begin_change(Inode& inode, Transaction& tx) {
   InodeRecord& record = inode.record;
   // A new file is dirty from the start, and has no content id yet.
   if (!record.dirty && record.sealed) {
     const Versioning state = versioning(bucket_of(inode.ino));
     // Who closed the version, and has the file open still, goes on writing: it grows. Not where it is locked, as that
     // never changes, nor where the next one gets an id and this one has none, or the other way round.
-    const bool goes_on = inode.provisional != 0 && at - inode.provisional < kProvisionalTime &&
+    const bool goes_on = inode.provisional != 0 &&
+                         store.env().monotonic() - inode.provisional_since < kProvisionalTime &&
                          record.retention == Retention() && record.version.null_id == (state != Versioning::kEnabled);
     // While suspended, the null version is the one that is replaced (S3 user guide, "Adding objects to
     // versioning-suspended buckets").
@@ -69,7 +70,10 @@ Status Core::Impl::seal(Inode& inode, bool provisional, Transaction& tx) {
   record.sealed = true;
   record.dirty = false;
   inode.left_unsealed = false;
-  if (provisional) inode.provisional = at;
+  if (provisional) {
+    inode.provisional = at;
+    inode.provisional_since = store.env().monotonic();
+  }
   return {};
 }
 
@@ -78,7 +82,7 @@ Status Core::Impl::resize(Inode& inode, uint64_t size, Transaction& tx) {
   InodeRecord& record = inode.record;
   if (size < record.size && inode.left_unsealed) PAILFS_TRY(seal(inode, false, tx));
   const uint32_t vseq = record.vseq;
-  PAILFS_TRY(begin_change(inode, now(), tx));
+  PAILFS_TRY(begin_change(inode, tx));
   const bool fresh = record.vseq != vseq;
   if (size == 0) {
     if (record.prev != 0) {

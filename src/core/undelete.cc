@@ -78,6 +78,7 @@ class Undeletion {
     PAILFS_ASSIGN(const auto past, last_shown());
     if (past) {
       PAILFS_ASSIGN(const Ino made, Restorer(core_, caller_).put(*past, span_.parent, ended_.name));
+      core_.settle_nulls(span_.parent, ended_.name);
       core_.name_changed(span_.parent, ended_.name, made);
     }
     return marker_alone();

@@ -45,6 +45,7 @@ Status Core::restore_version(const Caller& caller, std::string_view bucket, std:
   const Stamp until = shown.version.ceased == kForever ? impl.latest_stamp() : shown.version.ceased - 1;
   PAILFS_ASSIGN(const Ino ino,
                 Restorer(impl, caller).put({shown.span.ino, shown.version.record, until}, parent, names.back()));
+  impl.settle_nulls(parent, names.back());
   impl.name_changed(parent, names.back(), ino);
   return {};
 }

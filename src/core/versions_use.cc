@@ -17,8 +17,9 @@ Result<std::vector<std::string>> VersionsView::keys_of(const Place& place) const
   if (!core_.gate.has_policies(place.bucket())) return keys;
   if (place.moment != 0) {
     // By its path then, and by those that it has now.
+    if (!place.key) return fail(Code::kNotFound, "nothing tells which path it had then");
     PAILFS_ASSIGN(keys, core_.keys->keys_of(place.ino));
-    keys.push_back(place.key);
+    keys.push_back(*place.key);
     return keys;
   }
   // A version is that of all the names that its file has.

@@ -94,6 +94,7 @@ Ino VersionsView::remember(const Place& place) {
   const Ino ino = number(place);
   Node& node = nodes_[ino];
   if (node.references++ == 0) node.place = place;
+  if (!node.place.key) node.place.key = place.key;
   return ino;
 }
 

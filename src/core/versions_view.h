@@ -84,7 +84,7 @@ class VersionsView {
     // Below @MOMENT: `ino` is what was there, `top` the directory that @MOMENT itself shows. No names.
     Stamp moment = 0;
     Ino top = 0;
-    std::string key;  // and its path then, by which it was found first
+    std::optional<std::string> key;  // and its path then, by which it was found first; where it can be told
     bool is_file() const { return !version.empty(); }
     Scope bucket() const { return bucket_of(root); }
     bool operator==(const Place& other) const {

@@ -152,6 +152,15 @@ bool allows_by(const Policies& policies, const Caller& caller, std::span<const s
   });
 }
 
+bool allows_by_exception(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
+                         std::span<const std::string_view> keys) {
+  return any_allowance(policies, caller, [&](const Statement& statement) {
+    return is_about(statement, actions) && std::ranges::any_of(statement.conditions, [&](const Condition& condition) {
+             return condition.op().negated && condition.goes_by(keys);
+           });
+  });
+}
+
 bool denial_by_ends(const Policies& policies, const Caller& caller, std::string_view action,
                     std::span<const std::string_view> keys, std::string_view from, std::string_view to,
                     const Context& context) {

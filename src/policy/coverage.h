@@ -36,6 +36,9 @@ bool denies_by(const Policies& policies, const Caller& caller, std::span<const s
 // The same of statements that allow.
 bool allows_by(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
                std::span<const std::string_view> keys);
+// And asks for one that it must not have: what it allows has exceptions.
+bool allows_by_exception(const Policies& policies, const Caller& caller, std::span<const std::string_view> actions,
+                         std::span<const std::string_view> keys);
 
 // Whether one that denies is about the resource `from` and not about `to`, whatever its conditions.
 bool denial_by_ends(const Policies& policies, const Caller& caller, std::string_view action,

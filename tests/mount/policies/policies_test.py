@@ -10,6 +10,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import threading
 import time
 
 from file_calls import read, write
@@ -642,6 +643,54 @@ class Keys(PolicyTest):
         self.put(self.allow("ListBucket", "", who="nobody", condition=inside))
         self.assert_user(lambda: os.rename(top / "secret", top / "open"), errno.EXDEV)
         self.assert_user(lambda: os.rename(top / "open-old", top / "open-new"), ALLOWED)
+
+    def test_a_directory_in_which_not_all_may_be_listed_is_not_renamed(self):
+        top = self.bucket / "d"
+        top.mkdir()
+        top.chmod(0o777)
+        (top / "secret").mkdir(0o700)
+        self.fill(top / "secret/file", mode=0o644)
+        os.chown(top, NOBODY, NOBODY)
+        self.bucket.chmod(0o777)
+        for condition in ({"StringNotEquals": {"s3:prefix": "d/secret/"}}, {"StringLike": {"s3:prefix": ["d/", "d/??/"]}}):
+            self.put(self.allow("ListBucket", "", who="nobody", condition=condition))
+            self.assert_user(lambda: os.listdir(top / "secret"), DENIED)
+            self.assert_user(lambda: os.rename(top, self.bucket / "other"), errno.EXDEV)
+
+    def test_an_open_directory_is_listed_as_it_was_opened_when_the_policy_goes(self):
+        top = self.bucket / "d"
+        top.mkdir(0o700)
+        for name in ("shown", "hidden"):
+            self.fill(top / name)
+        self.put(self.allow("GetObject", "d/shown", who="nobody"))
+
+        def listed(waits):
+            become(NOBODY, NOBODY)
+            descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+            if waits:
+                wait_until(lambda: os.access(top / "shown", os.R_OK) is False, "it goes")
+            return os.listdir(descriptor)
+
+        self.assertEqual(in_child(lambda: listed(False)), ["shown"])
+        timer = threading.Timer(0.5, lambda: self.fs.pail("policy", "delete", "bucket"))
+        timer.start()
+        self.assertNotIn("hidden", in_child(lambda: listed(True)))
+        timer.join()
+
+    def test_a_place_at_a_moment_goes_by_policies_that_came_later(self):
+        secret = self.bucket / "secret"
+        secret.mkdir(0o755)
+        self.fill(secret / "x", "old", mode=0o644)
+        time.sleep(0.05)
+        moment = datetime.datetime.now(datetime.timezone.utc).strftime("@%Y-%m-%dT%H:%M:%S.%fZ")
+        time.sleep(0.05)
+        (secret / "x").unlink()
+        place = secret / ".versions" / moment
+        held = os.open(place, os.O_PATH)
+        self.addCleanup(os.close, held)
+        self.assert_user(lambda: read(place / "x"), ALLOWED)
+        self.put(self.deny("GetObject GetObjectVersion", "secret/*", who="nobody"))
+        self.assert_user(lambda: read(place / "x"), DENIED)
 
     def test_a_moment_goes_by_the_path_of_then(self):
         secret = self.bucket / "secret"

@@ -166,7 +166,7 @@ class Recovery(MountTest):
         before, moment = facts(bucket), now()
         script = self.fs.directory / "encryptor.py"
         script.write_text(ENCRYPTOR)
-        attack = as_nobody("python3", script, bucket)
+        attack = as_nobody("/usr/bin/python3", script, bucket)
         self.assertEqual(attack.returncode, 0, "versions were removed, or: " + attack.stderr)
         self.assertNotEqual(set(facts(bucket)), set(before))
         log_before = self.fs.status()["store"]["log_bytes"]

@@ -64,5 +64,16 @@ TEST_F(ClockTest, EveryStateIsThereUnderItsTime) {
   EXPECT_EQ(f.content(f.lookup(f.bucket, "file")), "first");
 }
 
+// Whatever the stamp says that it got.
+TEST_F(ClockTest, ASealIsFinalAfterAMinute) {
+  const ContentFixture::OpenFile file = f.create("log");
+  f.write(file, 0, "one");
+  EXPECT_OK(f.core->flush(file.ino, file.handle));
+  f.env.advance(61 * kSecond);
+  f.write(file, 3, "two");
+  f.close(file);
+  EXPECT_EQ(f.versions("log").size(), 2u);
+}
+
 }  // namespace
 }  // namespace pailfs::test

@@ -378,6 +378,64 @@ TEST(Restored, AReplacedNullVersionGoesAfterACrashWithTheNextOne) {
   f.expect_sound();
 }
 
+// Each name is gone back to from a file whose place another name takes, which is gone back to first.
+TEST(Restored, ARewindWhileSuspendedBringsBackWhatWasRenamed) {
+  struct Case {
+    std::vector<std::pair<const char*, const char*>> renames;
+    std::vector<std::pair<std::string, std::string>> files;
+  };
+  const std::vector<Case> cases{
+      {{{"b", "a"}}, {{"b", "one"}}},
+      {{{"a", "x"}, {"b", "a"}, {"x", "b"}}, {{"a", "one"}, {"b", "two"}}},
+  };
+  for (const Case& one : cases) {
+    ContentFixture f(Versioning::kSuspended);
+    for (const auto& [name, content] : one.files) f.put(name, content);
+    const auto made = f.core->mkdir(f.root, f.bucket, "z", 0755);
+    ASSERT_TRUE(made);
+    const auto inside = f.core->create(f.root, made->ino, "file", 0644, {.write = true});
+    ASSERT_TRUE(inside);
+    const ContentFixture::OpenFile file{inside->attributes.ino, inside->open.handle};
+    f.write(file, 0, "below");
+    f.close(file);
+    f.env.advance(kMinute);
+    const Time then = f.env.now();
+    f.env.advance(kMinute);
+    for (const auto& [from, to] : one.renames) {
+      EXPECT_OK(f.core->rename(f.root, f.bucket, from, f.bucket, to, RenameMode::kReplace));
+    }
+    EXPECT_OK(f.core->rename(f.root, f.bucket, "z", f.bucket, "c", RenameMode::kReplace));
+    const auto rewound = f.core->rewind(f.root, "bucket", "", {.to = then, .from = {}}, nullptr);
+    ASSERT_TRUE(rewound) << rewound.error().message;
+    EXPECT_EQ(rewound->unknown, 0u);
+    for (const auto& [name, content] : one.files) EXPECT_EQ(f.content(f.lookup(f.bucket, name)), content) << name;
+    EXPECT_EQ(f.content(f.lookup(f.lookup(f.bucket, "z"), "file")), "below");
+    f.expect_sound();
+  }
+}
+
+// A file that was renamed over another file: both its names end, and its versions are removed by one of them.
+TEST(Restored, WhatIsLeftOfAReplacedNameKeepsNoBucket) {
+  ContentFixture f;
+  const auto rename = [&f](const char* from, const char* to) {
+    EXPECT_OK(f.core->rename(f.root, f.bucket, from, f.bucket, to, RenameMode::kReplace));
+  };
+  f.put("f", "one");
+  rename("f", "g");
+  f.put("o", "two");
+  rename("o", "g");
+  EXPECT_OK(f.core->unlink(f.root, f.bucket, "g"));
+  for (const char* name : {"f", "o", "g"}) {
+    EXPECT_EQ(f.core->rmdir(f.root, kRootIno, "bucket").error().code, Code::kNotEmpty) << name;
+    for (const bool markers : {false, true}) {
+      for (const VersionEntry& version : f.versions(name)) {
+        if (version.marker == markers) EXPECT_OK(f.core->purge_version(f.root, "bucket", name, version.name, {}));
+      }
+    }
+  }
+  EXPECT_OK(f.core->rmdir(f.root, kRootIno, "bucket"));
+}
+
 // What a rewind made for the first name of a file is removed, by others, before the second one comes.
 TEST(Restored, ASecondNameIsMadeAnewWhereTheFirstOneWentMeanwhile) {
   for (const bool open : {true, false}) {

@@ -67,6 +67,11 @@ TEST_F(AttributesTest, AChangeTimeIsThatOfAChange) {
   change.ctime = env.now();
   EXPECT_OK(core->setattr(bob, ino, change));  // who moved it, by the right to the directory
   EXPECT_EQ(stat(ino).ctime, env.now());
+  const Time moved = env.now();
+  env.advance(kLater / 100);
+  change.ctime = env.now();
+  EXPECT_OK(core->setattr(bob, ino, change));  // and no further
+  EXPECT_EQ(stat(ino).ctime, moved);
 }
 
 TEST_F(AttributesTest, SetGroupIdIsForMembersOfTheGroup) {
