@@ -50,6 +50,14 @@ int Invocation::failed(const Error& error, ExitStatus status) {
   return status;
 }
 
+int Invocation::shown_recovery_key(const std::string& store, uint64_t id) {
+  if (console.flush()) return kExitOk;
+  return failed({Code::kIo, fmt::format("the recovery key could not be written to standard output, so nobody has it: "
+                                        "remove its slot with 'pail key remove --store {0} {1}', and make another key "
+                                        "with 'pail key add --store {0} --recovery'",
+                                        store, id)});
+}
+
 Status confirm(Invocation& invocation, const std::string& question, const std::string& wanted_answer) {
   if (!invocation.console.interactive()) {
     return fail(Code::kInvalid, "there is no terminal to ask on: give --yes to do it");

@@ -71,10 +71,10 @@ class TerminalConsole : public Console {
  public:
   void out(std::string_view text) override { put(stdout, text); }
   void error(std::string_view text) override {
-    flush();
+    (void)flush();
     put(stderr, text);
   }
-  void flush() override { (void)std::fflush(stdout); }
+  bool flush() override { return std::fflush(stdout) == 0; }
   bool interactive() const override { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }
 
   Result<Secret> ask_secret(const std::string& prompt) override {

@@ -16,7 +16,8 @@ class Console {
   virtual ~Console() = default;
   virtual void out(std::string_view text) = 0;    // standard output, as is
   virtual void error(std::string_view text) = 0;  // standard error, as is
-  virtual void flush() {}                         // what was written so far, for somebody who waits for it
+  // Hands on what was written so far, to somebody who waits for it. False: not all of it could be written.
+  virtual bool flush() { return true; }
   // There is a terminal to ask on.
   virtual bool interactive() const = 0;
   // Asks without echo. kInterrupted when the user gives up.

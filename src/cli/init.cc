@@ -21,24 +21,31 @@ struct InitOptions {
   bool recovery_key = false;
 };
 
+struct RecoverySlot {
+  std::string key;  // empty: none was asked for
+  uint32_t id = 0;
+};
+
 // Opens a store that was just made: its root directory is made then, and it is seen to open. With `recovery_key` adds a
-// slot for one and returns the key.
-Result<std::string> open_once(const std::string& directory, const UnlockSecret& secret, bool recovery_key) {
+// slot for one.
+Result<RecoverySlot> open_once(const std::string& directory, const UnlockSecret& secret, bool recovery_key) {
   Env& env = posix_env();
   PAILFS_ASSIGN(const std::unique_ptr<Store> store, Store::open(env, directory, secret));
   PAILFS_ASSIGN(std::unique_ptr<Core> core, Core::open(*store, ::geteuid()));
   core.reset();
-  std::string key;
+  RecoverySlot slot;
   if (recovery_key) {
-    key = Keyring::make_recovery_key(env);
-    PAILFS_ASSIGN(const UnlockSecret recovery, make_secret(SlotKind::kRecovery, key));
-    PAILFS_TRY(store->keyring().add_slot(recovery, "recovery", ScryptCost{}));
+    slot.key = Keyring::make_recovery_key(env);
+    PAILFS_ASSIGN(const UnlockSecret recovery, make_secret(SlotKind::kRecovery, slot.key));
+    PAILFS_ASSIGN(slot.id, store->keyring().add_slot(recovery, "recovery", ScryptCost{}));
   }
   PAILFS_TRY(store->close());
-  return key;
+  return slot;
 }
 
-Result<Json> make_store(Invocation& invocation, const InitOptions& options, const std::string& directory) {
+// Returns what there is to say, and in `recovery` the slot of the recovery key.
+Result<Json> make_store(Invocation& invocation, const InitOptions& options, const std::string& directory,
+                        RecoverySlot& recovery) {
   Env& env = posix_env();
   if (read_superblock(env, directory)) {
     return fail(Code::kExists, fmt::format("there is a store in {} already; it was left as it is", directory));
@@ -61,12 +68,13 @@ Result<Json> make_store(Invocation& invocation, const InitOptions& options, cons
                  {"uuid", superblock.uuid},
                  {"slot", slot_kind_name(secret.secret.kind)},
                  {"key_file_created", secret.key_file_created}};
-  auto key = open_once(directory, secret.secret, options.recovery_key);
-  if (!key) {
+  auto slot = open_once(directory, secret.secret, options.recovery_key);
+  if (!slot) {
     return std::unexpected(
-        context(fmt::format("the store {} was made, but could not be opened", directory), std::move(key).error()));
+        context(fmt::format("the store {} was made, but could not be opened", directory), std::move(slot).error()));
   }
-  if (options.recovery_key) result["recovery_key"] = *key;
+  recovery = *std::move(slot);
+  if (options.recovery_key) result["recovery_key"] = recovery.key;
   return result;
 }
 
@@ -78,19 +86,23 @@ int init(Invocation& invocation, const InitOptions& options) {
   std::filesystem::path path = std::filesystem::weakly_canonical(std::filesystem::absolute(options.store), error);
   if (error) return invocation.failed({Code::kNotFound, fmt::format("{}: {}", options.store, error.message())});
   if (!path.has_filename()) path = path.parent_path();  // a trailing slash
-  auto result = make_store(invocation, options, path.string());
+  RecoverySlot recovery;
+  auto result = make_store(invocation, options, path.string(), recovery);
   if (!result) return invocation.failed(result.error());
-  if (invocation.printed_json(*result)) return kExitOk;
+  const auto shown = [&] {
+    return options.recovery_key ? invocation.shown_recovery_key(path.string(), recovery.id) : kExitOk;
+  };
+  if (invocation.printed_json(*result)) return shown();
   if (flag_member(*result, "key_file_created")) {
     invocation.line(fmt::format("Made the key file {}. Whoever loses it loses the store: keep a copy elsewhere.",
                                 invocation.common.key_file));
   }
   invocation.line(fmt::format("Made the store {} ({}).", path.string(), text_member(*result, "uuid")));
   if (options.recovery_key) {
-    invocation.line("Its recovery key, shown this once; write it down and keep it elsewhere:\n\n    " +
-                    text_member(*result, "recovery_key") + "\n");
+    invocation.line("Its recovery key, shown this once; write it down and keep it elsewhere:\n\n    " + recovery.key +
+                    "\n");
   }
-  return kExitOk;
+  return shown();
 }
 
 }  // namespace

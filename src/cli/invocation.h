@@ -49,6 +49,8 @@ class Invocation {
   }
   // What was taken for a bucket's name, where a path could have been typed as well.
   std::string word_for_bucket;
+  // The exit status after a recovery key was shown, of slot `id` of `store`: where it could not be, nobody has it.
+  int shown_recovery_key(const std::string& store, uint64_t id);
   // Says what failed; returns the exit status for it.
   int failed(const Error& error, ExitStatus status = kExitFailure);
   // The same of a question and what was looked up for it: what nobody agreed to is to be typed again.

@@ -59,18 +59,20 @@ int add_or_change(Invocation& invocation, std::string_view op, const KeyOptions&
   const Status closed = (*session)->close();
   if (!result) return invocation.failed(result.error());
   if (!closed) return invocation.failed(closed.error());
-  if (invocation.printed_json(*result)) return kExitOk;
+  const uint64_t id = number_member(*result, "id");
+  const std::string key = text_member(*result, "recovery_key");
+  const auto shown = [&] { return key.empty() ? kExitOk : invocation.shown_recovery_key(place->store, id); };
+  if (invocation.printed_json(*result)) return shown();
   if (flag_member(*result, "key_file_created")) {
     invocation.line(fmt::format("Made the key file {}. Keep a copy elsewhere.", options.secret.key_file));
   }
-  const uint64_t id = number_member(*result, "id");
   invocation.line(op == "key.add" ? fmt::format("Added slot {} ({}).", id, text_member(*result, "kind"))
                                   : fmt::format("Slot {} ({}) takes the place of slot {}. No data was touched.", id,
                                                 text_member(*result, "kind"), number_member(*result, "removed")));
-  if (const std::string key = text_member(*result, "recovery_key"); !key.empty()) {
+  if (!key.empty()) {
     invocation.line("The recovery key, shown this once; write it down and keep it elsewhere:\n\n    " + key + "\n");
   }
-  return kExitOk;
+  return shown();
 }
 
 // Says what goes, and asks; not where the removal is refused in any case.

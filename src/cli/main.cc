@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   const auto console = pailfs::make_terminal_console();
   const int status = pailfs::run_pail(std::vector<std::string>(argv + 1, argv + argc), *console);
   // A full disk below standard output must not look like success.
-  if (std::fflush(stdout) != 0) {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     (void)std::fputs("pail: cannot write to standard output\n", stderr);
     return status == pailfs::kExitOk ? pailfs::kExitFailure : status;
   }

@@ -223,7 +223,7 @@ int simulate_all(Invocation& invocation, const std::string& name, std::istream& 
     }
     if (out.size() < kOutputAtOnce && lines.more_at_hand()) continue;
     invocation.console.out(out);
-    invocation.console.flush();
+    (void)invocation.console.flush();
     out.clear();
   }
   invocation.console.out(out);

@@ -35,15 +35,15 @@ int rebuild_index(Invocation& invocation, const RebuildOptions& options) {
   if (invocation.printed_json({{"entries", report->entries},
                                {"bytes", report->bytes},
                                {"frames", report->frames},
-                               {"kept_old", report->kept_old}})) {
+                               {"old_index", bytes_to_json(report->old_index)}})) {
     return kExitOk;
   }
   invocation.line(fmt::format("Built the index anew from {} of its copy ({}) and {} of the log.",
                               count_of(report->entries, "entry"), human_size(report->bytes),
                               count_of(report->frames, "frame")));
-  if (report->kept_old) {
+  if (!report->old_index.empty()) {
     invocation.line(
-        fmt::format("What was there is in {}/index.old; 'pail check --deep' says whether it can go.", place->store));
+        fmt::format("What was there is in {}; 'pail check --deep' says whether it can go.", report->old_index));
   }
   return kExitOk;
 }

@@ -129,7 +129,7 @@ void print(Invocation& invocation, const Plan& plan) {
     invocation.line(fmt::format("… and {} more", result.fix_count - result.fixes.size()));
   }
   if (plan.rebuilt) {
-    invocation.line("The index is built anew from its copy; the damaged one is kept as index.old.");
+    invocation.line("The index is built anew from its copy; the damaged one is kept beside it, as index.old.");
   }
   if (result.changes.frames > 0) {
     invocation.line(fmt::format("The log has lost {} made from {} to {}.",

@@ -97,6 +97,11 @@ Status check_owner(const std::string& store) {
 
 Result<Place> choose_store(const CommonOptions& common, const std::optional<std::string>& path) {
   const std::string named = !common.store.empty() ? common.store : path.value_or(".");
+  // Whoever looks at a path on the mount of a daemon that is stopped waits as long as it is.
+  if (const auto written = locate_as_written(named)) {
+    const auto served = ControlClient::connect(posix_env(), written->store);
+    if (!served && served.error().code == Code::kBusy) return std::unexpected(served.error());
+  }
   PAILFS_ASSIGN(const std::optional<MountedPath> mounted, locate(named));
   if (!common.store.empty()) return Place{mounted ? mounted->store : absolute_path(common.store), std::nullopt, {}};
   if (mounted) return Place{mounted->store, mounted->inside, mounted->mountpoint};

@@ -303,6 +303,8 @@ Result<ScrubStatus> Scrub::status(bool with_objects) {
   status.expected = std::max({live + store.index_bytes, status.completed_bytes, status.verified});
   PAILFS_ASSIGN(ScrubFindings::Listed listed, findings_->list(with_objects));
   status.lost_count = listed.count;
+  status.lost_records = listed.records;
+  status.lost_segments = listed.segments;
   status.lost = std::move(listed.objects);
   return status;
 }

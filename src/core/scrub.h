@@ -42,7 +42,9 @@ struct ScrubStatus {
   Time completed = 0;            // end of the last complete pass; 0: there was none
   uint64_t completed_bytes = 0;  // that it verified
   uint64_t lost_count = 0;
-  std::vector<LostObject> lost;  // the first 1,000, if asked for
+  uint64_t lost_records = 0;         // of them, records of the index
+  std::set<uint64_t> lost_segments;  // in which the content of the others was born
+  std::vector<LostObject> lost;      // the first 1,000, if asked for
 };
 
 class ScrubFindings;

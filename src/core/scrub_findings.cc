@@ -392,6 +392,10 @@ Result<ScrubFindings::Listed> ScrubFindings::list(bool with_objects) {
   std::map<std::pair<Ino, std::string>, size_t> known;  // by inode, and version or record
   PAILFS_TRY(each([&](const Finding& finding) -> Status {
     PAILFS_ASSIGN(const std::vector<Shown> shown, shown_by(finding));
+    if (!shown.empty() && !finding.record.empty()) ++listed.records;
+    for (const UnitRange& range : finding.units) {
+      if (!shown.empty()) listed.segments.insert(range.segment);
+    }
     for (const Shown& version : shown) {
       const auto [at, added] = known.emplace(std::pair(finding.ino, finding.record + version.version), listed.count);
       if (added) ++listed.count;

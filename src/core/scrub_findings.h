@@ -74,6 +74,8 @@ class ScrubFindings {
   // What is lost now. Any thread.
   struct Listed {
     uint64_t count = 0;
+    uint64_t records = 0;  // see ScrubStatus
+    std::set<uint64_t> segments;
     std::vector<LostObject> objects;  // the first kMaxListed
   };
   Result<Listed> list(bool with_objects) EXCLUDES(names_lock_);

@@ -101,6 +101,7 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(Env& env, const st
   } else {
     sockets = all_sockets(trusted);
   }
+  std::optional<Error> stopped;
   for (const std::string& path : sockets) {
     auto connection = UnixConnection::connect(path);
     if (!connection) continue;
@@ -109,9 +110,10 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(Env& env, const st
     std::unique_ptr<ControlClient> client(new ControlClient(std::move(*connection)));
     const auto served = serves(*client, directory);
     if (served && *served) return client;
-    // Another store's daemon that is stopped says nothing of this one.
-    if (!served && superblock) return std::unexpected(served.error());
+    // Another store's daemon that is stopped says nothing of this one, and a copy of it has the same UUID.
+    if (!served && superblock) stopped = served.error();
   }
+  if (stopped) return std::unexpected(*stopped);
   if (!superblock) return std::unexpected(superblock.error());
   return fail(Code::kNotFound, fmt::format("no daemon serves the store {}", directory));
 }

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "core/scrub.h"
 #include "core/verify.h"
 #include "ctl/commands_internal.h"
 #include "ctl/location.h"
+#include "io/user_env.h"
 
 namespace pailfs::commands {
 
@@ -23,7 +25,16 @@ Result<Json> backup(const CommandContext& context, const Json& args) {
   BackupRequest request;
   PAILFS_ASSIGN(request.replace, bool_argument(args, "replace", false));
   PAILFS_ASSIGN(const ScrubStatus scrub, context.core.scrub().status(false));
-  request.lost = scrub.lost_count;
+  request.lost_records = scrub.lost_records > 0;
+  request.lost_segments = scrub.lost_segments;
+  // Whoever asks gets nothing written that he could not write.
+  std::unique_ptr<Env> callers;
+  if (const Caller& caller = context.caller; ::geteuid() == 0 && caller.uid != 0) {
+    FileUser user{caller.uid, caller.gid, {}};
+    if (caller.groups != nullptr) user.groups = caller.groups->groups();
+    callers = make_user_env(posix_env(), std::move(user));
+  }
+  request.target_env = callers ? callers.get() : context.daemon != nullptr ? &posix_env() : nullptr;
   request.content = [&store](const std::set<uint64_t>& segments) { return content_in(store, segments); };
   PAILFS_ASSIGN(const BackupReport report, store.backup(target, context.progress, request));
   return Json{{"target", bytes_to_json(target)},

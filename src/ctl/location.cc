@@ -154,6 +154,14 @@ std::string dead_mount_text(std::string_view mountpoint) {
                      mountpoint);
 }
 
+std::optional<MountedPath> locate_as_written(const std::string& path) {
+  std::error_code error;
+  fs::path written = fs::absolute(path.empty() ? "." : path, error).lexically_normal();
+  if (error) return std::nullopt;
+  if (!written.has_filename()) written = written.parent_path();  // a trailing slash
+  return find_mount(mounts_here().value_or(std::vector<MountEntry>()), written.string());
+}
+
 Result<std::optional<MountedPath>> locate(const std::string& path) {
   std::error_code error;
   fs::path absolute = fs::absolute(path.empty() ? "." : path, error);
@@ -166,11 +174,7 @@ Result<std::optional<MountedPath>> locate(const std::string& path) {
   } else {
     resolved = fs::weakly_canonical(absolute.parent_path(), error) / last;
   }
-  if (says_dead(error)) {  // below a dead mount nothing can be looked at
-    resolved = absolute.lexically_normal();
-    if (!resolved.has_filename()) resolved = resolved.parent_path();
-    error.clear();
-  }
+  if (says_dead(error)) return locate_as_written(path);  // below a dead mount nothing can be looked at
   if (error) return fail(Code::kNotFound, fmt::format("{}: {}", path, error.message()));
   PAILFS_ASSIGN(const std::vector<MountEntry> mounts, mounts_here());
   std::optional<MountedPath> found = find_mount(mounts, resolved.string());

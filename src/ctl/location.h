@@ -42,6 +42,8 @@ std::optional<MountedPath> find_mount(const std::vector<MountEntry>& mounts, std
 // The same for any path as typed. Symbolic links are followed but for the last component, and what does not exist
 // (any more) is taken as written, so that deleted files have versions to list.
 Result<std::optional<MountedPath>> locate(const std::string& path);
+// Without a look at the path or at what it is on, which may answer nobody: symbolic links are not followed.
+std::optional<MountedPath> locate_as_written(const std::string& path);
 
 // A mount outlives a daemon that was killed: every call on it fails then, until it is unmounted.
 bool is_dead_mount(const std::string& mountpoint);

@@ -1,10 +1,10 @@
 #include "daemon/daemon.h"
 
+#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +16,7 @@
 #include "ctl/location.h"
 #include "daemon/unlock.h"
 #include "io/unix_socket.h"
+#include "io/user_env.h"
 
 namespace pailfs {
 
@@ -46,10 +47,15 @@ Result<int> take_signals() {
   return fd;
 }
 
-Result<uint32_t> owner_of(const std::string& directory) {
-  struct stat stat{};
-  if (::stat(directory.c_str(), &stat) != 0) return std::unexpected(system_error(errno, directory));
-  return stat.st_uid;
+// With a hint for what root or others have made in it.
+std::unexpected<Error> not_his(const FileUser& owner, const std::string& store, Error error) {
+  if (error.code == Code::kAccessDenied) {
+    error.message += fmt::format(
+        "; the store belongs to uid {0}, and root uses it with that user's rights: what of it "
+        "is others' he gets with 'chown -R {0} {1}'",
+        owner.uid, store);
+  }
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace
@@ -66,22 +72,29 @@ Daemon::~Daemon() {
 Status Daemon::open_store() {
   PAILFS_ASSIGN(const UnlockSecret secret, read_unlock_secret(options_));
   PAILFS_TRY(leave_surroundings(options_.foreground));
+  PAILFS_ASSIGN(const FileUser owner, owner_of_directory(paths_.store));
+  std::unique_ptr<AsFileUser> as_owner;  // for what LMDB opens by itself
+  if (::geteuid() == 0 && owner.uid != 0) {
+    env_ = make_user_env(posix_env(), owner);
+    PAILFS_ASSIGN(as_owner, AsFileUser::begin(owner));
+  }
+  Env& env = env_ ? *env_ : posix_env();
   StoreOptions store_options;
   store_options.read_only = options_.read_only;
   const auto deadline = Clock::now() + kLockPatience;
   for (;;) {
-    auto store = Store::open(posix_env(), paths_.store, secret, store_options);
+    auto store = Store::open(env, paths_.store, secret, store_options);
     if (store) {
       store_ = std::move(*store);
       break;
     }
     if (store.error().code != Code::kInUse || is_mounted(paths_.store) || Clock::now() >= deadline) {
+      if (env_) return not_his(owner, paths_.store, std::move(store).error());
       return std::unexpected(std::move(store).error());
     }
     std::this_thread::sleep_for(kLockInterval);
   }
-  PAILFS_ASSIGN(const uint32_t account, owner_of(paths_.store));
-  PAILFS_ASSIGN(core_, Core::open(*store_, account));
+  PAILFS_ASSIGN(core_, Core::open(*store_, owner.uid));
   if (const auto until = core_->times_ahead()) {
     log_warning(
         "the store's times are ahead of the clock until {}: the clock was wrong when it was mounted before, or is "

@@ -14,6 +14,7 @@
 #include "daemon/process.h"
 #include "daemon/upkeep_threads.h"
 #include "fuse/session.h"
+#include "io/env.h"
 #include "store/store.h"
 
 namespace pailfs {
@@ -54,6 +55,7 @@ class Daemon final : public StatusSource {
   bool threads_left_ = false;
 
   // In the order of construction; destroyed backwards.
+  std::unique_ptr<Env> env_;  // the rights of the store's owner, where root serves somebody else's; else null
   std::unique_ptr<Store> store_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<FuseSession> session_;

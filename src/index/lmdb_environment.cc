@@ -15,7 +15,6 @@
 #include "base/logging.h"
 #include "index/lmdb_file.h"
 #include "index/lmdb_pages.h"
-#include "io/file_owner.h"
 
 namespace pailfs {
 
@@ -164,13 +163,6 @@ Status LmdbEnvironment::open_database() {
   mdb_env_set_assert(env_, leave_assertion);
   mdb_filehandle_t fd = -1;
   int rc = mdb_env_get_fd(env_, &fd);
-  if (rc == 0) give_to_owner_of_directory(fd, data_file(directory_));
-  // To close a descriptor of this one's that can do more would end LMDB's locks (fcntl(2)).
-  const std::string lock = directory_ + "/lock.mdb";
-  if (const int path = ::open(lock.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC); path >= 0) {
-    give_to_owner_of_directory(path, lock);
-    ::close(path);
-  }
   if (rc != 0) return std::unexpected(lmdb_error(rc, doing));
   // LMDB sets this on its other descriptors, not on that of the data file.
   if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return std::unexpected(system_error(errno, doing));

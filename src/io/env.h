@@ -41,7 +41,7 @@ class File {
 
 enum class OpenMode {
   kRead,       // must exist
-  kReadWrite,  // must exist
+  kReadWrite,  // must exist, and be no symbolic link
   kCreate,     // must not exist; mode 0600
 };
 

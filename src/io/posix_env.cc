@@ -17,7 +17,6 @@
 
 #include "base/mutex.h"
 #include "io/env.h"
-#include "io/file_owner.h"
 
 namespace pailfs {
 
@@ -57,10 +56,17 @@ Result<Descriptor> open_descriptor(const std::string& path, int flags) {
   return fd;
 }
 
-Result<Descriptor> create_file(const std::string& path) {
-  PAILFS_ASSIGN(Descriptor fd, open_descriptor(path, O_RDWR | O_CREAT | O_EXCL));
-  give_to_owner_of_directory(fd.get(), path);
-  return fd;
+// What is written is never behind a link that somebody put in the place of a file.
+int flags_of(OpenMode mode) {
+  switch (mode) {
+    case OpenMode::kRead:
+      return O_RDONLY;
+    case OpenMode::kReadWrite:
+      return O_RDWR | O_NOFOLLOW;
+    case OpenMode::kCreate:
+      return O_RDWR | O_CREAT | O_EXCL;
+  }
+  return O_RDONLY;
 }
 
 class PosixFile : public File {
@@ -171,8 +177,7 @@ std::string holder_of(int fd) {
 class PosixEnv : public Env {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
-    const int flags = mode == OpenMode::kReadWrite ? O_RDWR : O_RDONLY;
-    PAILFS_ASSIGN(Descriptor fd, mode == OpenMode::kCreate ? create_file(path) : open_descriptor(path, flags));
+    PAILFS_ASSIGN(Descriptor fd, open_descriptor(path, flags_of(mode)));
     return std::make_unique<PosixFile>(std::move(fd), path);
   }
 
@@ -188,8 +193,6 @@ class PosixEnv : public Env {
 
   Status make_dir(const std::string& path) override {
     if (::mkdir(path.c_str(), 0700) != 0) return failed("making directory", path);
-    PAILFS_ASSIGN(const Descriptor fd, open_descriptor(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    give_to_owner_of_directory(fd.get(), path);
     return {};
   }
 
@@ -238,13 +241,11 @@ class PosixEnv : public Env {
   }
 
   Result<std::unique_ptr<FileLock>> lock_file(const std::string& path) override {
-    // Not through a link: who owns the store could have root write elsewhere.
     auto fd = open_descriptor(path, O_RDWR | O_CREAT | O_NOFOLLOW);
     if (!fd && fd.error().code == Code::kReadOnly) {
       fd.error().message += ": a store is locked and brought up to date also to be read; copy it to a writable disk";
     }
     if (!fd) return std::unexpected(std::move(fd).error());
-    give_to_owner_of_directory(fd->get(), path);
     if (retry([&] { return ::flock(fd->get(), LOCK_EX | LOCK_NB); }) != 0) {
       if (errno == EWOULDBLOCK)
         return fail(Code::kInUse, fmt::format("{} is locked by {}", path, holder_of(fd->get())));

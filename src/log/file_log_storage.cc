@@ -18,24 +18,6 @@ constexpr uint64_t kBlock = 4096;
 constexpr std::string_view kSuffix = ".seg";
 constexpr size_t kDigits = 16;
 
-// The id in a segment's file name; 0 for any other name.
-uint64_t parse_segment_name(std::string_view name) {
-  if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return 0;
-  uint64_t id = 0;
-  for (const char c : name.substr(0, kDigits)) {
-    uint64_t digit = 0;
-    if (c >= '0' && c <= '9') {
-      digit = static_cast<uint64_t>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      digit = static_cast<uint64_t>(c - 'a') + 10;
-    } else {
-      return 0;
-    }
-    id = id << 4 | digit;
-  }
-  return id;
-}
-
 class FileSegmentWriter : public SegmentWriter {
  public:
   explicit FileSegmentWriter(std::unique_ptr<File> file) : file_(std::move(file)) {}
@@ -178,6 +160,23 @@ class FileLogStorage : public LogStorage {
 }  // namespace
 
 std::string segment_name(uint64_t id) { return fmt::format("{:016x}{}", id, kSuffix); }
+
+uint64_t parse_segment_name(std::string_view name) {
+  if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return 0;
+  uint64_t id = 0;
+  for (const char c : name.substr(0, kDigits)) {
+    uint64_t digit = 0;
+    if (c >= '0' && c <= '9') {
+      digit = static_cast<uint64_t>(c - '0');
+    } else if (c >= 'a' && c <= 'f') {
+      digit = static_cast<uint64_t>(c - 'a') + 10;
+    } else {
+      return 0;
+    }
+    id = id << 4 | digit;
+  }
+  return id;
+}
 
 std::unique_ptr<LogStorage> make_file_log_storage(Env& env, std::string directory) {
   return std::make_unique<FileLogStorage>(env, std::move(directory));

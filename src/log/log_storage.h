@@ -53,6 +53,8 @@ class LogStorage {
 
 // The name of a segment on the medium and in messages: 16 lower-case hex digits and ".seg".
 std::string segment_name(uint64_t id);
+// The id in such a name; 0 for any other name.
+uint64_t parse_segment_name(std::string_view name);
 
 class Env;
 // Segments as files in `directory`, which exists, through `env`. Other names in the directory are left alone.

@@ -1,7 +1,7 @@
 // Copying a store that is in use. What is copied is a state that was durable at one moment: the index copy as of a
 // checkpoint, the keyring, and the log up to what was durable then. Nothing is reclaimed meanwhile. In the backup
-// things go in the order log, keyring, index copy, so that wherever the copying ends early, the backup still leads to
-// the state before; what it needs no longer goes last.
+// things go in the order log, keyring, index copy, list of the files, marker. An earlier backup stays what it was until
+// the marker is there, as its list says how much of each file is of it; what it alone needs goes last.
 //
 // Segments and the files of the index copy only grow, or are never changed again; punched ranges of a segment stay as
 // they were when it was copied. So a further backup copies what is new. It is not begun where it would put less in the
@@ -49,6 +49,7 @@ Status make_if_missing(Env& env, const std::string& path) {
 struct Earlier {
   bool there = false;                // the directory
   std::optional<Superblock> marker;  // of a backup of this store, also one that was not finished
+  BackupList list;                   // of a finished one; those of older builds have none
   bool finished() const { return marker && marker->taken != 0; }
 };
 
@@ -67,6 +68,9 @@ Result<Earlier> look_for_earlier(Env& env, const std::string& target, const Supe
                 fmt::format("{} is not empty and holds no backup; a backup needs a directory of its own", target));
   }
   if (found) earlier.marker = *found;
+  // Without its list it is as good as one without: more is copied.
+  if (earlier.finished() && found->listed)
+    earlier.list = read_backup_list(env, target, found->id).value_or(BackupList());
   return earlier;
 }
 
@@ -108,28 +112,29 @@ Status remove_others(Env& env, const std::string& directory, const std::string& 
   PAILFS_ASSIGN(const auto names, env.list_dir(directory + subdirectory));
   for (const std::string& name : names) {
     const std::string path = fmt::format("{}/{}", subdirectory, name);
-    if (std::ranges::none_of(items, [&](const BackupItem& item) { return item.name == path; })) {
+    if (is_backup_name(name) && std::ranges::none_of(items, [&](const BackupItem& i) { return i.name == path; })) {
       PAILFS_TRY(env.remove(directory + path));
     }
   }
   return env.sync_dir(directory + subdirectory);
 }
 
-Result<std::vector<std::string>> read_keyrings(Env& env, const std::string& directory) {
-  std::vector<std::string> out;
+// What is open knows its keys, whatever has become of the files since.
+Status check_keyrings(Store::Impl& store) {
+  const std::string text = store.keyring->text();
   for (const std::string_view name : kKeyrings) {
-    auto text = env.read_file(fmt::format("{}/{}", directory, name), kMaxKeyring);
-    if (!text && text.error().code != Code::kNotFound) return std::unexpected(text.error());
-    out.push_back(text.value_or(""));
+    const auto there = store.env.read_file(fmt::format("{}/{}", store.directory, name), kMaxKeyring);
+    if (there && *there == text) return {};
   }
-  return out;
+  log_error("neither copy of the keyring in {} is what was written there: both are written anew", store.directory);
+  return store.keyring->write_anew();
 }
 
 // What is needed of a store at one moment.
 struct Moment {
   std::vector<BackupItem> copies;
   std::vector<BackupItem> segments;
-  std::vector<std::string> keyrings;
+  std::string keyring;
   uint64_t sequence = 0;
   Position end;  // of the log
 };
@@ -173,17 +178,18 @@ Result<std::string> begin_backup(Store::Impl& store) REQUIRES(store.reclaim_mute
 
 Result<Moment> moment_of(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
   Moment moment;
+  PAILFS_TRY(check_keyrings(store));
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    PAILFS_ASSIGN(const auto before, read_keyrings(store.env, store.directory));
+    const std::string before = store.keyring->text();
     PAILFS_TRY(store.make_copy_whole());
     PAILFS_ASSIGN(const auto files, store.copy->files());
     // After the index copy: so the log has all that it leads to.
     PAILFS_TRY(store.sync_all());
+    moment.sequence = store.durable();  // first: it is never ahead of the log
     const Position end = store.log->durable();
-    moment.sequence = store.durable();
     moment.end = end;
-    PAILFS_ASSIGN(moment.keyrings, read_keyrings(store.env, store.directory));
-    if (moment.keyrings != before) continue;  // a bucket came or went
+    moment.keyring = store.keyring->text();
+    if (moment.keyring != before) continue;  // a bucket came or went
     for (const auto& [name, length] : files) moment.copies.push_back({"/index-copy/" + name, length});
     PAILFS_ASSIGN(const auto segments, store.log->segments());
     for (const uint64_t segment : segments) {
@@ -198,15 +204,17 @@ Result<Moment> moment_of(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
 
 // Nothing is written where this fails. What the backup has and the store has not is known afterwards to be of no use,
 // or the one who asked wants it replaced: then it is no backup any more, until the new one is whole.
-Status guard(const Store::Impl& store, const std::string& target, const Moment& moment, const BackupRequest& request,
-             Earlier& earlier) REQUIRES(store.reclaim_mutex) {
-  BackupGuard guard(store, target, moment.end, request);
+Status guard(Store::Impl& store, const BackupPlace& target, const BackupRequest& request, Earlier& earlier)
+    REQUIRES(store.reclaim_mutex) {
+  PAILFS_TRY(store.sync_all());
+  const uint64_t sequence = store.durable();
+  BackupGuard guard(store, target, store.log->durable(), request);
   PAILFS_TRY(guard.look());
   if (earlier.finished()) {
-    const Status has_all = guard.has_all_of(*earlier.marker, moment.sequence);
+    const Status has_all = guard.has_all_of(*earlier.marker, sequence);
     if (!has_all && (has_all.error().code != Code::kExists || !request.replace)) return has_all;
     PAILFS_TRY(guard.is_whole(true));
-    if (has_all) return guard.loses_nothing();
+    if (has_all) return request.replace ? Status{} : guard.loses_nothing();
     earlier.marker->taken = 0;
     return {};
   }
@@ -217,19 +225,19 @@ Status guard(const Store::Impl& store, const std::string& target, const Moment& 
 
 Result<BackupReport> Store::backup(const std::string& target, const Progress& progress, const BackupRequest& request) {
   Impl& impl = *impl_;
-  Env& env = impl.env;
+  Env& env = request.target_env != nullptr ? *request.target_env : impl.env;  // of the target
   PAILFS_TRY(impl.writable());
   if (lie_in_each_other(target, impl.directory)) {
     return fail(Code::kInvalid, "a store and its backup cannot lie in each other");
   }
-  PAILFS_ASSIGN(const Superblock superblock, read_superblock(env, impl.directory));
+  PAILFS_ASSIGN(const Superblock superblock, read_superblock(impl.env, impl.directory));
   PAILFS_ASSIGN(Earlier earlier, look_for_earlier(env, target, superblock));
   const MutexLock freeze(impl.reclaim_mutex);
+  PAILFS_TRY(guard(impl, {env, target}, request, earlier));
   PAILFS_ASSIGN(const std::string id, begin_backup(impl));
   PAILFS_ASSIGN(const Moment moment, moment_of(impl));
-  PAILFS_TRY(guard(impl, target, moment, request, earlier));
   PAILFS_TRY(prepare(env, target, earlier, superblock));
-  BackupCopier copier(env, impl.directory, target, earlier.finished(), progress);
+  BackupCopier copier({impl.env, impl.directory}, {env, target}, earlier.list, earlier.finished(), progress);
   BackupReport report;
   for (const auto* items : {&moment.segments, &moment.copies}) {
     for (const BackupItem& item : *items) {
@@ -240,9 +248,8 @@ Result<BackupReport> Store::backup(const std::string& target, const Progress& pr
   }
   for (const BackupItem& item : moment.segments) PAILFS_TRY(copier.copy(item));
   PAILFS_TRY(env.sync_dir(target + "/log"));
-  for (size_t i = 0; i < std::size(kKeyrings); ++i) {
-    if (moment.keyrings[i].empty()) continue;
-    PAILFS_TRY(env.replace_file(fmt::format("{}/{}", target, kKeyrings[i]), moment.keyrings[i]));
+  for (const std::string_view name : kKeyrings) {
+    PAILFS_TRY(env.replace_file(fmt::format("{}/{}", target, name), moment.keyring));
   }
   for (const BackupItem& item : moment.copies) PAILFS_TRY(copier.copy(item));
   PAILFS_TRY(env.sync_dir(target + "/index-copy"));
@@ -252,14 +259,44 @@ Result<BackupReport> Store::backup(const std::string& target, const Progress& pr
   marker.sequence = moment.sequence;
   marker.last_segment = moment.end.segment;
   marker.last_offset = moment.end.offset;
+  marker.listed = true;
+  std::vector<BackupItem> all = moment.segments;
+  all.insert(all.end(), moment.copies.begin(), moment.copies.end());
+  PAILFS_TRY(write_backup_list(env, target, id, all));
   PAILFS_TRY(write_backup_marker(env, target, marker));
   PAILFS_TRY(remove_others(env, target, "/index-copy", moment.copies));
   PAILFS_TRY(remove_others(env, target, "/log", moment.segments));
+  PAILFS_TRY(remove_other_lists(env, target, id));
   report.copied = copier.copied();
   report.sequence = moment.sequence;
   report.segments = moment.segments.size();
   return report;
 }
+
+namespace {
+
+// Those of older builds have no list: all that is there is theirs.
+Result<std::vector<BackupItem>> items_of_backup(Env& env, const std::string& backup, const Superblock& marker) {
+  std::vector<BackupItem> items;
+  if (marker.listed) {
+    PAILFS_ASSIGN(const BackupList list, read_backup_list(env, backup, marker.id));
+    for (const auto& [name, length] : list) items.push_back({name, length});
+    return items;
+  }
+  for (const char* part : {"/log", "/index-copy"}) {
+    PAILFS_ASSIGN(const auto names, env.list_dir(backup + part));
+    for (const std::string& name : names) {
+      if (!is_backup_name(name) || name.ends_with(".part")) continue;
+      BackupItem item{fmt::format("{}/{}", part, name)};
+      PAILFS_ASSIGN(const auto file, env.open(backup + item.name, OpenMode::kRead));
+      PAILFS_ASSIGN(item.length, file->size());
+      items.push_back(std::move(item));
+    }
+  }
+  return items;
+}
+
+}  // namespace
 
 Result<BackupReport> Store::restore(Env& env, const std::string& backup, const std::string& directory,
                                     const Progress& progress) {
@@ -273,23 +310,15 @@ Result<BackupReport> Store::restore(Env& env, const std::string& backup, const s
   Superblock unfinished = marker;
   unfinished.taken = 0;
   PAILFS_TRY(write_backup_marker(env, directory, unfinished));
-  BackupCopier copier(env, backup, directory, false, progress);
-  std::vector<BackupItem> items;
+  BackupCopier copier({env, backup}, {env, directory}, {}, false, progress);
   BackupReport report;
-  for (const char* part : {"/log", "/index-copy"}) {
-    PAILFS_TRY(make_if_missing(env, directory + part));
-    PAILFS_ASSIGN(const auto names, env.list_dir(backup + part));
-    for (const std::string& name : names) {
-      if (name.ends_with(".part")) continue;
-      BackupItem item{fmt::format("{}/{}", part, name)};
-      PAILFS_ASSIGN(const auto file, env.open(backup + item.name, OpenMode::kRead));
-      PAILFS_ASSIGN(item.length, file->size());
-      PAILFS_ASSIGN(const uint64_t missing, copier.missing(item));
-      copier.expect(missing);
-      report.bytes += item.length;
-      if (name.ends_with(".seg")) ++report.segments;
-      items.push_back(std::move(item));
-    }
+  for (const char* part : {"/log", "/index-copy"}) PAILFS_TRY(make_if_missing(env, directory + part));
+  PAILFS_ASSIGN(const std::vector<BackupItem> items, items_of_backup(env, backup, marker));
+  for (const BackupItem& item : items) {
+    PAILFS_ASSIGN(const uint64_t missing, copier.missing(item));
+    copier.expect(missing);
+    report.bytes += item.length;
+    if (item.name.ends_with(".seg")) ++report.segments;
   }
   for (const BackupItem& item : items) PAILFS_TRY(copier.copy(item));
   for (const std::string_view name : kKeyrings) {

@@ -4,13 +4,64 @@
 
 #include <algorithm>
 
+#include "log/log_storage.h"
+#include "store/json.h"
+
 namespace pailfs {
 
 namespace {
 constexpr size_t kPiece = size_t{4} << 20;
 constexpr size_t kBlock = 4096;
 constexpr size_t kLeastHeader = 64;
+constexpr size_t kMaxList = size_t{256} << 20;
+constexpr std::string_view kListPrefix = "files.";
+constexpr std::string_view kPart = ".part";
+
+std::string list_path(const std::string& target, const std::string& id) {
+  return fmt::format("{}/{}{}", target, kListPrefix, id);
+}
 }  // namespace
+
+Status write_backup_list(Env& env, const std::string& target, const std::string& id,
+                         const std::vector<BackupItem>& items) {
+  nlohmann::json files = nlohmann::json::object();
+  for (const BackupItem& item : items) files[item.name] = item.length;
+  return env.replace_file(list_path(target, id), nlohmann::json{{"files", std::move(files)}}.dump(1) + "\n");
+}
+
+Result<BackupList> read_backup_list(Env& env, const std::string& target, const std::string& id) {
+  const std::string path = list_path(target, id);
+  PAILFS_ASSIGN(const std::string text, env.read_file(path, kMaxList));
+  const auto damaged = [&] {
+    return fail(Code::kCorrupt, fmt::format("{} is damaged: it is not the list of a backup's files", path));
+  };
+  const nlohmann::json json = parse_json(text);
+  if (!json.is_object() || !json.contains("files") || !json["files"].is_object()) return damaged();
+  BackupList list;
+  for (const auto& [name, length] : json["files"].items()) {
+    const size_t slash = name.rfind('/');
+    const std::string_view directory = std::string_view(name).substr(0, slash == std::string::npos ? 0 : slash);
+    const bool known = (directory == "/log" || directory == "/index-copy") && is_backup_name(name.substr(slash + 1));
+    if (!known || !length.is_number_unsigned()) return damaged();
+    list[name] = length.get<uint64_t>();
+  }
+  return list;
+}
+
+Status remove_other_lists(Env& env, const std::string& target, const std::string& id) {
+  PAILFS_ASSIGN(const auto names, env.list_dir(target));
+  for (const std::string& name : names) {
+    if (name.starts_with(kListPrefix) && name != list_path("", id).substr(1)) {
+      PAILFS_TRY(env.remove(fmt::format("{}/{}", target, name)));
+    }
+  }
+  return {};
+}
+
+bool is_backup_name(std::string_view name) {
+  if (name.ends_with(kPart)) name.remove_suffix(kPart.size());
+  return parse_segment_name(name) != 0 || name.starts_with("base-") || name.starts_with("journal-");
+}
 
 Result<uint64_t> BackupCopier::missing(const BackupItem& item) {
   PAILFS_ASSIGN(const uint64_t there, usable(item));
@@ -21,13 +72,14 @@ Status BackupCopier::copy(const BackupItem& item) {
   PAILFS_ASSIGN(uint64_t at, usable(item));
   // An empty file is one too: a crash leaves such, and the ones that follow on it count it.
   if (at == item.length && at > 0) return {};
-  const std::string source = from_ + item.name;
-  const std::string target = to_ + item.name;
-  PAILFS_ASSIGN(const auto in, env_.open(source, OpenMode::kRead));
+  const std::string source = from_.directory + item.name;
+  const std::string target = to_.directory + item.name;
+  PAILFS_ASSIGN(const auto in, from_.env.open(source, OpenMode::kRead));
   // What is copied from the start appears when it is whole.
-  const std::string place = at == 0 ? target + ".part" : target;
-  if (at == 0) (void)env_.remove(place);
-  PAILFS_ASSIGN(const auto out, env_.open(place, at == 0 ? OpenMode::kCreate : OpenMode::kReadWrite));
+  const std::string place = at == 0 ? target + std::string(kPart) : target;
+  if (at == 0) (void)to_.env.remove(place);
+  PAILFS_ASSIGN(const auto out, to_.env.open(place, at == 0 ? OpenMode::kCreate : OpenMode::kReadWrite));
+  if (at > 0) PAILFS_TRY(out->truncate(at));
   std::string piece(kPiece, '\0');
   while (at < item.length) {
     const auto wanted = static_cast<size_t>(std::min<uint64_t>(kPiece - at % kPiece, item.length - at));
@@ -42,17 +94,28 @@ Status BackupCopier::copy(const BackupItem& item) {
   }
   PAILFS_TRY(out->truncate(item.length));
   PAILFS_TRY(out->sync_data());
-  return place == target ? Status{} : env_.rename(place, target);
+  return place == target ? Status{} : to_.env.rename(place, target);
+}
+
+// How much of a file of this size in the target the power cannot have taken: growing in place shows before it is on the
+// medium.
+uint64_t BackupCopier::on_medium(const BackupItem& item, uint64_t size) const {
+  if (const auto listed = earlier_.find(item.name); listed != earlier_.end()) {
+    return size >= item.length && listed->second >= item.length ? size : std::min(size, listed->second);
+  }
+  return size >= item.length ? size : 0;
 }
 
 // How much of the target is there already and the same. A segment that begins alike was copied from this file: its salt
 // is in the first bytes, and what is written once never changes. Files of the index copy are read whole: they are
 // small, and one damaged byte makes all that follows useless.
 Result<uint64_t> BackupCopier::usable(const BackupItem& item) {
-  const auto target = env_.open(to_ + item.name, OpenMode::kRead);
-  if (!target) return target.error().code == Code::kNotFound ? Result<uint64_t>(0) : std::unexpected(target.error());
-  PAILFS_ASSIGN(const uint64_t size, (*target)->size());
-  PAILFS_ASSIGN(const auto source, env_.open(from_ + item.name, OpenMode::kRead));
+  const auto target = to_.env.open(to_.directory + item.name, OpenMode::kRead);
+  const auto is_gone = [](Code code) { return code == Code::kNotFound || code == Code::kIo; };
+  if (!target) return is_gone(target.error().code) ? Result<uint64_t>(0) : std::unexpected(target.error());
+  PAILFS_ASSIGN(const uint64_t found, (*target)->size());
+  const uint64_t size = on_medium(item, found);
+  PAILFS_ASSIGN(const auto source, from_.env.open(from_.directory + item.name, OpenMode::kRead));
   const bool segment = item.name.ends_with(".seg");
   if (size < kLeastHeader || item.length < kLeastHeader) return 0;
   if (size > item.length && !(segment && keep_longer_)) return 0;
@@ -61,15 +124,16 @@ Result<uint64_t> BackupCopier::usable(const BackupItem& item) {
   return alike ? there : 0;
 }
 
-// Whether both begin with the same `length` bytes.
+// Whether both begin with the same `length` bytes. What the target's disk does not give back is not the same.
 Result<bool> BackupCopier::same(File& ours, File& theirs, uint64_t length) {
   std::string one(static_cast<size_t>(std::min<uint64_t>(length, kPiece)), '\0');
   std::string other = one;
   for (uint64_t at = 0; at < length;) {
     const auto wanted = static_cast<size_t>(std::min<uint64_t>(one.size(), length - at));
     PAILFS_ASSIGN(const size_t got, ours.read_at(at, std::span(one).first(wanted)));
-    PAILFS_ASSIGN(const size_t there, theirs.read_at(at, std::span(other).first(wanted)));
-    if (got != wanted || there != wanted || one.compare(0, wanted, other, 0, wanted) != 0) return false;
+    const auto there = theirs.read_at(at, std::span(other).first(wanted));
+    if (!there && there.error().code != Code::kIo) return std::unexpected(there.error());
+    if (got != wanted || !there || *there != wanted || one.compare(0, wanted, other, 0, wanted) != 0) return false;
     at += wanted;
   }
   return true;

@@ -23,9 +23,11 @@ std::string time_text(int64_t time) {
 
 }  // namespace
 
-BackupGuard::BackupGuard(const Store::Impl& store, std::string target, Position end, const BackupRequest& request)
+BackupGuard::BackupGuard(const Store::Impl& store, const BackupPlace& target, Position end,
+                         const BackupRequest& request)
     : store_(store),
-      target_(std::move(target)),
+      target_env_(target.env),
+      target_(target.directory),
       end_(end),
       request_(request),
       keys_(store.keyring->derive("log"), id_of(store)) {}
@@ -52,14 +54,14 @@ Status BackupGuard::look() {
 }
 
 Status BackupGuard::look_at_target() {
-  PAILFS_ASSIGN(const bool there, store_.env.exists(log_directory(target_)));
+  PAILFS_ASSIGN(const bool there, target_env_.exists(log_directory(target_)));
   if (!there) return {};
-  const auto storage = make_file_log_storage(store_.env, log_directory(target_));
+  const auto storage = make_file_log_storage(target_env_, log_directory(target_));
   PAILFS_ASSIGN(const std::vector<uint64_t> present, storage->list());
   for (const uint64_t id : present) {
     names_.insert(id);
     const auto header = read_segment_header(*storage, keys_, id);
-    if (!header && header.error().code == Code::kCorrupt) continue;
+    if (!header && (header.error().code == Code::kCorrupt || header.error().code == Code::kIo)) continue;
     if (!header) return std::unexpected(header.error());
     PAILFS_ASSIGN(const uint64_t size, storage->size(id));
     theirs_[id] = {header->salt, header->created, size, size};
@@ -207,17 +209,27 @@ std::unexpected<Error> BackupGuard::damaged(uint64_t segment, uint64_t wanted, c
               fmt::format("the store is damaged: its segment file {} {}. Nothing was copied. {}", place, what, advice));
 }
 
+// What was rewritten here and is lost may be in the backup where it was before. What was not is in the same place in
+// both, and the backup's is not touched.
 Status BackupGuard::loses_nothing() const {
-  if (request_.lost == 0) return {};
+  const bool rewritten = std::ranges::any_of(request_.lost_segments, [&](uint64_t id) { return !ours_.contains(id); });
   const auto gone =
       std::ranges::find_if(names_, [&](uint64_t id) { return id <= end_.segment && !ours_.contains(id); });
-  if (gone == names_.end()) return {};
+  std::string what;
+  if (request_.lost_records) {
+    what = "records of the index are";
+  } else if (rewritten && gone != names_.end()) {
+    what = fmt::format("content that was moved out of segment {} is", segment_name(*gone));
+  } else {
+    return {};
+  }
   return fail(
       Code::kCorrupt,
-      fmt::format("content is lost in the store (see 'pail scrub'), and the backup {} may be the last to have it: in "
-                  "segment {}, which the store has rewritten since. Nothing was copied: restore the backup elsewhere, "
-                  "put back the files that are lost, and back up again; or back up into another directory",
-                  target_, segment_name(*gone)));
+      fmt::format("{} lost in the store (see 'pail scrub'), and the backup {} may be the last to have it. Nothing "
+                  "was copied: back up into another directory; or restore the backup elsewhere and put back the "
+                  "files that are lost, then let go of what is lost with 'pail versions purge' or 'pail repair', "
+                  "and back up again; or with 'pail backup --replace'",
+                  what, target_));
 }
 
 }  // namespace pailfs

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "log/format.h"
+#include "store/backup_files.h"
 #include "store/impl.h"
 #include "store/superblock.h"
 
@@ -14,8 +15,9 @@ namespace pailfs {
 
 class BackupGuard {
  public:
-  // `end`: of what is to be copied. The caller holds the store's reclaim_mutex while it uses this: no segment goes.
-  BackupGuard(const Store::Impl& store, std::string target, Position end, const BackupRequest& request);
+  // `end`: of what is on the medium now. The caller holds the store's reclaim_mutex while it uses this: no segment
+  // goes.
+  BackupGuard(const Store::Impl& store, const BackupPlace& target, Position end, const BackupRequest& request);
 
   // Reads the headers of all segments. First.
   Status look();
@@ -45,6 +47,7 @@ class BackupGuard {
   std::unexpected<Error> damaged(uint64_t segment, uint64_t wanted, const std::string& what) const;
 
   const Store::Impl& store_;
+  Env& target_env_;
   const std::string target_;
   const Position end_;
   const BackupRequest& request_;

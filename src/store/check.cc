@@ -73,20 +73,23 @@ Result<std::string> Store::Impl::copy_damage(const std::function<Status()>& proc
                        whole_to);
   }
   if (found) return std::string();
-  // What is begun with the store cannot be missing.
-  if (found.error().code == Code::kCorrupt || (copy != nullptr && found.error().code == Code::kNotFound)) {
-    return found.error().message;
+  switch (found.error().code) {
+    case Code::kCorrupt:
+    case Code::kIo:  // the disk does not give it back
+      return found.error().message;
+    case Code::kNotFound:  // what is begun with the store cannot be missing
+      return copy != nullptr ? found.error().message : std::string();
+    default:
+      return std::unexpected(found.error());
   }
-  if (found.error().code == Code::kNotFound) return std::string();
-  return std::unexpected(found.error());
 }
 
 // That the index could be built anew. A copy that is damaged is written anew where the store takes changes.
 Status Store::Impl::check_copy(const Report& report, const std::function<Status()>& proceed) const {
   if (options.index_copy.empty() || (copy != nullptr && !copy->whole())) return {};
-  PAILFS_ASSIGN(const bool there, env.exists(options.index_copy));
-  if (!there) return {};
   if (copy == nullptr) {
+    PAILFS_ASSIGN(const bool there, env.exists(options.index_copy));
+    if (!there) return {};
     PAILFS_ASSIGN(const bool current, copy_is_current());
     if (!current) return {};
   }

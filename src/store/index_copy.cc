@@ -234,14 +234,17 @@ Status IndexCopy::begin_journal(uint64_t generation, uint64_t part) {
   return env_.sync_dir(directory_);
 }
 
+Status IndexCopy::make_directory() {
+  PAILFS_ASSIGN(const bool there, env_.exists(directory_));
+  if (there) return {};
+  PAILFS_TRY(env_.make_dir(directory_));
+  return env_.sync_dir(directory_.substr(0, directory_.rfind('/')));
+}
+
 void IndexCopy::begin(bool current, bool index_is_empty) {
   const MutexLock lock(mutex_);
   const auto start = [&]() REQUIRES(mutex_) -> Status {
-    PAILFS_ASSIGN(const bool there, env_.exists(directory_));
-    if (!there) {
-      PAILFS_TRY(env_.make_dir(directory_));
-      PAILFS_TRY(env_.sync_dir(directory_.substr(0, directory_.rfind('/'))));
-    }
+    PAILFS_TRY(make_directory());
     PAILFS_ASSIGN(const Names names, list());
     uint64_t generation = names.bases.empty() ? 1 : names.bases.back();
     remove_older(generation);  // once more: a crash may have brought it back
@@ -311,6 +314,7 @@ Status IndexCopy::write_base(Index& index, Mutex& checkpoints, const std::functi
   {
     const MutexLock checkpoint(checkpoints);
     const MutexLock lock(mutex_);
+    PAILFS_TRY(make_directory());  // somebody may have removed it
     // Above what an attempt that failed may have left, too.
     PAILFS_ASSIGN(const Names names, list());
     generation = generation_;

@@ -73,6 +73,7 @@ class IndexCopy {
  private:
   struct Names;
   Result<Names> list() const;
+  Status make_directory();
   Status begin_journal(uint64_t generation, uint64_t part) REQUIRES(mutex_);
   void lost(const Error& why) REQUIRES(mutex_);
   void remove_older(uint64_t generation);

@@ -329,6 +329,16 @@ void Keyring::mend() {
   }
 }
 
+std::string Keyring::text() const {
+  const MutexLock lock(mutex_);
+  return serialize();
+}
+
+Status Keyring::write_anew() {
+  const MutexLock lock(mutex_);
+  return save();
+}
+
 std::string Keyring::serialize() const {
   Json slots = Json::array();
   for (const Slot& slot : slots_) {

@@ -55,6 +55,10 @@ class Keyring {
   static Result<std::unique_ptr<Keyring>> unlock(Env& env, std::string directory, std::string_view uuid,
                                                  const UnlockSecret& secret, bool read_only = false);
 
+  // What both copies should hold.
+  std::string text() const;
+  // Writes both copies.
+  Status write_anew();
   // Empty: both copies are good. Otherwise what is wrong with one of them, as it was found; unlock() has mended it
   // since, unless it was told to write nothing.
   const std::string& fault() const { return fault_; }

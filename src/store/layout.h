@@ -19,8 +19,9 @@ inline std::string lock_path(const std::string& directory) { return directory + 
 // Builds index.new from the copy. kNotFound, kCorrupt: see IndexCopy::replay(). The store's lock is held.
 Result<IndexCopy::Found> build_index(Env& env, const std::string& directory, const Keyring& keyring,
                                      std::string_view uuid, const Progress& progress);
-// Puts index.new in the place of the index; what was there becomes index.old.
-Status install_index(Env& env, const std::string& directory);
+// Puts index.new in the place of the index. Returns the directory that what was there is in now, empty if nothing was:
+// index.old, or index.old.2 and so on where that is taken. Without `keep_old` there was nothing in it, and it goes.
+Result<std::string> install_index(Env& env, const std::string& directory, bool keep_old);
 // There is a copy, and LMDB's file is not there or empty: somebody removed it, or a crash came between the two renames.
 Result<bool> index_is_lost(Env& env, const std::string& directory);
 

@@ -81,16 +81,25 @@ Result<IndexCopy::Found> build_index(Env& env, const std::string& directory, con
   return found;
 }
 
-Status install_index(Env& env, const std::string& directory) {
+Result<std::string> install_index(Env& env, const std::string& directory, bool keep_old) {
   const std::string place = index_directory(directory);
-  const std::string old = place + ".old";
+  std::string old;
   PAILFS_ASSIGN(const bool there, env.exists(place));
-  if (there) {
-    PAILFS_TRY(remove_directory(env, old));
+  if (!keep_old) {
+    PAILFS_TRY(remove_directory(env, place));
+  } else if (there) {
+    // What was kept once is worth more than what was built since, which may be what takes its place now.
+    old = place + ".old";
+    for (int number = 2;; ++number) {
+      PAILFS_ASSIGN(const bool taken, env.exists(old));
+      if (!taken) break;
+      old = fmt::format("{}.old.{}", place, number);
+    }
     PAILFS_TRY(env.rename(place, old));
   }
-  PAILFS_TRY(env.rename(place + ".new", place));
-  return env.sync_dir(directory);
+  PAILFS_TRY(env.rename(new_index_directory(directory), place));
+  PAILFS_TRY(env.sync_dir(directory));
+  return old;
 }
 
 Result<bool> index_is_lost(Env& env, const std::string& directory) {
@@ -121,7 +130,8 @@ Status Store::build_new_index(Env& env, const std::string& directory, const Unlo
 
 Status Store::install_new_index(Env& env, const std::string& directory) {
   PAILFS_ASSIGN(const auto lock, env.lock_file(lock_path(directory)));
-  return install_index(env, directory);
+  PAILFS_TRY(install_index(env, directory, true));
+  return {};
 }
 
 Status Store::discard_new_index(Env& env, const std::string& directory) {
@@ -140,8 +150,7 @@ Result<RebuildReport> Store::rebuild_index(Env& env, const std::string& director
     PAILFS_ASSIGN(const IndexCopy::Found found, build_index(env, directory, *keyring, id, progress));
     report.entries = found.entries;
     report.bytes = found.bytes;
-    PAILFS_ASSIGN(report.kept_old, env.exists(index_directory(directory)));
-    PAILFS_TRY(install_index(env, directory));
+    PAILFS_ASSIGN(report.old_index, install_index(env, directory, true));
   }
   StoreOptions options;
   options.background = false;
@@ -150,7 +159,7 @@ Result<RebuildReport> Store::rebuild_index(Env& env, const std::string& director
     const std::string why = opened.error().message;
     return fail(opened.error().code,
                 fmt::format("the index was built anew, but the log does not follow on it: {}{}", why,
-                            report.kept_old ? "; the index that was there is in index.old" : ""));
+                            report.old_index.empty() ? "" : "; the index that was there is in " + report.old_index));
   }
   report.frames = (*opened)->status().recovery.frames;
   PAILFS_TRY((*opened)->close());

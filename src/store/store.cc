@@ -89,7 +89,7 @@ Result<std::unique_ptr<Index>> open_index(Env& env, const std::string& directory
   if (lost) {
     log_warning("{} has no index: it is built anew from its copy", directory);
     PAILFS_TRY(build_index(env, directory, keyring, uuid, nullptr));
-    PAILFS_TRY(install_index(env, directory));
+    PAILFS_TRY(install_index(env, directory, false));
   }
   auto index = open_lmdb_index(index_directory(directory), {});
   if (!index && index.error().code == Code::kCorrupt) {

@@ -156,7 +156,7 @@ struct RebuildReport {
   uint64_t entries = 0;   // of the copy: those of its base, and changes since
   uint64_t bytes = 0;     // of the copy
   uint64_t frames = 0;    // of the log, replayed on top
-  bool kept_old = false;  // the index that was there is in index.old
+  std::string old_index;  // the directory that the index that was there is in; empty: there was none
 };
 // done and total are of the same unit; total 0: unknown. Returns whether to go on; if not, the operation ends soon with
 // kInterrupted, and what it has done stays.
@@ -181,8 +181,13 @@ struct BackupReport {
 };
 
 struct BackupRequest {
-  bool replace = false;  // also a backup that has changes which this store has not
-  uint64_t lost = 0;     // how much is known to be lost, by whoever keeps account of it
+  bool replace = false;  // also a backup that has what this store has not
+  // What is known to be lost, by whoever keeps account of it: records of the index; segments that the content was born
+  // in.
+  bool lost_records = false;
+  std::set<uint64_t> lost_segments;
+  // What the target is reached through; null: what the store is.
+  Env* target_env = nullptr;
   // For each of these segments in which content was born: the end of what it has there. Without: nobody knows content.
   std::function<Result<std::map<uint64_t, uint64_t>>(const std::set<uint64_t>& segments)> content;
 };

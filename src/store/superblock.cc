@@ -43,6 +43,7 @@ Result<Superblock> parse(const std::string& directory, const nlohmann::json& jso
   superblock.sequence = number("sequence");
   superblock.last_segment = number("last_segment");
   superblock.last_offset = number("last_offset");
+  superblock.listed = json.contains("listed") && json["listed"].is_boolean() && json["listed"].get<bool>();
   if (!uuid_bytes(superblock.uuid)) return fail(Code::kCorrupt, fmt::format("{} is damaged: bad uuid", path));
   return superblock;
 }
@@ -126,7 +127,8 @@ Status write_backup_marker(Env& env, const std::string& directory, const Superbl
                                {"id", superblock.id},
                                {"sequence", superblock.sequence},
                                {"last_segment", superblock.last_segment},
-                               {"last_offset", superblock.last_offset}};
+                               {"last_offset", superblock.last_offset},
+                               {"listed", superblock.listed}};
   return env.replace_file(superblock_path(directory), json.dump(2) + "\n");
 }
 

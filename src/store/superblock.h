@@ -23,6 +23,7 @@ struct Superblock {
   uint64_t sequence = 0;      // of the last transaction
   uint64_t last_segment = 0;  // where the log ends
   uint64_t last_offset = 0;
+  bool listed = false;  // its files are in a list (backup_files.h)
 };
 
 // kNotFound: no store there; kTooNew: made by a newer pailfs (the message names both formats); kCorrupt: not readable.

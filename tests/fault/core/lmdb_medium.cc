@@ -75,7 +75,7 @@ int allocate_one(int fd, int mode, off_t offset, off_t length) {
 LmdbMedium::LmdbMedium(MemoryEnv& memory, std::string directory)
     : memory_(memory), faults_(memory), directory_(std::move(directory)) {
   for (const auto& entry : std::filesystem::directory_iterator(directory_)) std::filesystem::remove_all(entry);
-  for (const char* name : {"/index", "/index.new", "/index.old"}) {
+  for (const char* name : {"/index", "/index.new", "/index.old", "/index.old.2", "/index.old.3"}) {
     const auto names = memory_.list_dir(directory_ + name);
     if (!names) continue;
     std::filesystem::create_directory(directory_ + name);

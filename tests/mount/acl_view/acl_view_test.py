@@ -9,7 +9,7 @@ import os
 import pwd
 import stat
 
-from mounted_store import PAIL, MountTest, main
+from mounted_store import PAIL, PAILFS, MountTest, main
 from other_users import as_user, each_as_user
 
 ALLOWED, DENIED = 0, errno.EACCES
@@ -319,13 +319,55 @@ class BucketOwner(AclViewTest):
     def setUp(self):
         super().setUp()
         self.fs.unmount()
-        os.chown(self.fs.store, DAEMON, DAEMON)
+        self.fs.run("chown", "-R", "%d:%d" % (DAEMON, DAEMON), self.fs.store)
         self.fs.mount(self.options)
+
+    def try_mount(self):
+        """Whether it can be mounted; it is unmounted again."""
+        words = (self.fs.store, self.fs.mountpoint, "-o", self.fs.options(self.options))
+        tried = self.fs.run(PAILFS, *words, check=False)
+        if tried.returncode == 0:
+            self.fs.run("umount", self.fs.mountpoint)
+        return tried.returncode == 0
+
+    def test_is_all_that_root_is_to_what_is_in_the_store(self):
+        """Root's daemon has his rights: a link in the place of a file leads to nothing that is not his."""
+        self.fs.unmount()
+        elsewhere = self.fs.directory / "elsewhere"
+        elsewhere.write_text("kept" * 5000)
+        elsewhere.chmod(0o600)
+        for name, mounts in (("reserve", True), ("lock", False), ("index/lock.mdb", False), ("index/data.mdb", False)):
+            file = self.fs.store / name
+            file.rename(self.fs.directory / "aside")
+            file.symlink_to(elsewhere)
+            self.assertEqual(self.try_mount(), mounts, name)
+            self.assertEqual(elsewhere.read_text(), "kept" * 5000)
+            self.assertEqual((elsewhere.stat().st_uid, elsewhere.stat().st_mode & 0o777), (0, 0o600))
+            file.unlink()
+            (self.fs.directory / "aside").rename(file)
+        self.assertTrue(self.try_mount())
+
+    def test_backs_up_with_his_own_rights(self):
+        self.fill(self.bucket / "file", 0o644)
+        him = {"user": DAEMON, "group": DAEMON, "extra_groups": []}
+        private = self.fs.directory / "private"
+        private.mkdir(0o700)
+        refused = self.fs.run(PAIL, "backup", private / "backup", "--store", self.fs.store, check=False, **him)
+        self.assertIn("Permission denied", refused.stderr)
+        self.assertEqual(os.listdir(private), [])
+        his = self.fs.directory / "his"
+        his.mkdir()
+        os.chown(his, DAEMON, DAEMON)
+        self.fs.run(PAIL, "backup", his / "backup", "--store", self.fs.store, **him)
+        self.assertEqual({path.stat().st_uid for path in (his / "backup").rglob("*")}, {DAEMON})
+        self.fs.run(PAIL, "backup", private / "backup", "--store", self.fs.store)
+        self.assertEqual({path.stat().st_uid for path in (private / "backup").rglob("*")}, {0})
+        self.assertEqual({path.stat().st_uid for path in self.fs.store.rglob("*")}, {DAEMON})
+        refused = self.fs.run(PAIL, "restore", private / "backup", his, check=False)
+        self.assertIn("run this as that user", refused.stderr)
 
     def test_uses_the_store_himself_after_root_has_mounted_it(self):
         self.fs.unmount()
-        for path in (self.fs.store, *self.fs.store.rglob("*")):
-            os.chown(path, DAEMON, DAEMON)
         (self.fs.store / "index/data.mdb").unlink()
         self.fs.mount(self.options)
         self.fill(self.bucket / "file", 0o644)

@@ -174,8 +174,9 @@ class Control(MountTest):
         (self.bucket / "file").write_text("content")
         self.fs.signal(signal.SIGSTOP)
         try:
-            # A path on the mount is not looked at by anybody as long as this lasts.
-            for words in (("status", self.fs.store), ("bucket", "list", "--store", self.fs.store)):
+            for words in (("status", self.fs.store), ("bucket", "list", "--store", self.fs.store),
+                          ("status", self.fs.mountpoint), ("versions", "list", self.bucket / "file"),
+                          ("versions", "list", self.bucket / "not/looked/up/../before")):
                 refused = self.fs.run(PAIL, *words, cwd=self.fs.store, check=False)
                 self.assertNotEqual(refused.returncode, 0, words)
                 self.assertIn("'kill -CONT %d' has it go on" % self.fs.daemon.pid, refused.stderr)

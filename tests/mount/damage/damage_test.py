@@ -121,7 +121,11 @@ class Damage(MountTest):
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("pail rebuild-index", refused.stderr)
         report = json.loads(self.fs.pail("rebuild-index", "--key-file", self.fs.key, "--json").stdout)
-        self.assertTrue(report["kept_old"])
+        self.assertEqual(report["old_index"], str(self.fs.store / "index.old"))
+        # What was kept stays what it is when it is done again.
+        report = json.loads(self.fs.pail("rebuild-index", "--key-file", self.fs.key, "--json").stdout)
+        self.assertEqual(report["old_index"], str(self.fs.store / "index.old.2"))
+        self.assertEqual((self.fs.store / "index.old/data.mdb").read_bytes()[:16000], b"damaged!" * 2000)
         self.fs.mount()
         self.assert_all_there(versions)
         in_use = self.fs.pail("rebuild-index", "--key-file", self.fs.key, check=False)

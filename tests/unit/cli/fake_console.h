@@ -31,7 +31,10 @@ class FakeConsole : public Console {
   void show_progress(uint64_t, uint64_t) override {}
   void end_progress() override {}
 
+  bool flush() override { return !output_is_full; }
+
   std::string output, errors, prompts;
+  bool output_is_full = false;
   bool has_terminal = false;
   std::deque<std::string> typed;
 };

@@ -410,6 +410,15 @@ TEST_F(PailTest, ARecoveryKeyIsAddedAndPrinted) {
   EXPECT_EQ(added["recovery_key"].get<std::string>().size(), 39u);
 }
 
+TEST_F(PailTest, ARecoveryKeyThatCouldNotBePrintedIsToldOf) {
+  console_.output_is_full = true;
+  EXPECT_EQ(pail({"init", store_, "--key-file", key_, "--recovery-key"}), kExitFailure);
+  EXPECT_THAT(console_.errors, HasSubstr("pail key remove --store " + store_ + " 2"));
+  EXPECT_EQ(pail_on_store({"key", "add", "--recovery", "--json"}), kExitFailure);
+  EXPECT_THAT(console_.errors, HasSubstr("pail key remove --store " + store_ + " 3"));
+  EXPECT_EQ(pail_on_store({"key", "list"}), kExitOk) << "nothing that is shown once";
+}
+
 TEST_F(PailTest, ASoundStoreChecksWithoutProblems) {
   init();
   ASSERT_EQ(pail_on_store({"bucket", "create", "photos"}), kExitOk) << console_.errors;

@@ -336,7 +336,7 @@ TEST_F(RebuildTest, ADamagedIndexIsNamedAndBuiltAnewOnRequest) {
   });
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_GT(report->entries, 100u);
-  EXPECT_TRUE(report->kept_old);
+  EXPECT_EQ(report->old_index, path_ + "/index.old");
   open();
   expect_all(2000);
 }
