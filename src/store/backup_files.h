@@ -43,12 +43,12 @@ class BackupCopier {
   // `earlier`: the list of the backup that the target holds, all of which is on the medium. Of other files there only
   // whole ones are known to be. `keep_longer`: a segment of the target that is longer than its item stays; what it has
   // more belongs to nothing, or is all that is left of it.
-  BackupCopier(BackupPlace from, BackupPlace to, BackupList earlier, bool keep_longer, const Progress& progress)
+  BackupCopier(BackupPlace from, BackupPlace to, BackupList earlier, bool keep_longer, Progress progress)
       : from_(std::move(from)),
         to_(std::move(to)),
         earlier_(std::move(earlier)),
         keep_longer_(keep_longer),
-        progress_(progress) {}
+        progress_(std::move(progress)) {}
 
   // Bytes of the item that are to be copied.
   Result<uint64_t> missing(const BackupItem& item);
@@ -66,7 +66,7 @@ class BackupCopier {
   const BackupPlace to_;
   const BackupList earlier_;
   const bool keep_longer_;
-  const Progress& progress_;
+  const Progress progress_;
   uint64_t total_ = 0;
   uint64_t copied_ = 0;
 };
