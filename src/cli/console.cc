@@ -74,7 +74,7 @@ class TerminalConsole : public Console {
     (void)flush();
     put(stderr, text);
   }
-  bool flush() override { return std::fflush(stdout) == 0; }
+  bool flush() override { return std::fflush(stdout) == 0 && std::ferror(stdout) == 0; }
   bool interactive() const override { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }
 
   Result<Secret> ask_secret(const std::string& prompt) override {

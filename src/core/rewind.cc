@@ -60,8 +60,9 @@ class Rewind {
   // `names`: the path; empty: the whole bucket.
   Status run(Ino root, const std::vector<std::string>& names);
   // What was replaced or removed while versioning is suspended goes now, and not before: other names may have come back
-  // from it.
+  // from it. Not where one may still have to: it goes with the next change of its name then.
   void settle() {
+    if (result_.denied > 0) return;
     for (const auto& [parent, name] : changed_) core_.settle_nulls(parent, name);
   }
   RewindResult take() { return std::move(result_); }
@@ -471,9 +472,8 @@ Result<RewindResult> Core::rewind(const Caller& caller, std::string_view bucket,
     PAILFS_ASSIGN(from, check_moment(impl, bucket_of(root), *options.from));
   }
   Rewind rewind(impl, caller, from, to, options, progress);
-  const Status done = rewind.run(root, split_path(path));
+  PAILFS_TRY(rewind.run(root, split_path(path)));  // one that is cut off may go on from what these hold
   rewind.settle();
-  PAILFS_TRY(done);
   return rewind.take();
 }
 

@@ -304,11 +304,17 @@ Status LmdbEnvironment::reopen() {
   return opened;
 }
 
+Status LmdbEnvironment::open_as_before(uint64_t map_size) {
+  if (AsFileUser::current().uid == opener_.uid) return open_environment(map_size);
+  PAILFS_ASSIGN(const auto as, AsFileUser::begin(opener_));
+  return open_environment(map_size);
+}
+
 // Behind the closed gate, which is what lets it work without the mutex.
 Status LmdbEnvironment::replace_environment(uint64_t map_size) {
   close_environment();
   committing_ = 0;  // numbers may begin again below the last one
-  Status opened = open_environment(map_size);
+  Status opened = open_as_before(map_size);
   MutexLock lock(mutex_);
   if (!opened) dead_ = opened.error();
   return opened;

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/mutex.h"
 #include "index/lmdb_index.h"
+#include "io/user_env.h"
 
 namespace pailfs {
 
@@ -92,6 +93,7 @@ class LmdbEnvironment {
   Status open_environment(uint64_t map_size);
   Status open_database();
   void close_environment() EXCLUDES(mutex_);
+  Status open_as_before(uint64_t map_size);
   Status replace_environment(uint64_t map_size) EXCLUDES(mutex_);
   bool close_gate(std::optional<std::chrono::milliseconds> patience) EXCLUDES(mutex_);
   void open_gate() EXCLUDES(mutex_);
@@ -100,6 +102,7 @@ class LmdbEnvironment {
 
   const std::string directory_;
   const LmdbOptions options_;
+  const FileUser opener_ = AsFileUser::current();  // with whose rights it is opened again, whichever thread does
   // Changed only while the gate is closed and no reader is out, by the thread that applies batches.
   MDB_env* env_ = nullptr;
   MDB_dbi dbi_ = 0;

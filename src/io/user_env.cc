@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,7 +18,9 @@ namespace {
 
 constexpr uint32_t kNobody = ~uint32_t{0};  // setfsuid(2) and setfsgid(2) change nothing then, and say what there is
 
-FileUser of_this_thread() {
+}  // namespace
+
+FileUser AsFileUser::current() {
   FileUser user{static_cast<uint32_t>(::setfsuid(kNobody)), static_cast<uint32_t>(::setfsgid(kNobody)), {}};
   const int count = ::getgroups(0, nullptr);
   user.groups.resize(count > 0 ? static_cast<size_t>(count) : 0);
@@ -25,6 +28,8 @@ FileUser of_this_thread() {
   user.groups.resize(got > 0 ? static_cast<size_t>(got) : 0);
   return user;
 }
+
+namespace {
 
 // Of this thread alone: what the C library calls setgroups() changes all of them. The groups first: whoever is root
 // only in part is refused then, and nothing was changed.
@@ -35,8 +40,11 @@ bool become(const FileUser& user) {
   const long changed = ::syscall(SYS_setgroups, user.groups.size(), user.groups.data());
 #endif
   if (changed != 0) return false;
+  const bool dumpable = ::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0;
   (void)::setfsgid(user.gid);
   (void)::setfsuid(user.uid);
+  // A change of these makes of it what /proc/sys/fs/suid_dumpable says (proc(5)).
+  if (!dumpable) (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   return static_cast<uint32_t>(::setfsuid(kNobody)) == user.uid &&
          static_cast<uint32_t>(::setfsgid(kNobody)) == user.gid;
 }
@@ -104,7 +112,7 @@ Result<FileUser> owner_of_directory(const std::string& directory) {
 std::unique_ptr<Env> make_user_env(Env& env, FileUser user) { return std::make_unique<UserEnv>(env, std::move(user)); }
 
 Result<std::unique_ptr<AsFileUser>> AsFileUser::begin(const FileUser& user) {
-  std::unique_ptr<AsFileUser> as(new AsFileUser(of_this_thread()));
+  std::unique_ptr<AsFileUser> as(new AsFileUser(current()));
   if (become(user)) return as;
   return fail(Code::kNotPermitted, fmt::format("this process may not reach files with the rights of uid {}: it needs "
                                                "CAP_SETUID and CAP_SETGID",

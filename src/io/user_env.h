@@ -29,6 +29,8 @@ class AsFileUser {
  public:
   // kNotPermitted: the process is not root's, or may not become others.
   static Result<std::unique_ptr<AsFileUser>> begin(const FileUser& user);
+  // Whose rights the calling thread has now.
+  static FileUser current();
   AsFileUser(const AsFileUser&) = delete;
   AsFileUser& operator=(const AsFileUser&) = delete;
   ~AsFileUser();

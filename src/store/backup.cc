@@ -1,7 +1,8 @@
 // Copying a store that is in use. What is copied is a state that was durable at one moment: the index copy as of a
 // checkpoint, the keyring, and the log up to what was durable then. Nothing is reclaimed meanwhile. In the backup
-// things go in the order log, keyring, index copy, list of the files, marker. An earlier backup stays what it was until
-// the marker is there, as its list says how much of each file is of it; what it alone needs goes last.
+// things go in the order log, index copy, list of the files with the keyring, marker. An earlier backup stays what it
+// was until the marker is there, as its list says how much of each file is of it and has its keyring; what it alone
+// needs goes last.
 //
 // Segments and the files of the index copy only grow, or are never changed again; punched ranges of a segment stay as
 // they were when it was copied. So a further backup copies what is new. It is not begun where it would put less in the
@@ -45,13 +46,41 @@ Status make_if_missing(Env& env, const std::string& path) {
   return there ? Status{} : env.make_dir(path);
 }
 
+// All that is there: of backups of older builds, which have no list.
+Result<BackupList> list_of_all(Env& env, const std::string& backup) {
+  BackupList list;
+  for (const char* part : {"/log", "/index-copy"}) {
+    PAILFS_ASSIGN(const auto names, env.list_dir(backup + part));
+    for (const std::string& name : names) {
+      if (!is_backup_name(name) || name.ends_with(".part")) continue;
+      const std::string path = fmt::format("{}/{}", part, name);
+      PAILFS_ASSIGN(const auto file, env.open(backup + path, OpenMode::kRead));
+      PAILFS_ASSIGN(list.files[path], file->size());
+    }
+  }
+  for (const std::string_view name : kKeyrings) {
+    const auto text = env.read_file(fmt::format("{}/{}", backup, name), kMaxKeyring);
+    if (text && !text->empty()) list.keyring = *text;
+  }
+  return list;
+}
+
 // What there is in the target.
 struct Earlier {
   bool there = false;                // the directory
   std::optional<Superblock> marker;  // of a backup of this store, also one that was not finished
-  BackupList list;                   // of a finished one; those of older builds have none
+  BackupList list;                   // of a finished one
   bool finished() const { return marker && marker->taken != 0; }
 };
+
+// An older build's gets a list as well, before anything is changed: its marker says where the log ended.
+Result<BackupList> list_of_earlier(Env& env, const std::string& target, const Superblock& marker) {
+  if (marker.listed) return read_backup_list(env, target, marker.id);
+  PAILFS_ASSIGN(BackupList list, list_of_all(env, target));
+  const auto last = list.files.find("/log/" + segment_name(marker.last_segment));
+  if (last != list.files.end()) last->second = std::min(last->second, marker.last_offset);
+  return list;
+}
 
 // A directory that takes a backup of the store: missing, empty, or with an earlier one, also one that was not finished.
 Result<Earlier> look_for_earlier(Env& env, const std::string& target, const Superblock& store) {
@@ -68,15 +97,19 @@ Result<Earlier> look_for_earlier(Env& env, const std::string& target, const Supe
                 fmt::format("{} is not empty and holds no backup; a backup needs a directory of its own", target));
   }
   if (found) earlier.marker = *found;
-  // Without its list it is as good as one without: more is copied.
-  if (earlier.finished() && found->listed)
-    earlier.list = read_backup_list(env, target, found->id).value_or(BackupList());
+  // Where that is damaged, more is copied.
+  if (earlier.finished()) earlier.list = list_of_earlier(env, target, *found).value_or(BackupList());
   return earlier;
 }
 
 // First, so that an unfinished one is known for what it is. An earlier one stays as good as it was.
-Status prepare(Env& env, const std::string& target, const Earlier& earlier, const Superblock& store) {
+Status prepare(Env& env, const std::string& target, Earlier& earlier, const Superblock& store) {
   if (!earlier.there) PAILFS_TRY(make_target(env, target));
+  const bool listed = !earlier.finished() || earlier.marker->listed || earlier.marker->id.empty();
+  if (!listed && !earlier.list.files.empty()) {
+    PAILFS_TRY(write_backup_list(env, target, earlier.marker->id, earlier.list));
+    earlier.marker->listed = true;
+  }
   PAILFS_TRY(write_backup_marker(env, target, earlier.marker.value_or(store)));
   PAILFS_TRY(make_if_missing(env, target + "/log"));
   PAILFS_TRY(make_if_missing(env, target + "/index-copy"));
@@ -231,8 +264,8 @@ Result<BackupReport> Store::backup(const std::string& target, const Progress& pr
     return fail(Code::kInvalid, "a store and its backup cannot lie in each other");
   }
   PAILFS_ASSIGN(const Superblock superblock, read_superblock(impl.env, impl.directory));
+  const MutexLock freeze(impl.reclaim_mutex);  // and no other backup
   PAILFS_ASSIGN(Earlier earlier, look_for_earlier(env, target, superblock));
-  const MutexLock freeze(impl.reclaim_mutex);
   PAILFS_TRY(guard(impl, {env, target}, request, earlier));
   PAILFS_ASSIGN(const std::string id, begin_backup(impl));
   PAILFS_ASSIGN(const Moment moment, moment_of(impl));
@@ -248,9 +281,6 @@ Result<BackupReport> Store::backup(const std::string& target, const Progress& pr
   }
   for (const BackupItem& item : moment.segments) PAILFS_TRY(copier.copy(item));
   PAILFS_TRY(env.sync_dir(target + "/log"));
-  for (const std::string_view name : kKeyrings) {
-    PAILFS_TRY(env.replace_file(fmt::format("{}/{}", target, name), moment.keyring));
-  }
   for (const BackupItem& item : moment.copies) PAILFS_TRY(copier.copy(item));
   PAILFS_TRY(env.sync_dir(target + "/index-copy"));
   Superblock marker = superblock;
@@ -260,10 +290,15 @@ Result<BackupReport> Store::backup(const std::string& target, const Progress& pr
   marker.last_segment = moment.end.segment;
   marker.last_offset = moment.end.offset;
   marker.listed = true;
-  std::vector<BackupItem> all = moment.segments;
-  all.insert(all.end(), moment.copies.begin(), moment.copies.end());
-  PAILFS_TRY(write_backup_list(env, target, id, all));
+  BackupList list{{}, moment.keyring};
+  for (const auto* items : {&moment.segments, &moment.copies}) {
+    for (const BackupItem& item : *items) list.files[item.name] = item.length;
+  }
+  PAILFS_TRY(write_backup_list(env, target, id, list));
   PAILFS_TRY(write_backup_marker(env, target, marker));
+  for (const std::string_view name : kKeyrings) {
+    PAILFS_TRY(env.replace_file(fmt::format("{}/{}", target, name), moment.keyring));
+  }
   PAILFS_TRY(remove_others(env, target, "/index-copy", moment.copies));
   PAILFS_TRY(remove_others(env, target, "/log", moment.segments));
   PAILFS_TRY(remove_other_lists(env, target, id));
@@ -275,25 +310,33 @@ Result<BackupReport> Store::backup(const std::string& target, const Progress& pr
 
 namespace {
 
-// Those of older builds have no list: all that is there is theirs.
-Result<std::vector<BackupItem>> items_of_backup(Env& env, const std::string& backup, const Superblock& marker) {
-  std::vector<BackupItem> items;
-  if (marker.listed) {
-    PAILFS_ASSIGN(const BackupList list, read_backup_list(env, backup, marker.id));
-    for (const auto& [name, length] : list) items.push_back({name, length});
-    return items;
+Result<BackupList> list_to_restore(Env& env, const std::string& backup, const Superblock& marker) {
+  if (!marker.listed) return list_of_all(env, backup);
+  auto list = read_backup_list(env, backup, marker.id);
+  if (!list) {
+    list.error().message += fmt::format(
+        ". A further 'pail backup' of the store writes it anew; to restore all that is there, whatever it "
+        "belongs to, change \"listed\" to false in {}/pailfs.store",
+        backup);
   }
-  for (const char* part : {"/log", "/index-copy"}) {
-    PAILFS_ASSIGN(const auto names, env.list_dir(backup + part));
-    for (const std::string& name : names) {
-      if (!is_backup_name(name) || name.ends_with(".part")) continue;
-      BackupItem item{fmt::format("{}/{}", part, name)};
-      PAILFS_ASSIGN(const auto file, env.open(backup + item.name, OpenMode::kRead));
-      PAILFS_ASSIGN(item.length, file->size());
-      items.push_back(std::move(item));
-    }
+  return list;
+}
+
+// How much there is of a file of which a backup should have `length` bytes. What is missing is told of, and is no
+// reason to give up the rest.
+Result<uint64_t> length_there(Env& env, const std::string& path, uint64_t length) {
+  const auto file = env.open(path, OpenMode::kRead);
+  if (!file && file.error().code != Code::kNotFound) return std::unexpected(file.error());
+  uint64_t size = 0;
+  if (file) {
+    PAILFS_ASSIGN(size, (*file)->size());
   }
-  return items;
+  if (size < length) {
+    log_error(
+        "the backup is damaged: {} has {} of {} bytes; 'pail check --deep' of the restored store tells what is lost",
+        path, size, length);
+  }
+  return std::min(size, length);
 }
 
 }  // namespace
@@ -313,7 +356,12 @@ Result<BackupReport> Store::restore(Env& env, const std::string& backup, const s
   BackupCopier copier({env, backup}, {env, directory}, {}, false, progress);
   BackupReport report;
   for (const char* part : {"/log", "/index-copy"}) PAILFS_TRY(make_if_missing(env, directory + part));
-  PAILFS_ASSIGN(const std::vector<BackupItem> items, items_of_backup(env, backup, marker));
+  PAILFS_ASSIGN(const BackupList list, list_to_restore(env, backup, marker));
+  std::vector<BackupItem> items;
+  for (const auto& [name, length] : list.files) {
+    PAILFS_ASSIGN(const uint64_t there, length_there(env, backup + name, length));
+    if (there > 0 || length == 0) items.push_back({name, there});
+  }
   for (const BackupItem& item : items) {
     PAILFS_ASSIGN(const uint64_t missing, copier.missing(item));
     copier.expect(missing);
@@ -322,8 +370,7 @@ Result<BackupReport> Store::restore(Env& env, const std::string& backup, const s
   }
   for (const BackupItem& item : items) PAILFS_TRY(copier.copy(item));
   for (const std::string_view name : kKeyrings) {
-    const auto text = env.read_file(fmt::format("{}/{}", backup, name), kMaxKeyring);
-    if (text) PAILFS_TRY(env.replace_file(fmt::format("{}/{}", directory, name), *text));
+    PAILFS_TRY(env.replace_file(fmt::format("{}/{}", directory, name), list.keyring));
   }
   for (const char* part : {"/log", "/index-copy", ""}) PAILFS_TRY(env.sync_dir(directory + part));
   report.copied = copier.copied();

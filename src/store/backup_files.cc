@@ -22,11 +22,11 @@ std::string list_path(const std::string& target, const std::string& id) {
 }
 }  // namespace
 
-Status write_backup_list(Env& env, const std::string& target, const std::string& id,
-                         const std::vector<BackupItem>& items) {
+Status write_backup_list(Env& env, const std::string& target, const std::string& id, const BackupList& list) {
   nlohmann::json files = nlohmann::json::object();
-  for (const BackupItem& item : items) files[item.name] = item.length;
-  return env.replace_file(list_path(target, id), nlohmann::json{{"files", std::move(files)}}.dump(1) + "\n");
+  for (const auto& [name, length] : list.files) files[name] = length;
+  const nlohmann::json json = {{"files", std::move(files)}, {"keyring", list.keyring}};
+  return env.replace_file(list_path(target, id), json.dump(1) + "\n");
 }
 
 Result<BackupList> read_backup_list(Env& env, const std::string& target, const std::string& id) {
@@ -37,13 +37,15 @@ Result<BackupList> read_backup_list(Env& env, const std::string& target, const s
   };
   const nlohmann::json json = parse_json(text);
   if (!json.is_object() || !json.contains("files") || !json["files"].is_object()) return damaged();
+  if (!json.contains("keyring") || !json["keyring"].is_string()) return damaged();
   BackupList list;
+  list.keyring = json["keyring"].get<std::string>();
   for (const auto& [name, length] : json["files"].items()) {
     const size_t slash = name.rfind('/');
     const std::string_view directory = std::string_view(name).substr(0, slash == std::string::npos ? 0 : slash);
     const bool known = (directory == "/log" || directory == "/index-copy") && is_backup_name(name.substr(slash + 1));
     if (!known || !length.is_number_unsigned()) return damaged();
-    list[name] = length.get<uint64_t>();
+    list.files[name] = length.get<uint64_t>();
   }
   return list;
 }
@@ -100,7 +102,7 @@ Status BackupCopier::copy(const BackupItem& item) {
 // How much of a file of this size in the target the power cannot have taken: growing in place shows before it is on the
 // medium.
 uint64_t BackupCopier::on_medium(const BackupItem& item, uint64_t size) const {
-  if (const auto listed = earlier_.find(item.name); listed != earlier_.end()) {
+  if (const auto listed = earlier_.files.find(item.name); listed != earlier_.files.end()) {
     return size >= item.length && listed->second >= item.length ? size : std::min(size, listed->second);
   }
   return size >= item.length ? size : 0;

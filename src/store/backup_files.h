@@ -19,11 +19,13 @@ struct BackupItem {
   uint64_t length = 0;
 };
 
-// The files of a finished backup and how much of each belongs to it: TARGET/files.ID, JSON. What lies beside them or
-// behind them is of a further backup that was cut off.
-using BackupList = std::map<std::string, uint64_t>;
-Status write_backup_list(Env& env, const std::string& target, const std::string& id,
-                         const std::vector<BackupItem>& items);
+// The files of a finished backup, how much of each belongs to it, and its keyring: TARGET/files.ID, JSON. What lies
+// beside them or behind them is of a further backup that was cut off.
+struct BackupList {
+  std::map<std::string, uint64_t> files;  // by name
+  std::string keyring;
+};
+Status write_backup_list(Env& env, const std::string& target, const std::string& id, const BackupList& list);
 // kNotFound, kCorrupt.
 Result<BackupList> read_backup_list(Env& env, const std::string& target, const std::string& id);
 // Of those that older backups have, and others that never came to be finished.

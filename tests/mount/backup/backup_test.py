@@ -155,12 +155,15 @@ class Backup(MountTest):
 
     def test_one_that_was_cut_off_anywhere_leaves_the_one_before(self):
         self.write_in_several_runs()
+        (self.fs.mountpoint / "other").mkdir()
+        (self.fs.mountpoint / "other/file").write_text("of a bucket that goes")
         self.backup()
         contents = dict(self.contents)
         first = self.fs.directory / "first"
         self.fs.run("cp", "-a", self.target, first)
         for small in range(400):
             (self.bucket / ("s0-%d" % small)).write_text("smaller")
+        self.fs.pail("bucket", "delete", "--purge", "--yes", "other")
         self.fs.unmount()
         self.fs.run("rm", "-r", self.fs.store / "index-copy")  # so that it is begun anew
         self.fs.mount()
@@ -176,6 +179,7 @@ class Backup(MountTest):
         latest = {path.name: digest(path) for path in self.bucket.iterdir()}
         self.contents, store = contents, self.fs.store
         self.assert_restored()
+        self.assertEqual((self.fs.mountpoint / "other/file").read_text(), "of a bucket that goes")
         self.fs.unmount()
         self.fs.store = store
         self.fs.mount()

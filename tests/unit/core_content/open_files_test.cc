@@ -405,9 +405,15 @@ TEST(Restored, ARewindWhileSuspendedBringsBackWhatWasRenamed) {
       EXPECT_OK(f.core->rename(f.root, f.bucket, from, f.bucket, to, RenameMode::kReplace));
     }
     EXPECT_OK(f.core->rename(f.root, f.bucket, "z", f.bucket, "c", RenameMode::kReplace));
-    const auto rewound = f.core->rewind(f.root, "bucket", "", {.to = then, .from = {}}, nullptr);
-    ASSERT_TRUE(rewound) << rewound.error().message;
-    EXPECT_EQ(rewound->unknown, 0u);
+    // Cut off after each step, and begun anew.
+    bool finished = false;
+    for (uint64_t steps = 2; !finished; ++steps) {
+      const auto rewound = f.core->rewind(f.root, "bucket", "", {.to = then, .from = {}},
+                                          [&](uint64_t done, uint64_t) { return done < steps; });
+      finished = rewound.has_value();
+      ASSERT_TRUE(finished || rewound.error().code == Code::kInterrupted) << rewound.error().message;
+      EXPECT_EQ(finished ? rewound->unknown : 0u, 0u);
+    }
     for (const auto& [name, content] : one.files) EXPECT_EQ(f.content(f.lookup(f.bucket, name)), content) << name;
     EXPECT_EQ(f.content(f.lookup(f.lookup(f.bucket, "z"), "file")), "below");
     f.expect_sound();

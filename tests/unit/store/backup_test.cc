@@ -92,9 +92,9 @@ TEST_F(BackupTest, OnlyWhatWasFinishedIsTakenForCopied) {
   EXPECT_EQ(copied("", {}), content.size());
   EXPECT_EQ(copied(content, {}), 0u) << "appeared under its name when it was whole";
   EXPECT_EQ(copied(content.substr(0, 70'000), {}), content.size());
-  EXPECT_EQ(copied(content.substr(0, 70'000), {{name, 70'000}}), 30'000u);
+  EXPECT_EQ(copied(content.substr(0, 70'000), {{{name, 70'000}}, ""}), 30'000u);
   const std::string hole = content.substr(0, 50'000) + std::string(30'000, '\0');
-  EXPECT_EQ(copied(hole, {{name, 50'000}}), 50'000u);
+  EXPECT_EQ(copied(hole, {{{name, 50'000}}, ""}), 50'000u);
 }
 
 TEST_F(BackupTest, TheListIsOfTheBackupsFilesAlone) {
@@ -107,9 +107,9 @@ TEST_F(BackupTest, TheListIsOfTheBackupsFilesAlone) {
   const std::string id = list.substr(list.rfind("files.") + 6);
   const auto read = read_backup_list(posix_env(), target_, id);
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_TRUE(read->contains("/log/" + segment_name(2)));
+  EXPECT_TRUE(read->files.contains("/log/" + segment_name(2)));
   for (const char* name : {"/etc/passwd", "/log/../keyring.0", "/index/base-1", "base-1", "/log/file"}) {
-    std::ofstream(list) << R"({"files": {")" << name << R"(": 1}})";
+    std::ofstream(list) << R"({"keyring": "", "files": {")" << name << R"(": 1}})";
     EXPECT_EQ(read_backup_list(posix_env(), target_, id).error().code, Code::kCorrupt) << name;
   }
   const auto refused = Store::restore(posix_env(), target_, directory_ / "restored", nullptr);
