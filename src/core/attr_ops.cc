@@ -237,7 +237,7 @@ Result<Attributes> Core::setattr(const Caller& caller, Ino ino, const AttributeC
     change.from_kernel = true;
     const bool may = handle_writes || changes_now(change, inode->record, inode->brought_ctime) ||
                      impl.gate.check({caller, Action::kPutObjectAcl, Need::kOwnerOrWrite, before});
-    if (!may) return before;
+    if (!may) return Impl::attributes(ino, inode->record);
     inode->brought_ctime = *change.ctime;
   }
   PAILFS_TRY(AttributeCheck(impl.gate, caller, before, change, handle_writes).run());

@@ -246,9 +246,7 @@ Status Core::Impl::check_bucket_empty(Scope number, std::vector<std::string>& le
         // Without a marker it is what is left of a name whose file has no versions any more.
         PAILFS_ASSIGN(const EndedDirent ended, decode_ended(entry.value));
         if (ended.marker != VersionId{}) return not_empty("delete markers");
-      } else if (kind == 'v') {
-        return not_empty("versions");
-      } else if (kind == 'i' && entry.key != keys::inode(bucket_root(number))) {
+      } else if (kind == 'v' || (kind == 'i' && entry.key != keys::inode(bucket_root(number)))) {
         return not_empty("versions");
       }
       leftovers.push_back(entry.key);

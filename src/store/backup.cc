@@ -192,7 +192,7 @@ namespace {
 // Takes note of a backup that begins, so that what it copies has its id.
 Result<std::string> begin_backup(Store::Impl& store) REQUIRES(store.reclaim_mutex) {
   const std::string key = internal::key1(internal::kBackups);
-  const std::string id = make_uuid(store.env);
+  std::string id = make_uuid(store.env);
   internal::BackupIds backups;
   {
     StoreView view(std::make_unique<StoreView::Impl>(store));

@@ -216,6 +216,7 @@ struct Store::Impl {
   void want_checkpoint();
 
   // --- life (store.cc)
+  Result<LogStart> start_of_log();
   Status recover();
   Status history_is_lost(std::string_view why) const;
   Status open_copy();

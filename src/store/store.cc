@@ -132,21 +132,30 @@ Result<std::unique_ptr<Store>> Store::open_with(Env& env, std::unique_ptr<Keyrin
   return store;
 }
 
-Status Store::Impl::recover() {
+// Where the log goes on behind what the index has.
+Result<LogStart> Store::Impl::start_of_log() {
   const std::string position_key = internal::key1(internal::kPosition);
+  PAILFS_ASSIGN(const auto snapshot, index->snapshot());
+  PAILFS_ASSIGN(const auto sealed, snapshot->get(position_key));
   LogStart start;
-  {
-    PAILFS_ASSIGN(const auto snapshot, index->snapshot());
-    PAILFS_ASSIGN(const auto sealed, snapshot->get(position_key));
-    if (sealed) {
-      PAILFS_ASSIGN(const std::string value, unseal(kStoreScope, position_key, *sealed));
-      PAILFS_ASSIGN(const IndexPosition held, internal::decode_position(value));
-      start = {held.position, held.last_seq, held.chain};
-      const MutexLock lock(checkpoint_mutex);
-      index_position = held;
-      completed_epoch = held.epoch;
-    }
+  if (sealed) {
+    PAILFS_ASSIGN(const std::string value, unseal(kStoreScope, position_key, *sealed));
+    PAILFS_ASSIGN(const IndexPosition held, internal::decode_position(value));
+    const MutexLock lock(checkpoint_mutex);
+    index_position = held;
+    completed_epoch = held.epoch;
+    start = {held.position, held.last_seq, held.chain};
   }
+  if (start.position.segment != 0) return start;
+  PAILFS_ASSIGN(const std::vector<uint64_t> present, storage->list());
+  const auto scopes = keyring->scopes();
+  const bool used = std::ranges::any_of(scopes, [](Scope scope) { return scope != kStoreScope; });
+  if (present.empty() && used) PAILFS_TRY(history_is_lost("the log is empty, and there are keys of buckets"));
+  return start;
+}
+
+Status Store::Impl::recover() {
+  PAILFS_ASSIGN(const LogStart start, start_of_log());
   current_epoch = completed_epoch + 1;
   uint64_t last_seq = start.last_seq;
   GenerationPtr generation;
@@ -172,12 +181,6 @@ Status Store::Impl::recover() {
     last_seq = info.last_seq;
     return {};
   };
-  if (start.position.segment == 0) {
-    PAILFS_ASSIGN(const std::vector<uint64_t> present, storage->list());
-    const auto scopes = keyring->scopes();
-    const bool used = std::ranges::any_of(scopes, [](Scope scope) { return scope != kStoreScope; });
-    if (present.empty() && used) return history_is_lost("the log is empty, and there are keys of buckets");
-  }
   const Secret log_key = keyring->derive("log");
   PAILFS_ASSIGN(const std::string id, uuid_bytes(uuid));
   const auto open_log = [&]() -> Result<std::unique_ptr<Log>> {

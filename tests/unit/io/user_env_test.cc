@@ -23,11 +23,11 @@ class UserEnvTest : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-    std::filesystem::permissions(directory_.path(), std::filesystem::perms(0755));
+    ASSERT_EQ(::chmod(directory_.path().c_str(), 0755), 0);
     ASSERT_EQ(::mkdir(his_.c_str(), 0700), 0);
     ASSERT_EQ(::chown(his_.c_str(), kDaemon, kDaemon), 0);
     std::ofstream(secret_) << "root's";
-    std::filesystem::permissions(secret_, std::filesystem::perms(0640));
+    ASSERT_EQ(::chmod(secret_.c_str(), 0640), 0);
   }
   test::TemporaryDirectory directory_;
   const std::string his_ = directory_ / "his";
