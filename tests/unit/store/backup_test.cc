@@ -42,6 +42,14 @@ class BackupTest : public testing::Test {
     EXPECT_THAT(refused.error().message, HasSubstr(words));
   }
 
+  // As far as the store knows: nothing lives in it.
+  void back_up_and_rewrite_the_first_segment() {
+    ASSERT_TRUE(backup());
+    EXPECT_TRUE(store_->close());
+    ASSERT_TRUE(std::filesystem::remove(path_ + "/log/" + segment_name(1)));
+    open();
+  }
+
   test::TemporaryDirectory directory_;
   const std::string path_ = directory_ / "store";
   const std::string target_ = directory_ / "backup";
@@ -50,20 +58,14 @@ class BackupTest : public testing::Test {
 };
 
 TEST_F(BackupTest, WhatIsLostAndMayBeInTheBackupStaysThere) {
-  ASSERT_TRUE(backup());
-  EXPECT_TRUE(store_->close());
-  ASSERT_TRUE(std::filesystem::remove(path_ + "/log/" + segment_name(1)));
-  open();
+  back_up_and_rewrite_the_first_segment();
   BackupRequest request;
   request.lost_segments = {2};  // in the same place in both
   EXPECT_TRUE(backup(request));
 }
 
 TEST_F(BackupTest, WhatWasMovedAndIsLostIsRefusedUnlessItIsToBeReplaced) {
-  ASSERT_TRUE(backup());
-  EXPECT_TRUE(store_->close());
-  ASSERT_TRUE(std::filesystem::remove(path_ + "/log/" + segment_name(1)));
-  open();
+  back_up_and_rewrite_the_first_segment();
   BackupRequest request;
   request.lost_segments = {1};
   expect_refused(request, "content that was moved out of segment " + segment_name(1));
