@@ -44,7 +44,7 @@ std::shared_ptr<const Document> compiled(const std::string& text, DocumentKind k
   auto out = Document::compile(text, rules);
   if (!out) {
     fmt::print(stderr, "{}\n", out.error().to_string());
-    std::exit(1);
+    std::exit(1);  // NOLINT(concurrency-mt-unsafe): there is one thread
   }
   return *out;
 }
@@ -72,7 +72,7 @@ void run(bool conditions, double seconds) {
   const auto boundary = compiled(document(2, false, conditions), DocumentKind::kBoundary);
   const auto bucket = compiled(document(20, true, conditions), DocumentKind::kBucket);
   const auto caller = Caller::make(PrincipalType::kUser, "user3", "arn:aws:iam::111122223333:user/user3");
-  if (!caller) std::exit(1);
+  if (!caller) std::exit(1);  // NOLINT(concurrency-mt-unsafe): as above
   Context context;
   context.add("aws:username", "user3");
   context.add("aws:sourceip", "10.1.2.3");
