@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "cli/invocation.h"
 #include "cli/session.h"
@@ -33,12 +32,7 @@ int restore(Invocation& invocation, const BackupOptions& options) {
         {Code::kInvalid, "restore takes neither --store nor a secret: it copies, and opens nothing"}, kExitUsage);
   }
   const std::string store = absolute_path(options.store);
-  if (const auto owner = store_owner(store); owner && *owner != ::geteuid()) {
-    return invocation.failed(
-        {Code::kNotPermitted, fmt::format("{} belongs to uid {}, who would own the store: run this "
-                                          "as that user",
-                                          store, *owner)});
-  }
+  if (const Status owner = check_future_owner(store); !owner) return invocation.failed(owner.error());
   const auto report = Store::restore(posix_env(), absolute_path(options.backup), store, invocation.progress());
   invocation.console.end_progress();
   if (!report) return invocation.failed(report.error());

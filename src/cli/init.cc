@@ -5,8 +5,8 @@
 
 #include "cli/invocation.h"
 #include "cli/new_secret.h"
+#include "cli/session.h"
 #include "core/core.h"
-#include "ctl/client.h"
 #include "ctl/secrets.h"
 #include "store/keyring.h"
 #include "store/store.h"
@@ -50,10 +50,7 @@ Result<Json> make_store(Invocation& invocation, const InitOptions& options, cons
   if (read_superblock(env, directory)) {
     return fail(Code::kExists, fmt::format("there is a store in {} already; it was left as it is", directory));
   }
-  if (const auto owner = store_owner(directory); owner && *owner != ::geteuid()) {
-    return fail(Code::kNotPermitted,
-                fmt::format("{} belongs to uid {}, who would own the store: run this as that user", directory, *owner));
-  }
+  PAILFS_TRY(check_future_owner(directory));
   if (options.label.size() > 255 || !is_utf8(options.label)) {
     return fail(Code::kInvalid, "a label is UTF-8 of at most 255 bytes");
   }

@@ -95,6 +95,13 @@ Status check_owner(const std::string& store) {
                                                store, owner));
 }
 
+Status check_future_owner(const std::string& directory) {
+  const auto owner = store_owner(directory);
+  if (!owner || *owner == ::geteuid()) return {};
+  return fail(Code::kNotPermitted,
+              fmt::format("{} belongs to uid {}, who would own the store: run this as that user", directory, *owner));
+}
+
 Result<Place> choose_store(const CommonOptions& common, const std::optional<std::string>& path) {
   const std::string named = !common.store.empty() ? common.store : path.value_or(".");
   // Whoever looks at a path on the mount of a daemon that is stopped waits as long as it is.

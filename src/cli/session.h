@@ -64,5 +64,7 @@ Result<UnlockSecret> secret_or_ask(Invocation& invocation, const std::string& st
 // kNotPermitted unless this process runs as the store's owner: files that another uid makes in the store would shut him
 // out.
 Status check_owner(const std::string& store);
+// The same where a store is to be made: who owns the directory, if it is there.
+Status check_future_owner(const std::string& directory);
 
 }  // namespace pailfs::cli
